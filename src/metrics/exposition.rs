@@ -1,0 +1,195 @@
+//! The text that a Prometheus scraper reads.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+
+use super::{RelayCounters, RelaySnapshot, SignalCounters};
+
+/// All that the process counts.
+#[derive(Clone, Debug, Default)]
+pub struct Registry {
+    relay: Arc<[Arc<RelayCounters>]>,
+    signal: Arc<SignalCounters>,
+}
+
+impl Registry {
+    /// A registry over the counters of each relay worker and of signaling.
+    #[must_use]
+    pub fn new(relay: Vec<Arc<RelayCounters>>, signal: Arc<SignalCounters>) -> Self {
+        Self {
+            relay: relay.into(),
+            signal,
+        }
+    }
+
+    /// The sum over all relay workers now.
+    #[must_use]
+    pub fn relay(&self) -> RelaySnapshot {
+        self.relay
+            .iter()
+            .fold(RelaySnapshot::default(), |sum, worker| sum.plus(worker))
+    }
+
+    /// The text of `GET /metrics` (OpenMetrics 1.0).
+    #[must_use]
+    pub fn exposition(&self) -> String {
+        let mut registry = prometheus_client::registry::Registry::with_prefix("peerage");
+        registry.register_collector(Box::new(self.clone()));
+        let mut text = String::new();
+        encode(&mut text, &registry).expect("writing into a string cannot fail");
+        text
+    }
+
+    fn encode_relay(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let relay = self.relay();
+        let counters = [
+            (
+                "turn_packets_to_peers",
+                "Datagrams relayed from clients",
+                relay.packets_to_peers,
+            ),
+            (
+                "turn_bytes_to_peers",
+                "Bytes relayed from clients",
+                relay.bytes_to_peers,
+            ),
+            (
+                "turn_packets_to_clients",
+                "Datagrams relayed to clients",
+                relay.packets_to_clients,
+            ),
+            (
+                "turn_bytes_to_clients",
+                "Bytes relayed to clients",
+                relay.bytes_to_clients,
+            ),
+            (
+                "turn_packets_refused",
+                "Datagrams not relayed by rule",
+                relay.packets_refused,
+            ),
+            (
+                "turn_packets_unsent",
+                "Datagrams the system did not take",
+                relay.packets_unsent,
+            ),
+            (
+                "turn_allocations_made",
+                "Allocations made",
+                relay.allocations_made,
+            ),
+            (
+                "turn_unauthenticated",
+                "Requests without valid credentials",
+                relay.unauthenticated,
+            ),
+        ];
+        for (name, help, value) in counters {
+            counter(encoder, name, help, value)?;
+        }
+        gauge(
+            encoder,
+            "turn_allocations",
+            "Allocations that live now",
+            relay.allocations(),
+        )
+    }
+
+    fn encode_signal(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let read = |value: &AtomicU64| value.load(Ordering::Relaxed);
+        let signal = &self.signal;
+        gauge(
+            encoder,
+            "connections",
+            "Signaling connections",
+            read(&signal.connections),
+        )?;
+        gauge(
+            encoder,
+            "sessions",
+            "Sessions, suspended ones included",
+            read(&signal.sessions),
+        )?;
+        gauge(encoder, "rooms", "Rooms with a member", read(&signal.rooms))?;
+        let counters = [
+            (
+                "messages_in",
+                "Messages from clients",
+                read(&signal.messages_in),
+            ),
+            (
+                "messages_out",
+                "Messages to clients",
+                read(&signal.messages_out),
+            ),
+            (
+                "messages_rejected",
+                "Messages answered by an error",
+                read(&signal.rejected),
+            ),
+            (
+                "slow_consumers",
+                "Sessions suspended for not reading",
+                read(&signal.slow_consumers),
+            ),
+        ];
+        for (name, help, value) in counters {
+            counter(encoder, name, help, value)?;
+        }
+        Ok(())
+    }
+}
+
+impl Collector for Registry {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        self.encode_relay(&mut encoder)?;
+        self.encode_signal(&mut encoder)
+    }
+}
+
+fn counter(encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str, value: u64) -> fmt::Result {
+    let metric = ConstCounter::new(value);
+    metric.encode(encoder.encode_descriptor(name, help, None, metric.metric_type())?)
+}
+
+fn gauge(encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str, value: u64) -> fmt::Result {
+    let metric = ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX));
+    metric.encode(encoder.encode_descriptor(name, help, None, metric.metric_type())?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_text_sums_all_workers() {
+        let workers = [
+            Arc::new(RelayCounters::default()),
+            Arc::new(RelayCounters::default()),
+        ];
+        workers[0].packets_to_peers.add(2);
+        workers[1].packets_to_peers.add(3);
+        let registry = Registry::new(workers.to_vec(), Arc::default());
+        assert!(
+            registry
+                .exposition()
+                .contains("peerage_turn_packets_to_peers_total 5")
+        );
+    }
+
+    #[test]
+    fn allocations_that_live_are_made_less_ended() {
+        let worker = Arc::new(RelayCounters::default());
+        worker.allocations_made.add(5);
+        worker.allocations_ended.add(2);
+        let registry = Registry::new(vec![worker], Arc::default());
+        assert!(registry.exposition().contains("peerage_turn_allocations 3"));
+    }
+}

@@ -1,0 +1,94 @@
+//! What a relay worker counts.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A worker's counters. One thread writes them, so an increment costs a load and a store.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub struct RelayCounters {
+    /// Datagrams from clients that were sent on to a peer.
+    pub packets_to_peers: Counter,
+    /// Application bytes of these.
+    pub bytes_to_peers: Counter,
+    /// Datagrams from peers that were sent on to a client.
+    pub packets_to_clients: Counter,
+    /// Application bytes of these.
+    pub bytes_to_clients: Counter,
+    /// Datagrams that were not relayed: no permission, no channel, malformed.
+    pub packets_refused: Counter,
+    /// Datagrams that the operating system did not take.
+    pub packets_unsent: Counter,
+    /// Allocations made.
+    pub allocations_made: Counter,
+    /// Allocations ended, for whatever reason.
+    pub allocations_ended: Counter,
+    /// Requests without credentials, or with wrong ones.
+    pub unauthenticated: Counter,
+}
+
+/// A number with one writer and any number of readers.
+#[derive(Debug, Default)]
+pub struct Counter(AtomicU64);
+
+impl Counter {
+    /// Adds `n`. Only the owner of the counter calls this.
+    pub fn add(&self, n: u64) {
+        // One writer: no read-modify-write is needed.
+        self.0.store(
+            self.0.load(Ordering::Relaxed).wrapping_add(n),
+            Ordering::Relaxed,
+        );
+    }
+
+    /// The number now.
+    #[must_use]
+    pub fn read(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// The sum of several workers' counters at one moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RelaySnapshot {
+    /// See [`RelayCounters::packets_to_peers`].
+    pub packets_to_peers: u64,
+    /// See [`RelayCounters::bytes_to_peers`].
+    pub bytes_to_peers: u64,
+    /// See [`RelayCounters::packets_to_clients`].
+    pub packets_to_clients: u64,
+    /// See [`RelayCounters::bytes_to_clients`].
+    pub bytes_to_clients: u64,
+    /// See [`RelayCounters::packets_refused`].
+    pub packets_refused: u64,
+    /// See [`RelayCounters::packets_unsent`].
+    pub packets_unsent: u64,
+    /// See [`RelayCounters::allocations_made`].
+    pub allocations_made: u64,
+    /// See [`RelayCounters::allocations_ended`].
+    pub allocations_ended: u64,
+    /// See [`RelayCounters::unauthenticated`].
+    pub unauthenticated: u64,
+}
+
+impl RelaySnapshot {
+    /// Adds what one worker has counted.
+    #[must_use]
+    pub fn plus(mut self, worker: &RelayCounters) -> Self {
+        self.packets_to_peers += worker.packets_to_peers.read();
+        self.bytes_to_peers += worker.bytes_to_peers.read();
+        self.packets_to_clients += worker.packets_to_clients.read();
+        self.bytes_to_clients += worker.bytes_to_clients.read();
+        self.packets_refused += worker.packets_refused.read();
+        self.packets_unsent += worker.packets_unsent.read();
+        self.allocations_made += worker.allocations_made.read();
+        self.allocations_ended += worker.allocations_ended.read();
+        self.unauthenticated += worker.unauthenticated.read();
+        self
+    }
+
+    /// Allocations that live now.
+    #[must_use]
+    pub fn allocations(&self) -> u64 {
+        self.allocations_made.saturating_sub(self.allocations_ended)
+    }
+}

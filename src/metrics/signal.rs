@@ -1,0 +1,34 @@
+//! What the signaling side counts.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Counters of the hub and its transports.
+#[derive(Debug, Default)]
+pub struct SignalCounters {
+    /// Connections open now.
+    pub connections: AtomicU64,
+    /// Sessions that live now, suspended ones included.
+    pub sessions: AtomicU64,
+    /// Rooms that have a member now.
+    pub rooms: AtomicU64,
+    /// Messages taken in from clients.
+    pub messages_in: AtomicU64,
+    /// Messages given out to clients.
+    pub messages_out: AtomicU64,
+    /// Messages answered with an error.
+    pub rejected: AtomicU64,
+    /// Sessions suspended because their client did not read.
+    pub slow_consumers: AtomicU64,
+}
+
+impl SignalCounters {
+    /// Adds one to a counter.
+    pub fn count(counter: &AtomicU64) {
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Sets a gauge.
+    pub fn set(gauge: &AtomicU64, value: usize) {
+        gauge.store(value as u64, Ordering::Relaxed);
+    }
+}
