@@ -1,0 +1,79 @@
+//! The registries of attributes and error codes.
+
+/// The type of an attribute (RFC 8489 section 18.3, RFC 8656 section 18).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Attribute(pub u16);
+
+#[expect(missing_docs, reason = "the names are those of the registry")]
+impl Attribute {
+    pub const MAPPED_ADDRESS: Self = Self(0x0001);
+    pub const USERNAME: Self = Self(0x0006);
+    pub const MESSAGE_INTEGRITY: Self = Self(0x0008);
+    pub const ERROR_CODE: Self = Self(0x0009);
+    pub const UNKNOWN_ATTRIBUTES: Self = Self(0x000A);
+    pub const CHANNEL_NUMBER: Self = Self(0x000C);
+    pub const LIFETIME: Self = Self(0x000D);
+    pub const XOR_PEER_ADDRESS: Self = Self(0x0012);
+    pub const DATA: Self = Self(0x0013);
+    pub const REALM: Self = Self(0x0014);
+    pub const NONCE: Self = Self(0x0015);
+    pub const XOR_RELAYED_ADDRESS: Self = Self(0x0016);
+    pub const REQUESTED_ADDRESS_FAMILY: Self = Self(0x0017);
+    pub const REQUESTED_TRANSPORT: Self = Self(0x0019);
+    pub const MESSAGE_INTEGRITY_SHA256: Self = Self(0x001C);
+    pub const XOR_MAPPED_ADDRESS: Self = Self(0x0020);
+    pub const SOFTWARE: Self = Self(0x8022);
+    pub const FINGERPRINT: Self = Self(0x8028);
+
+    /// Whether a receiver that does not know the attribute must refuse the message.
+    #[must_use]
+    pub const fn must_be_understood(self) -> bool {
+        self.0 < 0x8000
+    }
+}
+
+/// The code of an error response (RFC 8489 section 14.8, RFC 8656 section 19).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ErrorCode(u16);
+
+#[expect(missing_docs, reason = "the names are those of the registry")]
+impl ErrorCode {
+    pub const BAD_REQUEST: Self = Self(400);
+    pub const UNAUTHENTICATED: Self = Self(401);
+    pub const FORBIDDEN: Self = Self(403);
+    pub const UNKNOWN_ATTRIBUTE: Self = Self(420);
+    pub const ALLOCATION_MISMATCH: Self = Self(437);
+    pub const STALE_NONCE: Self = Self(438);
+    pub const ADDRESS_FAMILY_NOT_SUPPORTED: Self = Self(440);
+    pub const WRONG_CREDENTIALS: Self = Self(441);
+    pub const UNSUPPORTED_TRANSPORT_PROTOCOL: Self = Self(442);
+    pub const PEER_ADDRESS_FAMILY_MISMATCH: Self = Self(443);
+    pub const ALLOCATION_QUOTA_REACHED: Self = Self(486);
+    pub const INSUFFICIENT_CAPACITY: Self = Self(508);
+
+    /// The number, 300 to 699.
+    #[must_use]
+    pub const fn value(self) -> u16 {
+        self.0
+    }
+
+    /// The phrase that the RFCs recommend.
+    #[must_use]
+    pub const fn reason(self) -> &'static str {
+        match self.0 {
+            400 => "Bad Request",
+            401 => "Unauthenticated",
+            403 => "Forbidden",
+            420 => "Unknown Attribute",
+            437 => "Allocation Mismatch",
+            438 => "Stale Nonce",
+            440 => "Address Family not Supported",
+            441 => "Wrong Credentials",
+            442 => "Unsupported Transport Protocol",
+            443 => "Peer Address Family Mismatch",
+            486 => "Allocation Quota Reached",
+            508 => "Insufficient Capacity",
+            _ => "",
+        }
+    }
+}
