@@ -2,13 +2,15 @@
 
 use std::fmt;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use crate::auth::RelayCredentials;
 use crate::metrics::RelayCounters;
 use crate::turn::Cidr;
+
+pub use crate::turn::RelayAddress;
 
 /// What the relay needs to know to start.
 #[derive(Clone, Debug)]
@@ -31,15 +33,6 @@ pub struct Settings {
     pub unauthenticated_rate: u32,
     /// Worker threads; 0 is one a core.
     pub workers: usize,
-}
-
-/// An address of this machine for relayed addresses, and how the world sees it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RelayAddress {
-    /// What sockets are bound to.
-    pub bound: IpAddr,
-    /// What clients are told; differs from `bound` behind a 1:1 NAT.
-    pub advertised: IpAddr,
 }
 
 /// Why the relay did not start.

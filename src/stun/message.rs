@@ -125,12 +125,12 @@ impl<'a> Message<'a> {
                 return Err(ParseError::Fingerprint);
             }
             match kind {
-                Attribute::MESSAGE_INTEGRITY if self.integrity.is_none() => {
-                    // Behind the SHA-256 one it does not count (RFC 8489 section 14.6).
-                    if !self.has_integrity_sha256 {
-                        self.integrity = Some(at);
-                        self.end = at;
-                    }
+                // Behind the SHA-256 one it does not count (RFC 8489 section 14.6).
+                Attribute::MESSAGE_INTEGRITY
+                    if self.integrity.is_none() && !self.has_integrity_sha256 =>
+                {
+                    self.integrity = Some(at);
+                    self.end = at;
                 }
                 Attribute::MESSAGE_INTEGRITY_SHA256 if !self.has_integrity_sha256 => {
                     self.has_integrity_sha256 = true;
@@ -308,7 +308,7 @@ mod tests {
             Message::parse(&wrong_cookie).err(),
             Some(ParseError::NotStun)
         );
-        let mut top_bits = good.clone();
+        let mut top_bits = good;
         top_bits[0] |= 0x40;
         assert_eq!(Message::parse(&top_bits).err(), Some(ParseError::NotStun));
     }
@@ -359,7 +359,7 @@ mod tests {
     fn a_wrong_or_early_fingerprint_is_refused() {
         let good = written(|w| w.fingerprint());
         assert!(Message::parse(&good).is_ok());
-        let mut wrong = good.clone();
+        let mut wrong = good;
         wrong[27] ^= 1;
         assert_eq!(Message::parse(&wrong).err(), Some(ParseError::Fingerprint));
         let early = written(|w| {

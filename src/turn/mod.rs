@@ -1,4 +1,8 @@
-//! The TURN server as a state machine.
+//! The TURN server of RFC 8656 as a state machine; one file for each procedure.
+//!
+//! [`Server`] says in which order its methods are called. It has one owner and knows neither
+//! sockets nor clocks; what it must share with the servers of other workers it asks of
+//! [`Siblings`].
 
 #![deny(
     clippy::disallowed_methods,
@@ -6,6 +10,31 @@
     clippy::iter_over_hash_type
 )]
 
+mod allocate;
+mod allocation;
+mod authenticate;
+mod binding;
+mod channel_bind;
+mod channels;
 mod cidr;
+mod create_permission;
+mod five_tuple;
+mod nonce;
+mod permissions;
+mod policy;
+mod refresh;
+mod response;
+mod route;
+mod server;
+mod strangers;
+mod table;
+
+#[cfg(test)]
+mod world;
 
 pub use cidr::{Cidr, CidrError};
+pub use five_tuple::{FiveTuple, Transport};
+pub use policy::{PeerPolicy, RelayAddress};
+pub use route::{Header, ToClient, ToPeer};
+pub use server::{Action, BindFailed, Config, Server, Siblings, Tally, Transmit};
+pub use table::AllocationId;

@@ -1,0 +1,154 @@
+//! Answers to requests, until they are encoded.
+
+use std::net::SocketAddr;
+
+use super::FiveTuple;
+use super::nonce::Nonce;
+use crate::auth::Key;
+use crate::stun::{Attribute, Class, ErrorCode, Full, Message, Method, TransactionId, Writer};
+
+/// The name that answers carry after authentication.
+const SOFTWARE: &str = "Peerage";
+
+/// An answer and where it goes.
+#[derive(Clone, Debug)]
+pub(super) struct Response {
+    pub(super) client: FiveTuple,
+    pub(super) method: Method,
+    pub(super) transaction_id: TransactionId,
+    /// What signs it; nothing before authentication.
+    pub(super) key: Option<Key>,
+    /// As the request had it.
+    pub(super) fingerprint: bool,
+    pub(super) body: Body,
+}
+
+/// What an answer says.
+#[derive(Clone, Debug)]
+pub(super) enum Body {
+    Binding {
+        mapped: SocketAddr,
+    },
+    Allocate {
+        relayed: SocketAddr,
+        mapped: SocketAddr,
+        lifetime: u32,
+    },
+    Refresh {
+        lifetime: u32,
+    },
+    /// CreatePermission and ChannelBind say no more than that it is done.
+    Done,
+    Error(ErrorCode),
+    /// 420, with what was not understood.
+    Unknown(UnknownAttributes),
+    /// 401 or 438, with what the client needs for another try.
+    Challenge {
+        code: ErrorCode,
+        nonce: Nonce,
+    },
+}
+
+/// The comprehension-required attributes of a request that the server does not know; the first
+/// sixteen.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct UnknownAttributes {
+    kinds: [Attribute; 16],
+    count: usize,
+}
+
+impl UnknownAttributes {
+    pub(super) fn of(kinds: impl Iterator<Item = Attribute>) -> Option<Self> {
+        let mut unknown = Self {
+            kinds: [Attribute(0); 16],
+            count: 0,
+        };
+        for (kind, place) in kinds.zip(&mut unknown.kinds) {
+            *place = kind;
+            unknown.count += 1;
+        }
+        (unknown.count > 0).then_some(unknown)
+    }
+}
+
+impl Response {
+    /// The answer to `request` from `client`, unsigned.
+    pub(super) fn to(request: &Message<'_>, client: FiveTuple, body: Body) -> Self {
+        Self {
+            client,
+            method: request.method(),
+            transaction_id: request.transaction_id(),
+            key: None,
+            fingerprint: request.has_fingerprint(),
+            body,
+        }
+    }
+
+    /// The same, signed.
+    pub(super) fn signed(mut self, key: Key) -> Self {
+        self.key = Some(key);
+        self
+    }
+
+    /// Writes the message into `buffer`.
+    pub(super) fn encode(&self, realm: &str, buffer: &mut [u8]) -> Result<usize, Full> {
+        let mut writer = Writer::new(buffer, self.class(), self.method, self.transaction_id);
+        self.write_body(realm, &mut writer);
+        if self.key.is_some() && matches!(self.method, Method::ALLOCATE | Method::REFRESH) {
+            writer.text(Attribute::SOFTWARE, SOFTWARE);
+        }
+        if let Some(key) = &self.key {
+            writer.integrity(key.as_bytes());
+        }
+        if self.fingerprint {
+            writer.fingerprint();
+        }
+        writer.finish()
+    }
+
+    fn class(&self) -> Class {
+        match self.body {
+            Body::Error(_) | Body::Unknown(_) | Body::Challenge { .. } => Class::Error,
+            _ => Class::Success,
+        }
+    }
+
+    fn write_body(&self, realm: &str, writer: &mut Writer<'_>) {
+        match &self.body {
+            Body::Binding { mapped } => {
+                writer.xor_address(Attribute::XOR_MAPPED_ADDRESS, *mapped);
+            }
+            Body::Allocate {
+                relayed,
+                mapped,
+                lifetime,
+            } => {
+                writer.xor_address(Attribute::XOR_RELAYED_ADDRESS, *relayed);
+                writer.u32(Attribute::LIFETIME, *lifetime);
+                writer.xor_address(Attribute::XOR_MAPPED_ADDRESS, *mapped);
+            }
+            Body::Refresh { lifetime } => writer.u32(Attribute::LIFETIME, *lifetime),
+            Body::Done => {}
+            Body::Error(code) => writer.error_code(*code, self.reason(*code)),
+            Body::Unknown(unknown) => {
+                let code = ErrorCode::UNKNOWN_ATTRIBUTE;
+                writer.error_code(code, self.reason(code));
+                writer.unknown_attributes(unknown.kinds[..unknown.count].iter().copied());
+            }
+            Body::Challenge { code, nonce } => {
+                writer.error_code(*code, self.reason(*code));
+                writer.text(Attribute::REALM, realm);
+                writer.attribute(Attribute::NONCE, nonce.as_bytes());
+            }
+        }
+    }
+
+    /// The phrase for people. Strangers get none, so that their answers stay small.
+    fn reason(&self, code: ErrorCode) -> &'static str {
+        if self.key.is_some() {
+            code.reason()
+        } else {
+            ""
+        }
+    }
+}

@@ -1,0 +1,532 @@
+//! The server: input, output, and the fan-out to the procedures.
+
+use std::collections::VecDeque;
+use std::net::{IpAddr, SocketAddr};
+
+use super::authenticate::User;
+use super::nonce::Nonces;
+use super::response::{Body, Response, UnknownAttributes};
+use super::strangers::Strangers;
+use super::table::Table;
+use super::{AllocationId, FiveTuple, PeerPolicy, ToClient, ToPeer};
+use crate::auth::{Credentials, Key};
+use crate::stun::{
+    Attribute, Class, ErrorCode, Message, Method, Protocol, TransactionId, classify,
+};
+use crate::time::{Instant, Now};
+
+/// What a server needs to know.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The realm of the long-term credentials; at most 127 characters.
+    pub realm: String,
+    /// Which peers are refused, and on which addresses relayed addresses are made.
+    pub policy: PeerPolicy,
+    /// Answers a second to one address before it authenticates; 0 is no limit.
+    pub unauthenticated_rate: u32,
+    /// What nonces are made with. Servers that a client may reach at one address share it.
+    pub nonce_key: [u8; 32],
+    /// Randomness for transaction ids and tables; different for every server.
+    pub seed: u64,
+}
+
+/// What a server must ask of all servers of the process, its own worker's and the others'.
+pub trait Siblings {
+    /// Counts one more allocation of `username`; `false`, and no change, if there are as many as
+    /// there may be.
+    fn claim(&self, username: &str) -> bool;
+    /// Takes back one [`Siblings::claim`].
+    fn release(&self, username: &str);
+    /// Whether this address, as bound, is a relayed address of any of the servers now.
+    fn is_relayed(&self, address: SocketAddr) -> bool;
+}
+
+/// What the owner of the sockets has to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Bind a UDP socket on any free relay port of `address` and call
+    /// [`Server::handle_bound`] with its port.
+    Bind {
+        /// Whose relayed address it will be.
+        allocation: AllocationId,
+        /// On which address of this machine.
+        address: IpAddr,
+    },
+    /// Close the socket of this allocation.
+    Unbind {
+        /// Whose relayed address it was.
+        allocation: AllocationId,
+    },
+}
+
+/// No port could be bound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BindFailed;
+
+/// An answer to a client, encoded into the caller's buffer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Transmit {
+    /// Where to, and from which address of ours.
+    pub client: FiveTuple,
+    /// How many bytes of the buffer.
+    pub length: usize,
+}
+
+/// What a server has counted since its start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Allocations made.
+    pub allocations_made: u64,
+    /// Allocations ended, for whatever reason.
+    pub allocations_ended: u64,
+    /// Requests without credentials, or with wrong ones.
+    pub unauthenticated: u64,
+    /// Datagrams with data that were not relayed.
+    pub refused: u64,
+}
+
+/// A request while it is handled.
+#[derive(Debug)]
+pub(super) struct Request<'a> {
+    pub(super) client: FiveTuple,
+    pub(super) message: Message<'a>,
+    pub(super) now: Now,
+}
+
+/// An Allocate request that waits for its socket.
+#[derive(Debug)]
+pub(super) struct Pending {
+    pub(super) id: AllocationId,
+    /// Its body is put in when the socket is there.
+    pub(super) response: Response,
+    pub(super) lifetime: u32,
+}
+
+/// A TURN server (RFC 8656) over UDP.
+///
+/// Input goes in by `handle_*`, output comes out by return values and by `poll_*`. After every
+/// `handle_*` call, call [`Server::poll_action`] until it gives `None`, answering each
+/// [`Action::Bind`] by [`Server::handle_bound`], and then [`Server::poll_transmit`] until it
+/// gives `None`. Before waiting, ask [`Server::poll_timeout`] how long, and call
+/// [`Server::handle_timeout`] when that time has come.
+///
+/// | kind | methods |
+/// |---|---|
+/// | input | [`handle_client`](Self::handle_client), [`handle_peer`](Self::handle_peer), [`handle_bound`](Self::handle_bound), [`handle_timeout`](Self::handle_timeout) |
+/// | output | their return values, [`poll_action`](Self::poll_action), [`poll_transmit`](Self::poll_transmit), [`poll_timeout`](Self::poll_timeout) |
+/// | questions | [`tally`](Self::tally) |
+pub struct Server<C, S> {
+    pub(super) config: Config,
+    pub(super) credentials: C,
+    pub(super) siblings: S,
+    pub(super) table: Table,
+    pub(super) nonces: Nonces,
+    pub(super) strangers: Strangers,
+    /// A key that nobody has: what unknown users are checked with.
+    pub(super) nobody: Key,
+    pub(super) pending: Vec<Pending>,
+    pub(super) responses: VecDeque<Response>,
+    pub(super) actions: VecDeque<Action>,
+    pub(super) tally: Tally,
+    indications: u64,
+}
+
+impl<C, S> std::fmt::Debug for Server<C, S> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Server")
+            .field("tally", &self.tally)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<C: Credentials, S: Siblings> Server<C, S> {
+    /// A server without allocations.
+    pub fn new(config: Config, credentials: C, siblings: S) -> Self {
+        let nobody = format!("{:?}", config.nonce_key);
+        Self {
+            nonces: Nonces::new(&config.nonce_key),
+            strangers: Strangers::new(config.unauthenticated_rate, config.seed),
+            nobody: Key::new("", &config.realm, &nobody),
+            credentials,
+            siblings,
+            table: Table::default(),
+            pending: Vec::new(),
+            responses: VecDeque::new(),
+            actions: VecDeque::new(),
+            tally: Tally::default(),
+            indications: 0,
+            config,
+        }
+    }
+
+    /// A datagram from a client. Gives back where its payload goes, if it carries any; what is
+    /// an answer to a request comes by [`Server::poll_transmit`].
+    pub fn handle_client(
+        &mut self,
+        client: FiveTuple,
+        datagram: &[u8],
+        now: Now,
+    ) -> Option<ToPeer> {
+        // Nobody sends from port 0; what claims to would make the answer bounce.
+        if client.client.port() == 0 {
+            return None;
+        }
+        match classify(datagram) {
+            Protocol::ChannelData => {
+                let route = self.relay_channel_data(client, datagram, now);
+                self.tally.refused += u64::from(route.is_none());
+                route
+            }
+            Protocol::Stun => self.handle_message(client, datagram, now),
+            Protocol::Dtls | Protocol::Other => None,
+        }
+    }
+
+    /// A datagram of any length from `source` at the relayed address of an allocation. Gives back
+    /// where it goes and what goes before it.
+    pub fn handle_peer(
+        &mut self,
+        relayed: AllocationId,
+        source: SocketAddr,
+        now: Now,
+    ) -> Option<ToClient> {
+        let route = self.relay_from_peer(relayed, source, now);
+        self.tally.refused += u64::from(route.is_none());
+        route
+    }
+
+    /// The time of [`Server::poll_timeout`] has come: ends what has expired.
+    pub fn handle_timeout(&mut self, now: Now) {
+        while let Some(id) = self.table.pop_expired(now.instant) {
+            self.end(id);
+        }
+    }
+
+    /// The next thing to do with a relay socket.
+    pub fn poll_action(&mut self) -> Option<Action> {
+        self.actions.pop_front()
+    }
+
+    /// Encodes the next answer into `buffer`, for which 1,500 bytes are always enough.
+    pub fn poll_transmit(&mut self, buffer: &mut [u8]) -> Option<Transmit> {
+        while let Some(response) = self.responses.pop_front() {
+            // An answer that does not fit is none; the client will ask again.
+            if let Ok(length) = response.encode(&self.config.realm, buffer) {
+                return Some(Transmit {
+                    client: response.client,
+                    length,
+                });
+            }
+        }
+        None
+    }
+
+    /// When to call [`Server::handle_timeout`] next, if nothing else happens.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.table.next_expiry()
+    }
+
+    /// What has been counted.
+    #[must_use]
+    pub fn tally(&self) -> Tally {
+        self.tally
+    }
+
+    /// A STUN message. What is malformed, of an unknown method, or of a class that a server does
+    /// not take is met with silence (RFC 8489 section 6.3).
+    fn handle_message(&mut self, client: FiveTuple, datagram: &[u8], now: Now) -> Option<ToPeer> {
+        let message = Message::parse(datagram).ok()?;
+        match (message.class(), message.method()) {
+            (Class::Request, Method::BINDING) => {
+                self.handle_binding(&Request {
+                    client,
+                    message,
+                    now,
+                });
+                None
+            }
+            (
+                Class::Request,
+                Method::ALLOCATE
+                | Method::REFRESH
+                | Method::CREATE_PERMISSION
+                | Method::CHANNEL_BIND,
+            ) => {
+                self.handle_request(&Request {
+                    client,
+                    message,
+                    now,
+                });
+                None
+            }
+            (Class::Indication, Method::SEND) => {
+                let route = self.relay_send_indication(client, datagram, &message, now);
+                self.tally.refused += u64::from(route.is_none());
+                route
+            }
+            _ => None,
+        }
+    }
+
+    /// A request that needs credentials: who is it, is it understood, and then the procedure.
+    fn handle_request(&mut self, request: &Request<'_>) {
+        let user = match self.authenticate(request) {
+            Ok(user) => user,
+            Err(body) => {
+                self.tally.unauthenticated += 1;
+                let response = Response::to(&request.message, request.client, body);
+                return self.answer_stranger(request, response);
+            }
+        };
+        let outcome = match self.unknown_attributes(&request.message) {
+            Some(unknown) => Ok(Some(Body::Unknown(unknown))),
+            None => self.dispatch(request, user),
+        };
+        let body = match outcome {
+            Ok(Some(body)) => body,
+            Ok(None) => return,
+            Err(code) => Body::Error(code),
+        };
+        let response = Response::to(&request.message, request.client, body).signed(user.key);
+        self.responses.push_back(response);
+    }
+
+    fn dispatch(
+        &mut self,
+        request: &Request<'_>,
+        user: User<'_>,
+    ) -> Result<Option<Body>, ErrorCode> {
+        let method = request.message.method();
+        if method == Method::ALLOCATE {
+            return self.handle_allocate(request, user);
+        }
+        let id = self.allocation_of(request, user)?;
+        match method {
+            Method::REFRESH => self.handle_refresh(request, id),
+            Method::CREATE_PERMISSION => self.handle_create_permission(request, id),
+            _ => self.handle_channel_bind(request, id),
+        }
+        .map(Some)
+    }
+
+    /// The allocation that a request is about: there must be one (437), and it must be the
+    /// user's own (441; RFC 8656 section 5).
+    fn allocation_of(
+        &self,
+        request: &Request<'_>,
+        user: User<'_>,
+    ) -> Result<AllocationId, ErrorCode> {
+        let id = self
+            .table
+            .of_client(request.client)
+            .ok_or(ErrorCode::ALLOCATION_MISMATCH)?;
+        let allocation = self
+            .table
+            .allocation(id)
+            .ok_or(ErrorCode::ALLOCATION_MISMATCH)?;
+        if *allocation.username != *user.name {
+            return Err(ErrorCode::WRONG_CREDENTIALS);
+        }
+        Ok(id)
+    }
+
+    /// Answers somebody who has not authenticated, unless the address has had enough answers.
+    pub(super) fn answer_stranger(&mut self, request: &Request<'_>, response: Response) {
+        if self
+            .strangers
+            .admit(request.client.client.ip(), request.now.instant)
+        {
+            self.responses.push_back(response);
+        }
+    }
+
+    /// The attributes that must be understood and are not.
+    pub(super) fn unknown_attributes(&self, message: &Message<'_>) -> Option<UnknownAttributes> {
+        let kinds = message.attributes().map(|(kind, _)| kind);
+        UnknownAttributes::of(kinds.filter(|kind| kind.must_be_understood() && !is_known(*kind)))
+    }
+
+    /// Ends an allocation and lets go of all that it held.
+    pub(super) fn end(&mut self, id: AllocationId) {
+        let Some(allocation) = self.table.remove(id) else {
+            return;
+        };
+        self.siblings.release(&allocation.username);
+        self.tally.allocations_ended += 1;
+        self.actions.push_back(Action::Unbind { allocation: id });
+    }
+
+    /// A new id for an indication, which nobody answers: different is enough.
+    pub(super) fn next_transaction_id(&mut self) -> TransactionId {
+        self.indications = self.indications.wrapping_add(1);
+        let mut id = [0; 12];
+        id[..8].copy_from_slice(&(self.config.seed ^ self.indications).to_be_bytes());
+        TransactionId(id)
+    }
+}
+
+/// Whether an attribute below 0x8000 means something here, in whatever message it stands.
+fn is_known(kind: Attribute) -> bool {
+    matches!(
+        kind,
+        Attribute::MAPPED_ADDRESS
+            | Attribute::USERNAME
+            | Attribute::MESSAGE_INTEGRITY
+            | Attribute::ERROR_CODE
+            | Attribute::UNKNOWN_ATTRIBUTES
+            | Attribute::CHANNEL_NUMBER
+            | Attribute::LIFETIME
+            | Attribute::XOR_PEER_ADDRESS
+            | Attribute::DATA
+            | Attribute::REALM
+            | Attribute::NONCE
+            | Attribute::XOR_RELAYED_ADDRESS
+            | Attribute::REQUESTED_ADDRESS_FAMILY
+            | Attribute::REQUESTED_TRANSPORT
+            | Attribute::MESSAGE_INTEGRITY_SHA256
+            | Attribute::XOR_MAPPED_ADDRESS
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::world::{World, address};
+    use super::*;
+    use crate::stun::Writer;
+    use proptest::prelude::*;
+
+    fn message(class: Class, method: Method) -> Vec<u8> {
+        let mut buffer = [0; 100];
+        let length = Writer::new(&mut buffer, class, method, TransactionId([1; 12])).finish();
+        buffer[..length.expect("it fits")].to_vec()
+    }
+
+    #[test]
+    fn whatever_is_no_request_meets_silence() {
+        let mut world = World::new();
+        let client = world.allocated("alice").five_tuple;
+        for method in [0x001, 0x003, 0x004, 0x006, 0x007, 0x008, 0x009, 0x123] {
+            for class in [
+                Class::Request,
+                Class::Indication,
+                Class::Success,
+                Class::Error,
+            ] {
+                let asked = class == Class::Request && [1, 3, 4, 8, 9].contains(&method);
+                let (relayed, answer) = world.deliver(client, &message(class, Method(method)));
+                assert_eq!(relayed, None);
+                assert_eq!(answer.is_some(), asked, "{class:?} {method:#x}");
+            }
+        }
+        for datagram in [
+            &[][..],
+            &[0],
+            &[0; 19],
+            &[0x40, 0, 0],
+            &[0x16, 0xfe, 0xfd],
+            &[0xff; 40],
+        ] {
+            assert_eq!(world.deliver(client, datagram), (None, None));
+        }
+    }
+
+    #[test]
+    fn what_claims_to_come_from_port_0_is_dropped() {
+        let mut world = World::new();
+        let mut client = world.client("alice").five_tuple;
+        client.client.set_port(0);
+        let answer = world.deliver(client, &message(Class::Request, Method::BINDING));
+        assert_eq!(answer, (None, None));
+    }
+
+    #[test]
+    fn strangers_leave_nothing_behind() {
+        let mut world = World::new();
+        for _ in 0..1_000 {
+            let stranger = world.client("mallory");
+            assert_eq!(world.allocate(&stranger), Err(401));
+        }
+        assert_eq!(world.server.poll_timeout(), None);
+        assert_eq!(world.allocations(), 0);
+    }
+
+    #[test]
+    fn an_answer_mirrors_the_fingerprint_of_the_request() {
+        let mut world = World::new();
+        let client = world.client("alice").five_tuple;
+        let mut buffer = [0; 100];
+        let id = TransactionId([1; 12]);
+        let mut writer = Writer::new(&mut buffer, Class::Request, Method::BINDING, id);
+        writer.fingerprint();
+        let length = writer.finish().expect("it fits");
+        let answer = world
+            .deliver(client, &buffer[..length])
+            .1
+            .expect("an answer");
+        assert!(
+            Message::parse(&answer)
+                .expect("well formed")
+                .has_fingerprint()
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_the_server_panic(
+            datagrams in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..80), 1..20),
+        ) {
+            let mut world = World::new();
+            let client = world.allocated("alice");
+            for datagram in datagrams {
+                world.deliver(client.five_tuple, &datagram);
+            }
+        }
+
+        /// Signed requests with attributes of any kind and length.
+        #[test]
+        fn no_signed_request_makes_the_server_panic(
+            requests in prop::collection::vec(
+                (
+                    prop::sample::select(vec![3_u16, 4, 8, 9]),
+                    prop::collection::vec(
+                        (
+                            prop::sample::select(vec![0x0c_u16, 0x0d, 0x12, 0x13, 0x17, 0x19, 0x7000]),
+                            prop::collection::vec(any::<u8>(), 0..21),
+                        ),
+                        0..5,
+                    ),
+                ),
+                1..20,
+            ),
+        ) {
+            let mut world = World::new();
+            let client = world.client("alice");
+            for (method, attributes) in requests {
+                let answer = world.request(&client, Method(method), |writer| {
+                    for (kind, value) in &attributes {
+                        writer.attribute(Attribute(*kind), value);
+                    }
+                });
+                let answer = answer.expect("every signed request has an answer");
+                let message = Message::parse(&answer).expect("well formed");
+                prop_assert!(message.verify_integrity(client.key().as_bytes()));
+            }
+            prop_assert_eq!(world.allocations() as usize, world.bound_sockets());
+        }
+    }
+
+    #[test]
+    fn ports_and_quota_are_conserved_whatever_ends_an_allocation() {
+        let mut world = World::new();
+        for round in 0..50 {
+            let (kept, ended) = (world.allocated("alice"), world.allocated("bob"));
+            world.permit(&kept, address("8.8.8.8:1"));
+            world.release(&ended);
+            world.pass(round * 13);
+            assert_eq!(world.allocations() as usize, world.bound_sockets());
+        }
+        world.pass(600);
+        assert_eq!((world.allocations(), world.bound_sockets()), (0, 0));
+    }
+}

@@ -1,0 +1,106 @@
+//! All allocations of a server, found by five-tuple or by id.
+
+use std::collections::HashMap;
+
+use super::FiveTuple;
+use super::allocation::Allocation;
+use crate::time::{Deadlines, Instant};
+
+/// Names an allocation for its lifetime; never used again for another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AllocationId {
+    index: u32,
+    generation: u32,
+}
+
+impl AllocationId {
+    /// A small number that no other living allocation has: a place in the owner's own table.
+    #[must_use]
+    pub fn index(self) -> usize {
+        self.index as usize
+    }
+}
+
+#[derive(Debug, Default)]
+struct Slot {
+    generation: u32,
+    allocation: Option<Box<Allocation>>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Table {
+    slots: Vec<Slot>,
+    free: Vec<u32>,
+    by_client: HashMap<FiveTuple, AllocationId>,
+    expiries: Deadlines<AllocationId>,
+}
+
+impl Table {
+    /// Takes in an allocation; its five-tuple must have none.
+    pub(super) fn insert(&mut self, allocation: Allocation) -> AllocationId {
+        let index = self.free.pop().unwrap_or_else(|| {
+            self.slots.push(Slot::default());
+            u32::try_from(self.slots.len() - 1).expect("fewer allocations than client addresses")
+        });
+        let slot = &mut self.slots[index as usize];
+        let id = AllocationId {
+            index,
+            generation: slot.generation,
+        };
+        self.by_client.insert(allocation.client, id);
+        self.expiries.set(id, allocation.expires);
+        slot.allocation = Some(Box::new(allocation));
+        id
+    }
+
+    pub(super) fn remove(&mut self, id: AllocationId) -> Option<Box<Allocation>> {
+        let slot = self.slots.get_mut(id.index())?;
+        if slot.generation != id.generation {
+            return None;
+        }
+        let allocation = slot.allocation.take()?;
+        slot.generation = slot.generation.wrapping_add(1);
+        self.free.push(id.index);
+        self.by_client.remove(&allocation.client);
+        self.expiries.clear(id);
+        Some(allocation)
+    }
+
+    pub(super) fn set_expiry(&mut self, id: AllocationId, expires: Instant) {
+        if let Some(allocation) = self.allocation_mut(id) {
+            allocation.expires = expires;
+            self.expiries.set(id, expires);
+        }
+    }
+
+    pub(super) fn allocation(&self, id: AllocationId) -> Option<&Allocation> {
+        let slot = self.slots.get(id.index())?;
+        if slot.generation == id.generation {
+            slot.allocation.as_deref()
+        } else {
+            None
+        }
+    }
+
+    pub(super) fn allocation_mut(&mut self, id: AllocationId) -> Option<&mut Allocation> {
+        let slot = self.slots.get_mut(id.index())?;
+        if slot.generation == id.generation {
+            slot.allocation.as_deref_mut()
+        } else {
+            None
+        }
+    }
+
+    pub(super) fn of_client(&self, client: FiveTuple) -> Option<AllocationId> {
+        self.by_client.get(&client).copied()
+    }
+
+    /// An allocation whose time is over.
+    pub(super) fn pop_expired(&mut self, now: Instant) -> Option<AllocationId> {
+        self.expiries.pop_due(now)
+    }
+
+    pub(super) fn next_expiry(&self) -> Option<Instant> {
+        self.expiries.next()
+    }
+}

@@ -1,0 +1,406 @@
+//! A world for the tests of the server: virtual time, clients that sign as they should or not,
+//! and relay sockets that are only numbers.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::route::Header;
+use super::{
+    Action, AllocationId, BindFailed, Config, FiveTuple, PeerPolicy, RelayAddress, Server,
+    Siblings, Transport,
+};
+use crate::auth::{Key, RelayCredentials, Secret, TimeLimited};
+use crate::stun::{Attribute, Class, Message, Method, TransactionId, Writer};
+use crate::time::Now;
+
+const REALM: &str = "example.org";
+const SECRET: &str = "north";
+
+pub(super) fn address(text: &str) -> SocketAddr {
+    text.parse().expect("an address")
+}
+
+/// What leaves a relayed address: where to, and the bytes.
+pub(super) type Relayed = (SocketAddr, Vec<u8>);
+
+/// What the servers of a process share.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Shared(Rc<RefCell<SharedState>>);
+
+#[derive(Debug, Default)]
+pub(super) struct SharedState {
+    relayed: BTreeSet<SocketAddr>,
+    claimed: BTreeMap<String, usize>,
+    quota: Option<usize>,
+}
+
+impl Siblings for Shared {
+    fn claim(&self, username: &str) -> bool {
+        let mut state = self.0.borrow_mut();
+        let quota = state.quota.unwrap_or(usize::MAX);
+        let claimed = state.claimed.entry(username.to_owned()).or_default();
+        let free = *claimed < quota;
+        *claimed += usize::from(free);
+        free
+    }
+
+    fn release(&self, username: &str) {
+        *self
+            .0
+            .borrow_mut()
+            .claimed
+            .get_mut(username)
+            .expect("claimed before") -= 1;
+    }
+
+    fn is_relayed(&self, address: SocketAddr) -> bool {
+        self.0.borrow().relayed.contains(&address)
+    }
+}
+
+/// A client as the tests see it; each field may be spoilt.
+#[derive(Clone, Debug)]
+pub(super) struct Client {
+    pub(super) five_tuple: FiveTuple,
+    pub(super) username: String,
+    pub(super) password: String,
+    pub(super) nonce: Option<Vec<u8>>,
+    /// Once it has an allocation.
+    pub(super) relayed: SocketAddr,
+}
+
+impl Client {
+    pub(super) fn key(&self) -> Key {
+        Key::new(&self.username, REALM, &self.password)
+    }
+}
+
+pub(super) struct World {
+    pub(super) server: Server<RelayCredentials, Shared>,
+    shared: Shared,
+    now: Now,
+    sockets: BTreeMap<AllocationId, SocketAddr>,
+    clients: u16,
+    transactions: u64,
+    fail_binds: bool,
+}
+
+impl World {
+    pub(super) fn new() -> Self {
+        let shared = Shared::default();
+        let relay = |ip: &str| {
+            let ip = ip.parse().expect("an address");
+            RelayAddress {
+                bound: ip,
+                advertised: ip,
+            }
+        };
+        let config = Config {
+            realm: REALM.to_owned(),
+            policy: PeerPolicy::new(
+                vec![relay("198.51.100.9"), relay("2001:db8::9")],
+                vec![],
+                vec![],
+            ),
+            unauthenticated_rate: 0,
+            nonce_key: [1; 32],
+            seed: 7,
+        };
+        let credentials = RelayCredentials::new(REALM)
+            .with_secret(Secret::new(SECRET))
+            .with_user("alice", &Secret::new("alice's"))
+            .with_user("bob", &Secret::new("bob's"));
+        Self {
+            server: Server::new(config, credentials, shared.clone()),
+            shared,
+            now: Now {
+                unix: Duration::from_secs(1_800_000_000),
+                ..Now::default()
+            },
+            sockets: BTreeMap::new(),
+            clients: 0,
+            transactions: 1_000,
+            fail_binds: false,
+        }
+    }
+
+    /// A new client with the password `<name>'s` and a fresh nonce.
+    pub(super) fn client(&mut self, username: &str) -> Client {
+        self.clients += 1;
+        let mut client = Client {
+            five_tuple: FiveTuple {
+                client: SocketAddr::from(([203, 0, 113, 1], 10_000 + self.clients)),
+                server: address("198.51.100.9:3478"),
+                transport: Transport::Udp,
+            },
+            username: username.to_owned(),
+            password: format!("{username}'s"),
+            nonce: None,
+            relayed: address("0.0.0.0:0"),
+        };
+        client.nonce = self.nonce(&client);
+        client
+    }
+
+    /// A new client whose credentials end after `seconds`.
+    pub(super) fn time_limited_client(&mut self, name: &str, seconds: u64) -> Client {
+        let lifetime = Duration::from_secs(seconds);
+        let minted = TimeLimited::mint(&Secret::new(SECRET), name, lifetime, self.now);
+        let mut client = self.client("");
+        client.username = minted.username;
+        client.password = minted.password.expose().to_owned();
+        client
+    }
+
+    /// A client with an allocation.
+    pub(super) fn allocated(&mut self, username: &str) -> Client {
+        let mut client = self.client(username);
+        client.relayed = self.allocate(&client).expect("allocated");
+        client
+    }
+
+    /// The nonce of a fresh challenge.
+    pub(super) fn nonce(&mut self, client: &Client) -> Option<Vec<u8>> {
+        let answer = self.unsigned(client, Method::ALLOCATE)?;
+        let message = Message::parse(&answer).expect("well formed");
+        message.find(Attribute::NONCE).map(<[u8]>::to_vec)
+    }
+
+    pub(super) fn pass(&mut self, seconds: u64) {
+        self.now = self.now.after(Duration::from_secs(seconds));
+        if self
+            .server
+            .poll_timeout()
+            .is_some_and(|at| at <= self.now.instant)
+        {
+            self.server.handle_timeout(self.now);
+        }
+        self.carry_out();
+    }
+
+    pub(super) fn set_quota(&mut self, quota: usize) {
+        self.shared.0.borrow_mut().quota = Some(quota);
+    }
+
+    pub(super) fn fail_binds(&mut self, fail: bool) {
+        self.fail_binds = fail;
+    }
+
+    /// Fixes the transaction id of the next request.
+    pub(super) fn transaction(&mut self, number: u64) {
+        self.transactions = number;
+    }
+
+    pub(super) fn allocations(&self) -> u64 {
+        let tally = self.server.tally();
+        tally.allocations_made - tally.allocations_ended
+    }
+
+    pub(super) fn bound_sockets(&self) -> usize {
+        self.sockets.len()
+    }
+
+    /// Does what the server wants done with sockets.
+    fn carry_out(&mut self) {
+        while let Some(action) = self.server.poll_action() {
+            match action {
+                Action::Bind { allocation, .. } if self.fail_binds => {
+                    self.server
+                        .handle_bound(allocation, Err(BindFailed), self.now);
+                }
+                Action::Bind {
+                    allocation,
+                    address,
+                } => {
+                    let port = 50_000 + u16::try_from(self.sockets.len()).expect("few");
+                    let relayed = SocketAddr::new(address, port);
+                    self.sockets.insert(allocation, relayed);
+                    self.shared.0.borrow_mut().relayed.insert(relayed);
+                    self.server.handle_bound(allocation, Ok(port), self.now);
+                }
+                Action::Unbind { allocation } => {
+                    if let Some(relayed) = self.sockets.remove(&allocation) {
+                        self.shared.0.borrow_mut().relayed.remove(&relayed);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Gives the server a datagram; what it relays, and what it answers.
+    pub(super) fn deliver(
+        &mut self,
+        from: FiveTuple,
+        datagram: &[u8],
+    ) -> (Option<Relayed>, Option<Vec<u8>>) {
+        let route = self.server.handle_client(from, datagram, self.now);
+        let relayed = route.map(|route| (route.peer, datagram[route.payload].to_vec()));
+        self.carry_out();
+        let mut buffer = [0xee; 1_500];
+        let answer = self.server.poll_transmit(&mut buffer).map(|transmit| {
+            assert_eq!(transmit.client, from);
+            buffer[..transmit.length].to_vec()
+        });
+        assert_eq!(
+            self.server.poll_transmit(&mut buffer),
+            None,
+            "one answer at most"
+        );
+        (relayed, answer)
+    }
+
+    fn next_transaction(&mut self) -> TransactionId {
+        let mut id = [0; 12];
+        id[4..].copy_from_slice(&self.transactions.to_be_bytes());
+        self.transactions += 1;
+        TransactionId(id)
+    }
+
+    /// A request without credentials.
+    pub(super) fn unsigned(&mut self, client: &Client, method: Method) -> Option<Vec<u8>> {
+        let mut buffer = [0; 1_500];
+        let writer = Writer::new(&mut buffer, Class::Request, method, self.next_transaction());
+        let length = writer.finish().expect("it fits");
+        self.deliver(client.five_tuple, &buffer[..length]).1
+    }
+
+    /// A signed request with some attributes.
+    pub(super) fn request(
+        &mut self,
+        client: &Client,
+        method: Method,
+        fill: impl FnOnce(&mut Writer<'_>),
+    ) -> Option<Vec<u8>> {
+        let mut buffer = [0; 1_500];
+        let mut writer = Writer::new(&mut buffer, Class::Request, method, self.next_transaction());
+        fill(&mut writer);
+        writer.text(Attribute::USERNAME, &client.username);
+        writer.text(Attribute::REALM, REALM);
+        if let Some(nonce) = &client.nonce {
+            writer.attribute(Attribute::NONCE, nonce);
+        }
+        writer.integrity(client.key().as_bytes());
+        let length = writer.finish().expect("it fits");
+        self.deliver(client.five_tuple, &buffer[..length]).1
+    }
+
+    /// The outcome in an answer.
+    pub(super) fn code(answer: &[u8]) -> Result<(), u16> {
+        let message = Message::parse(answer).expect("well formed");
+        match message.find(Attribute::ERROR_CODE) {
+            Some(value) => Err(u16::from(value[2]) * 100 + u16::from(value[3])),
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn allocate(&mut self, client: &Client) -> Result<SocketAddr, u16> {
+        let answer = self.request(client, Method::ALLOCATE, |writer| {
+            writer.attribute(Attribute::REQUESTED_TRANSPORT, &[17, 0, 0, 0]);
+        });
+        let answer = answer.expect("an answer");
+        Self::code(&answer)?;
+        let message = Message::parse(&answer).expect("well formed");
+        let relayed = message
+            .find_xor_address(Attribute::XOR_RELAYED_ADDRESS)
+            .expect("there");
+        Ok(relayed.expect("an address"))
+    }
+
+    pub(super) fn refresh(&mut self, client: &Client, lifetime: Option<u32>) -> Result<u32, u16> {
+        let answer = self.request(client, Method::REFRESH, |writer| {
+            if let Some(lifetime) = lifetime {
+                writer.u32(Attribute::LIFETIME, lifetime);
+            }
+        });
+        let answer = answer.expect("an answer");
+        Self::code(&answer)?;
+        let message = Message::parse(&answer).expect("well formed");
+        Ok(message.find_u32(Attribute::LIFETIME).expect("there"))
+    }
+
+    /// Ends the allocation of a client.
+    pub(super) fn release(&mut self, client: &Client) {
+        assert_eq!(self.refresh(client, Some(0)), Ok(0));
+    }
+
+    pub(super) fn create_permission(
+        &mut self,
+        client: &Client,
+        peers: &[SocketAddr],
+    ) -> Result<(), u16> {
+        let answer = self.request(client, Method::CREATE_PERMISSION, |writer| {
+            for &peer in peers {
+                writer.xor_address(Attribute::XOR_PEER_ADDRESS, peer);
+            }
+        });
+        Self::code(&answer.expect("an answer"))
+    }
+
+    pub(super) fn permit(&mut self, client: &Client, peer: SocketAddr) {
+        assert_eq!(self.create_permission(client, &[peer]), Ok(()));
+    }
+
+    pub(super) fn try_bind_channel(
+        &mut self,
+        client: &Client,
+        number: u16,
+        peer: SocketAddr,
+    ) -> Result<(), u16> {
+        let answer = self.request(client, Method::CHANNEL_BIND, |writer| {
+            writer.u32(Attribute::CHANNEL_NUMBER, u32::from(number) << 16);
+            writer.xor_address(Attribute::XOR_PEER_ADDRESS, peer);
+        });
+        Self::code(&answer.expect("an answer"))
+    }
+
+    pub(super) fn bind_channel(&mut self, client: &Client, number: u16, peer: SocketAddr) {
+        assert_eq!(self.try_bind_channel(client, number, peer), Ok(()));
+    }
+
+    /// A Send indication: what leaves the relayed address, and where to.
+    pub(super) fn send(
+        &mut self,
+        client: &Client,
+        peer: SocketAddr,
+        data: &[u8],
+    ) -> Option<Relayed> {
+        let mut buffer = [0; 1_500];
+        let id = self.next_transaction();
+        let mut writer = Writer::new(&mut buffer, Class::Indication, Method::SEND, id);
+        writer.xor_address(Attribute::XOR_PEER_ADDRESS, peer);
+        writer.attribute(Attribute::DATA, data);
+        let length = writer.finish().expect("it fits");
+        self.deliver(client.five_tuple, &buffer[..length]).0
+    }
+
+    /// ChannelData: what leaves the relayed address, and where to.
+    pub(super) fn channel(&mut self, client: &Client, number: u16, data: &[u8]) -> Option<Relayed> {
+        let length = u16::try_from(data.len()).expect("short");
+        let datagram = [&number.to_be_bytes(), &length.to_be_bytes(), data].concat();
+        self.deliver(client.five_tuple, &datagram).0
+    }
+
+    /// A peer's datagram at a client's relayed address: what the client gets.
+    pub(super) fn at_relayed(
+        &mut self,
+        client: &Client,
+        peer: SocketAddr,
+        data: &[u8],
+    ) -> Option<(FiveTuple, Vec<u8>)> {
+        let at = self
+            .sockets
+            .iter()
+            .find(|(_, relayed)| **relayed == client.relayed);
+        let id = *at.expect("bound").0;
+        let route = self.server.handle_peer(id, peer, self.now)?;
+        let mut bytes = vec![0xee; Header::MAX_LENGTH];
+        let length = u16::try_from(data.len()).expect("short");
+        let (before, behind) = route.header.write(&mut bytes, length);
+        bytes.extend_from_slice(data);
+        bytes.resize(bytes.len() + behind, 0);
+        Some((route.client, bytes.split_off(Header::MAX_LENGTH - before)))
+    }
+}
