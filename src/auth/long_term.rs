@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use md5::{Digest, Md5};
@@ -55,6 +56,22 @@ impl fmt::Debug for Key {
 pub trait Credentials {
     /// The key of `username` in the server's realm; `None` if there is no such user, or no more.
     fn key(&self, username: &str, now: Now) -> Option<Key>;
+}
+
+impl<C: Credentials + ?Sized> Credentials for Arc<C> {
+    fn key(&self, username: &str, now: Now) -> Option<Key> {
+        (**self).key(username, now)
+    }
+}
+
+/// Whom a user name stands for: that of a time-limited name without its expiry, so that one
+/// person stays one person when new credentials come.
+#[must_use]
+pub fn account(username: &str) -> &str {
+    match username.split_once(':') {
+        Some((expiry, name)) if expiry.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        _ => username,
+    }
 }
 
 /// The users of the relay: those with time-limited names, made from a shared secret, and those
@@ -155,6 +172,18 @@ mod tests {
         assert_eq!(credentials.key(&minted.username, at(1_000)), Some(key));
         assert_eq!(credentials.key(&minted.username, at(1_160)), Some(key));
         assert_eq!(credentials.key(&minted.username, at(1_161)), None);
+    }
+
+    #[test]
+    fn the_account_of_a_time_limited_name_is_the_name() {
+        for (username, expected) in [
+            ("1000:ada", "ada"),
+            ("ada", "ada"),
+            ("ada:1000", "ada:1000"),
+            ("1000", "1000"),
+        ] {
+            assert_eq!(account(username), expected);
+        }
     }
 
     #[test]

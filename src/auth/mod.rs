@@ -9,5 +9,5 @@
 mod long_term;
 mod secret;
 
-pub use long_term::{Credentials, Key, RelayCredentials};
+pub use long_term::{Credentials, Key, RelayCredentials, account};
 pub use secret::{Secret, TimeLimited};

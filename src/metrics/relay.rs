@@ -40,6 +40,11 @@ impl Counter {
         );
     }
 
+    /// Replaces the number. Only the owner of the counter calls this.
+    pub fn set(&self, value: u64) {
+        self.0.store(value, Ordering::Relaxed);
+    }
+
     /// The number now.
     #[must_use]
     pub fn read(&self) -> u64 {

@@ -1,1 +1,9 @@
-//! To come.
+//! What the operating system gives: sockets and the clock. The only `unsafe` lives here.
+
+mod clock;
+mod interfaces;
+mod udp;
+
+pub use clock::Clock;
+pub use interfaces::local_addresses;
+pub use udp::{Received, UdpSocket};

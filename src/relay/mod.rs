@@ -1,14 +1,28 @@
-//! The data plane: worker threads that own their sockets and their [`turn::Server`](crate::turn).
+//! The data plane: worker threads that own their sockets and their TURN server.
+//!
+//! Clients are spread over the workers by the kernel (SO_REUSEPORT), by five-tuple, and all that
+//! belongs to a client lives on its worker.
+
+mod ports;
+mod siblings;
+mod worker;
 
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+
+use mio::Waker;
 
 use crate::auth::RelayCredentials;
 use crate::metrics::RelayCounters;
-use crate::turn::Cidr;
+use crate::net::{UdpSocket, local_addresses};
+use crate::turn::{self, Cidr, PeerPolicy};
+use siblings::Siblings;
+use worker::{Parts, Worker};
 
 pub use crate::turn::RelayAddress;
 
@@ -37,34 +51,44 @@ pub struct Settings {
 
 /// Why the relay did not start.
 #[derive(Debug)]
-pub struct StartError {
-    /// The address that could not be had.
-    pub address: SocketAddr,
-    /// What the operating system says.
-    pub source: io::Error,
+pub enum StartError {
+    /// A listener's address could not be bound.
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the operating system says.
+        source: io::Error,
+    },
+    /// Something else that the operating system did not give: threads, randomness.
+    System(io::Error),
 }
 
 impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "cannot listen on udp://{}: {}",
-            self.address, self.source
-        )
+        match self {
+            Self::Listen { address, source } => {
+                write!(f, "cannot listen on udp://{address}: {source}")
+            }
+            Self::System(source) => write!(f, "cannot start the relay: {source}"),
+        }
     }
 }
 
 impl std::error::Error for StartError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&self.source)
+        match self {
+            Self::Listen { source, .. } | Self::System(source) => Some(source),
+        }
     }
 }
 
-/// A running relay. It goes on until [`Relay::stop`] or until it is dropped.
+/// A running relay. It goes on until it is dropped.
 #[derive(Debug)]
 pub struct Relay {
     addresses: Vec<SocketAddr>,
     counters: Vec<Arc<RelayCounters>>,
+    stopping: Arc<AtomicBool>,
+    threads: Vec<(JoinHandle<()>, Waker)>,
 }
 
 impl Relay {
@@ -73,10 +97,46 @@ impl Relay {
     /// # Errors
     /// If a listener's address cannot be bound; nothing runs then.
     pub fn start(settings: Settings) -> Result<Self, StartError> {
-        Ok(Self {
-            addresses: settings.listen,
+        let count = match settings.workers {
+            0 => thread::available_parallelism().map_or(1, usize::from),
+            count => count,
+        };
+        let (addresses, listeners) = bind_listeners(&settings.listen, count)?;
+        let mut relay = Self {
+            addresses,
             counters: Vec::new(),
-        })
+            stopping: Arc::default(),
+            threads: Vec::new(),
+        };
+        let shared = Shared::new(settings, count)?;
+        for (number, listeners) in listeners.into_iter().enumerate() {
+            relay
+                .start_worker(number, listeners, &shared)
+                .map_err(StartError::System)?;
+        }
+        Ok(relay)
+    }
+
+    fn start_worker(
+        &mut self,
+        number: usize,
+        listeners: Vec<UdpSocket>,
+        shared: &Shared,
+    ) -> io::Result<()> {
+        let counters = Arc::<RelayCounters>::default();
+        let (worker, waker) = Worker::new(Parts {
+            listeners,
+            server: shared.server()?,
+            siblings: Arc::clone(&shared.siblings),
+            relay_ports: shared.relay_ports.clone(),
+            counters: Arc::clone(&counters),
+            stopping: Arc::clone(&self.stopping),
+        })?;
+        let thread = thread::Builder::new().name(format!("relay-{number}"));
+        let thread = thread.spawn(move || worker.run())?;
+        self.threads.push((thread, waker));
+        self.counters.push(counters);
+        Ok(())
     }
 
     /// The listeners' addresses as bound, in the order of the settings.
@@ -90,7 +150,83 @@ impl Relay {
     pub fn counters(&self) -> &[Arc<RelayCounters>] {
         &self.counters
     }
+}
 
+impl Drop for Relay {
     /// Ends the workers and closes their sockets.
-    pub fn stop(self) {}
+    fn drop(&mut self) {
+        self.stopping.store(true, Ordering::Relaxed);
+        for (thread, waker) in self.threads.drain(..) {
+            // A worker that cannot be woken has ended; one that has panicked has said so.
+            let _ = waker.wake();
+            let _ = thread.join();
+        }
+    }
+}
+
+/// What every worker's server is made from.
+struct Shared {
+    config: turn::Config,
+    credentials: Arc<RelayCredentials>,
+    siblings: Arc<Siblings>,
+    relay_ports: RangeInclusive<u16>,
+}
+
+impl Shared {
+    fn new(settings: Settings, workers: usize) -> Result<Self, StartError> {
+        let mut nonce_key = [0; 32];
+        getrandom::fill(&mut nonce_key).map_err(|error| StartError::System(error.into()))?;
+        let own = local_addresses().map_err(StartError::System)?;
+        let bound = settings.relay_addresses.iter().map(|relay| relay.bound);
+        let siblings = Arc::new(Siblings::new(settings.max_allocations_per_user, bound));
+        let workers = u32::try_from(workers).unwrap_or(u32::MAX);
+        Ok(Self {
+            config: turn::Config {
+                realm: settings.realm,
+                policy: PeerPolicy::new(settings.relay_addresses, own, settings.allow_peers),
+                // An address may meet every worker, and the limit is for all of them.
+                unauthenticated_rate: settings.unauthenticated_rate.div_ceil(workers),
+                nonce_key,
+                seed: 0,
+            },
+            credentials: Arc::new(settings.credentials),
+            siblings,
+            relay_ports: settings.relay_ports,
+        })
+    }
+
+    fn server(&self) -> io::Result<turn::Server<Arc<RelayCredentials>, Arc<Siblings>>> {
+        let config = turn::Config {
+            seed: getrandom::u64()?,
+            ..self.config.clone()
+        };
+        let credentials = Arc::clone(&self.credentials);
+        Ok(turn::Server::new(
+            config,
+            credentials,
+            Arc::clone(&self.siblings),
+        ))
+    }
+}
+
+/// Binds every address once for each of `workers`. The first result are the addresses as bound.
+fn bind_listeners(
+    addresses: &[SocketAddr],
+    workers: usize,
+) -> Result<(Vec<SocketAddr>, Vec<Vec<UdpSocket>>), StartError> {
+    let mut bound = Vec::new();
+    let mut listeners: Vec<Vec<UdpSocket>> = (0..workers).map(|_| Vec::new()).collect();
+    for &address in addresses {
+        let failed = |source| StartError::Listen { address, source };
+        // A shared bind would succeed beside another server's shared bind; an unshared one tells.
+        drop(UdpSocket::listen(address, false).map_err(failed)?);
+        let mut actual = address;
+        for of_worker in &mut listeners {
+            let socket = UdpSocket::listen(actual, true).map_err(failed)?;
+            actual = socket.local();
+            of_worker.push(socket);
+        }
+        bound.push(actual);
+    }
+    Ok((bound, listeners))
 }

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use super::authenticate::User;
 use super::nonce::Nonces;
@@ -39,6 +40,20 @@ pub trait Siblings {
     fn release(&self, username: &str);
     /// Whether this address, as bound, is a relayed address of any of the servers now.
     fn is_relayed(&self, address: SocketAddr) -> bool;
+}
+
+impl<S: Siblings + ?Sized> Siblings for Arc<S> {
+    fn claim(&self, username: &str) -> bool {
+        (**self).claim(username)
+    }
+
+    fn release(&self, username: &str) {
+        (**self).release(username);
+    }
+
+    fn is_relayed(&self, address: SocketAddr) -> bool {
+        (**self).is_relayed(address)
+    }
 }
 
 /// What the owner of the sockets has to do.
