@@ -281,8 +281,9 @@ impl Worker {
                 Action::Bind {
                     allocation,
                     address,
+                    even,
                 } => {
-                    let port = self.bind(allocation, address);
+                    let port = self.bind(allocation, address, even);
                     self.parts.server.handle_bound(allocation, port, now);
                 }
                 Action::Unbind { allocation } => self.unbind(allocation),
@@ -290,8 +291,13 @@ impl Worker {
         }
     }
 
-    fn bind(&mut self, allocation: AllocationId, address: IpAddr) -> Result<u16, BindFailed> {
-        let socket = self.bind_free_port(address).ok_or(BindFailed)?;
+    fn bind(
+        &mut self,
+        allocation: AllocationId,
+        address: IpAddr,
+        even: bool,
+    ) -> Result<u16, BindFailed> {
+        let socket = self.bind_free_port(address, even).ok_or(BindFailed)?;
         let port = socket.local().port();
         let token = Token(FIRST_LISTENER + self.parts.listeners.len() + allocation.index());
         self.poll
@@ -318,7 +324,7 @@ impl Worker {
     }
 
     /// A socket on a random free port (RFC 6056), or on any free one where the range is crowded.
-    fn bind_free_port(&self, address: IpAddr) -> Option<UdpSocket> {
+    fn bind_free_port(&self, address: IpAddr, even: bool) -> Option<UdpSocket> {
         let ports = self.parts.siblings.ports(address)?;
         let (first, last) = (
             *self.parts.relay_ports.start(),
@@ -327,7 +333,7 @@ impl Worker {
         let count = u32::from(last - first) + 1;
         let port = |n: u32| first + u16::try_from(n % count).expect("less than the range is long");
         let try_bind = |port: u16| {
-            if ports.contains(port) {
+            if ports.contains(port) || (even && !port.is_multiple_of(2)) {
                 return None;
             }
             UdpSocket::relay(SocketAddr::new(address, port)).ok()

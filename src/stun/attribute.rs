@@ -19,6 +19,7 @@ impl Attribute {
     pub const NONCE: Self = Self(0x0015);
     pub const XOR_RELAYED_ADDRESS: Self = Self(0x0016);
     pub const REQUESTED_ADDRESS_FAMILY: Self = Self(0x0017);
+    pub const EVEN_PORT: Self = Self(0x0018);
     pub const REQUESTED_TRANSPORT: Self = Self(0x0019);
     pub const MESSAGE_INTEGRITY_SHA256: Self = Self(0x001C);
     pub const XOR_MAPPED_ADDRESS: Self = Self(0x0020);

@@ -12,6 +12,9 @@ use crate::time::Now;
 /// The number of UDP in the IP header, as REQUESTED-TRANSPORT names it.
 const UDP: u8 = 17;
 
+/// The R bit of EVEN-PORT: also keep the next higher port for later.
+const RESERVE_NEXT: u8 = 0x80;
+
 impl<C: Credentials, S: Siblings> Server<C, S> {
     /// The answer, or none as long as the socket is not there.
     pub(super) fn handle_allocate(
@@ -30,6 +33,13 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
             Some([_, _, _, _]) => return Err(ErrorCode::UNSUPPORTED_TRANSPORT_PROTOCOL),
             _ => return Err(ErrorCode::BAD_REQUEST),
         }
+        // An even port can be had; the reservation of the next one cannot, so far.
+        let even = match request.message.find(Attribute::EVEN_PORT) {
+            None => false,
+            Some(&[flags]) if flags & RESERVE_NEXT == 0 => true,
+            Some(&[_]) => return Err(ErrorCode::INSUFFICIENT_CAPACITY),
+            Some(_) => return Err(ErrorCode::BAD_REQUEST),
+        };
         // The family is IPv4 unless the client asks for another, and must be offered here.
         let family = requested_family(request)?.unwrap_or(Family::V4);
         let relay = self.config.policy.relay_address(family);
@@ -58,6 +68,7 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
         self.actions.push_back(Action::Bind {
             allocation: id,
             address: relay.bound,
+            even,
         });
         Ok(None)
     }
@@ -233,19 +244,41 @@ mod tests {
     }
 
     #[test]
+    fn an_even_port_can_be_asked_for_but_not_a_pair() {
+        let mut world = World::new();
+        for (value, code) in [(&[0][..], Ok(())), (&[0x80], Err(508)), (&[], Err(400))] {
+            // A neighbour, so that the next free port is odd.
+            world.allocated("bob");
+            let client = world.client("alice");
+            let answer = world.request(&client, Method::ALLOCATE, |writer| {
+                writer.attribute(Attribute::REQUESTED_TRANSPORT, &[17, 0, 0, 0]);
+                writer.attribute(Attribute::EVEN_PORT, value);
+            });
+            let answer = answer.expect("an answer");
+            assert_eq!(World::code(&answer), code);
+            if code.is_ok() {
+                let message = Message::parse(&answer).expect("well formed");
+                let relayed = message.find_xor_address(Attribute::XOR_RELAYED_ADDRESS);
+                let port = relayed.expect("there").expect("an address").port();
+                assert!(port.is_multiple_of(2));
+            }
+        }
+    }
+
+    #[test]
     fn unknown_attributes_are_named_after_authentication() {
         let mut world = World::new();
         let client = world.client("alice");
         let answer = world.request(&client, Method::ALLOCATE, |writer| {
             writer.attribute(Attribute(0x7777), &[]);
             writer.attribute(Attribute(0x8777), &[]);
-            writer.attribute(Attribute(0x0018), &[0x80, 0, 0, 0]);
+            writer.attribute(Attribute(0x001a), &[]);
         });
         let answer = answer.expect("an answer");
         assert_eq!(World::code(&answer), Err(420));
         let message = Message::parse(&answer).expect("well formed");
         let unknown = message.find(Attribute::UNKNOWN_ATTRIBUTES);
-        assert_eq!(unknown, Some(&[0x77, 0x77, 0x00, 0x18][..]));
+        assert_eq!(unknown, Some(&[0x77, 0x77, 0x00, 0x1a][..]));
     }
 
     #[test]

@@ -66,6 +66,8 @@ pub enum Action {
         allocation: AllocationId,
         /// On which address of this machine.
         address: IpAddr,
+        /// Whether the port must be even.
+        even: bool,
     },
     /// Close the socket of this allocation.
     Unbind {
@@ -398,6 +400,7 @@ fn is_known(kind: Attribute) -> bool {
             | Attribute::NONCE
             | Attribute::XOR_RELAYED_ADDRESS
             | Attribute::REQUESTED_ADDRESS_FAMILY
+            | Attribute::EVEN_PORT
             | Attribute::REQUESTED_TRANSPORT
             | Attribute::MESSAGE_INTEGRITY_SHA256
             | Attribute::XOR_MAPPED_ADDRESS

@@ -214,8 +214,12 @@ impl World {
                 Action::Bind {
                     allocation,
                     address,
+                    even,
                 } => {
-                    let port = 50_000 + u16::try_from(self.sockets.len()).expect("few");
+                    let step = if even { 2 } else { 1 };
+                    let free =
+                        |port: &u16| !self.sockets.values().any(|relayed| relayed.port() == *port);
+                    let port = (50_000..).step_by(step).find(free).expect("few");
                     let relayed = SocketAddr::new(address, port);
                     self.sockets.insert(allocation, relayed);
                     self.shared.0.borrow_mut().relayed.insert(relayed);

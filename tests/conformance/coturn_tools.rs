@@ -1,0 +1,193 @@
+//! coturn's own client programs against our relay.
+
+use std::net::{SocketAddr, UdpSocket};
+use std::process::{Child, Command, Output, Stdio};
+
+use crate::relay;
+
+/// Runs `turnutils_uclient` with the static user; its whole output.
+fn uclient(server: SocketAddr, arguments: &[&str]) -> String {
+    let port = server.port().to_string();
+    let (username, password) = relay::USER;
+    let ip = server.ip().to_string();
+    let output = Command::new("turnutils_uclient")
+        .args(["-u", username, "-w", password, "-p", &port])
+        .args(arguments)
+        .arg(ip)
+        .output()
+        .expect("coturn's tools are installed");
+    text(&output)
+}
+
+/// The same, where channels are bound. The tool picks a number from the range of RFC 5766, up to
+/// 0x7FFF; three out of four are refused by RFC 8656, and the tool gives up then.
+fn uclient_with_a_channel(server: SocketAddr, arguments: &[&str]) -> String {
+    (0..100)
+        .map(|_| uclient(server, arguments))
+        .find(|report| report.contains("tot_send_msgs"))
+        .expect("a number below 0x5000")
+}
+
+fn text(output: &Output) -> String {
+    [&output.stdout[..], &output.stderr]
+        .map(String::from_utf8_lossy)
+        .concat()
+}
+
+/// All that was sent came back, and no packet was lost.
+fn assert_lossless(report: &str, packets: usize) {
+    let total = format!("tot_send_msgs={packets}, tot_recv_msgs={packets}");
+    let lossless = "Total lost packets 0 (0.000000%)";
+    assert!(
+        report.contains(&total) && report.contains(lossless),
+        "{report}"
+    );
+}
+
+/// coturn's echo server, for as long as the value lives.
+struct EchoPeer {
+    process: Child,
+    port: String,
+}
+
+impl EchoPeer {
+    fn start(ip: &str) -> Self {
+        // A port that was free a moment ago; the tool takes none by itself.
+        let probe = UdpSocket::bind((ip, 0)).expect("a free port");
+        let port = probe.local_addr().expect("bound").port().to_string();
+        drop(probe);
+        let process = Command::new("turnutils_peer")
+            .args(["-L", ip, "-p", &port])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("coturn's tools are installed");
+        let this = Self { process, port };
+        this.await_echo(ip);
+        this
+    }
+
+    fn await_echo(&self, ip: &str) {
+        let probe = UdpSocket::bind((ip, 0)).expect("a free port");
+        probe
+            .set_read_timeout(Some(std::time::Duration::from_millis(50)))
+            .expect("a timeout");
+        let peer: SocketAddr = SocketAddr::new(
+            ip.parse().expect("an address"),
+            self.port.parse().expect("a port"),
+        );
+        let answered = (0..200).any(|_| {
+            // Until it listens, sending may be refused.
+            let _ = probe.send_to(b"echo?", peer);
+            probe.recv_from(&mut [0; 100]).is_ok()
+        });
+        assert!(answered, "turnutils_peer does not answer");
+    }
+}
+
+impl Drop for EchoPeer {
+    fn drop(&mut self) {
+        self.process.kill().expect("it runs");
+        self.process.wait().expect("it was started here");
+    }
+}
+
+#[test]
+fn stunclient_learns_its_address() {
+    let relay = relay::start(&[]);
+    for server in relay.addresses() {
+        let output = Command::new("turnutils_stunclient")
+            .args(["-p", &server.port().to_string(), &server.ip().to_string()])
+            .output()
+            .expect("coturn's tools are installed");
+        let report = text(&output);
+        assert!(report.contains("UDP reflexive addr:"), "{report}");
+    }
+}
+
+#[test]
+fn uclient_relays_between_its_own_clients() {
+    let relay = relay::start(&[]);
+    let report = uclient(
+        relay.addresses()[0],
+        &["-y", "-c", "-s", "-m", "4", "-n", "50", "-z", "5"],
+    );
+    assert_lossless(&report, 4 * 50);
+}
+
+#[test]
+fn uclient_relays_to_an_echo_peer_through_indications() {
+    let relay = relay::start(&["127.0.0.0/8"]);
+    let peer = EchoPeer::start("127.0.0.1");
+    let to = [
+        "-c",
+        "-s",
+        "-e",
+        "127.0.0.1",
+        "-r",
+        &peer.port,
+        "-n",
+        "50",
+        "-z",
+        "5",
+    ];
+    assert_lossless(&uclient(relay.addresses()[0], &to), 50);
+}
+
+#[test]
+fn uclient_relays_to_an_echo_peer_through_a_channel() {
+    let relay = relay::start(&["127.0.0.0/8"]);
+    let peer = EchoPeer::start("127.0.0.1");
+    let to = [
+        "-c",
+        "-e",
+        "127.0.0.1",
+        "-r",
+        &peer.port,
+        "-n",
+        "50",
+        "-z",
+        "5",
+        "-l",
+        "1200",
+    ];
+    assert_lossless(&uclient_with_a_channel(relay.addresses()[0], &to), 50);
+}
+
+#[test]
+fn uclient_relays_over_ipv6() {
+    let relay = relay::start(&["::1"]);
+    let peer = EchoPeer::start("::1");
+    let to = [
+        "-x", "-c", "-e", "::1", "-r", &peer.port, "-n", "50", "-z", "5",
+    ];
+    let report = uclient_with_a_channel(relay.addresses()[1], &to);
+    assert_lossless(&report, 50);
+}
+
+#[test]
+fn uclient_cannot_reach_other_services_on_the_servers_own_address() {
+    let relay = relay::start(&[]);
+    let peer = EchoPeer::start("127.0.0.1");
+    let to = ["-c", "-s", "-e", "127.0.0.1", "-r", &peer.port, "-n", "5"];
+    let report = uclient(relay.addresses()[0], &to);
+    assert!(
+        report.contains("tot_send_msgs=5, tot_recv_msgs=0"),
+        "{report}"
+    );
+    let counters = relay::counters(&relay);
+    assert_eq!(
+        (counters.packets_to_peers, counters.packets_refused),
+        (0, 5)
+    );
+}
+
+#[test]
+fn uclient_is_refused_with_a_wrong_password() {
+    let relay = relay::start(&[]);
+    let report = uclient(relay.addresses()[0], &["-v", "-y", "-c", "-w", "wrong"]);
+    assert!(!report.contains("tot_send_msgs"), "{report}");
+    let counters = relay::counters(&relay);
+    assert!(counters.unauthenticated >= 2, "{report}");
+    assert_eq!(counters.allocations_made, 0);
+}
