@@ -7,8 +7,11 @@ use crate::time::{Instant, Now};
 
 /// How many malformed messages in a row end a connection.
 const MALFORMED_IN_A_ROW: u8 = 16;
-/// How many messages beyond the rate in a row end a connection.
-const LIMITED_IN_A_ROW: u8 = 200;
+/// How many messages beyond the rate end a connection.
+const LIMITED: u8 = 200;
+/// How many of these one message within the rate makes up for. A flood is let through a message
+/// now and then, so to begin anew with each would never end it.
+const FORGIVEN: u8 = 4;
 
 /// What the hub knows of a connection.
 pub(super) struct Connection {
@@ -120,12 +123,14 @@ impl Hub {
         now: Now,
     ) {
         match self.within_rate(session, length, &command, now) {
-            Ok(()) => self.count_limited(id, false),
+            Ok(()) => self.forgive(id),
             Err(rejection) => return self.refuse(id, rejection, now),
         };
         match command {
             Ok(command) => {
-                self.count_malformed(id, false);
+                if let Some(connection) = self.connections.get_mut(&id) {
+                    connection.malformed = 0;
+                }
                 if let Err(rejection) = self.obey(id, session, command, now) {
                     self.refuse(id, rejection, now);
                 }
@@ -163,24 +168,34 @@ impl Hub {
         let reject = rejection.reject;
         self.tell(id, Message::Error(rejection));
         match reject {
-            Reject::RateLimited if self.count_limited(id, true) > LIMITED_IN_A_ROW => {
+            Reject::RateLimited if self.count_limited(id) > LIMITED => {
                 self.close(id, Close::Flooding, now);
             }
-            Reject::Malformed if self.count_malformed(id, true) > MALFORMED_IN_A_ROW => {
+            Reject::Malformed if self.count_malformed(id) > MALFORMED_IN_A_ROW => {
                 self.close(id, Close::BrokenProtocol, now);
             }
             _ => {}
         }
     }
 
-    fn count_limited(&mut self, id: ConnectionId, one_more: bool) -> u8 {
-        let connection = self.connections.get_mut(&id);
-        connection.map_or(0, |connection| count(&mut connection.limited, one_more))
+    fn count_limited(&mut self, id: ConnectionId) -> u8 {
+        self.connections.get_mut(&id).map_or(0, |connection| {
+            connection.limited = connection.limited.saturating_add(1);
+            connection.limited
+        })
     }
 
-    fn count_malformed(&mut self, id: ConnectionId, one_more: bool) -> u8 {
-        let connection = self.connections.get_mut(&id);
-        connection.map_or(0, |connection| count(&mut connection.malformed, one_more))
+    fn forgive(&mut self, id: ConnectionId) {
+        if let Some(connection) = self.connections.get_mut(&id) {
+            connection.limited = connection.limited.saturating_sub(FORGIVEN);
+        }
+    }
+
+    fn count_malformed(&mut self, id: ConnectionId) -> u8 {
+        self.connections.get_mut(&id).map_or(0, |connection| {
+            connection.malformed = connection.malformed.saturating_add(1);
+            connection.malformed
+        })
     }
 
     fn obey(
@@ -202,15 +217,6 @@ impl Hub {
         }
         Ok(())
     }
-}
-
-fn count(in_a_row: &mut u8, one_more: bool) -> u8 {
-    *in_a_row = if one_more {
-        in_a_row.saturating_add(1)
-    } else {
-        0
-    };
-    *in_a_row
 }
 
 impl Command {
