@@ -7,7 +7,7 @@ use super::{Offset, Rejection, SessionId};
 use crate::auth::Secret;
 
 /// One message of a client, as the dialect has read it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Command {
     /// The first message of every connection.
     Hello(Hello),
@@ -27,7 +27,7 @@ pub enum Command {
 }
 
 /// The first message of a connection.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Hello {
     /// The version of the protocol.
     pub version: u64,
@@ -36,7 +36,7 @@ pub struct Hello {
 }
 
 /// A session to go on with.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Resume {
     /// The session; `None` if what was written is no session's id.
     pub session: Option<SessionId>,
@@ -60,7 +60,7 @@ impl Resume {
 }
 
 /// What is applied once, by its id.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Request {
     /// Become a member of a room.
     Join {
@@ -90,7 +90,7 @@ pub enum Request {
 }
 
 /// Something for one other member.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Directed {
     /// An offer, an answer or a candidate.
     pub kind: Kind,

@@ -97,7 +97,7 @@ impl Hub {
     fn first_message(&mut self, id: ConnectionId, command: Result<Command, Rejection>, now: Now) {
         let rejection = match command {
             Ok(Command::Hello(hello)) if hello.version == 1 => {
-                return self.hello(id, hello, now);
+                return self.hello(id, &hello, now);
             }
             Ok(Command::Hello(_)) => Rejection::new(None, Reject::UnsupportedVersion),
             Ok(other) => Rejection::new(other.id(), Reject::HelloExpected),
@@ -107,8 +107,8 @@ impl Hub {
         self.close(id, Close::BrokenProtocol, now);
     }
 
-    fn hello(&mut self, id: ConnectionId, hello: Hello, now: Now) {
-        match hello.resume {
+    fn hello(&mut self, id: ConnectionId, hello: &Hello, now: Now) {
+        match &hello.resume {
             Some(resume) => self.resume(id, resume, now),
             None => self.begin(id, now),
         }

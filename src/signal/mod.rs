@@ -62,3 +62,6 @@ pub use message::{
     Delivery, Event, Kind, Limits, Member, Message, Profile, Reason, State, Welcome,
 };
 pub use reject::{Reject, Rejection};
+
+#[cfg(test)]
+mod testing;

@@ -37,8 +37,8 @@ impl Hub {
     }
 
     /// A connection wants to go on with a session.
-    pub(super) fn resume(&mut self, connection: ConnectionId, resume: Resume, now: Now) {
-        match self.proven(&resume) {
+    pub(super) fn resume(&mut self, connection: ConnectionId, resume: &Resume, now: Now) {
+        match self.proven(resume) {
             None => self.begin(connection, now),
             Some((session, true)) => self.take_over(connection, session, resume.seen, now),
             Some((session, false)) => {
