@@ -20,6 +20,9 @@ pub(crate) struct View {
 /// Something that one client has said to another: from, to, and the how-many-eth of all it is.
 pub(crate) type Said = (SessionId, SessionId, u64);
 
+/// How many messages a client is unsure of after a cut.
+const UNSURE: usize = 8;
+
 #[derive(Default)]
 pub(crate) struct Client {
     pub(crate) identity: Option<(SessionId, Secret)>,
@@ -76,7 +79,8 @@ impl Client {
     /// Says the next number to a member, as the client sees the room.
     pub(crate) fn say(&mut self, room: &str, to: SessionId, epoch: u64) -> (u64, Command) {
         self.said += 1;
-        let body = RawValue::from_string(self.said.to_string()).expect("a number is JSON");
+        let body = format!("[{},{epoch}]", self.said);
+        let body = RawValue::from_string(body).expect("a list is JSON");
         let directed = Directed {
             kind: Kind::Candidate,
             room: room.into(),
@@ -91,6 +95,9 @@ impl Client {
         self.next_id += 1;
         let id = self.next_id;
         self.unsure.push_back((id, request.clone()));
+        if self.unsure.len() > UNSURE {
+            self.unsure.pop_front();
+        }
         Command::Request { id, request }
     }
 
@@ -125,7 +132,7 @@ impl Client {
         if welcome.resumed {
             let former = former.expect("who resumes was somebody");
             assert_eq!(former.0, welcome.session);
-            self.unsure.retain(|(id, _)| *id > welcome.applied);
+            // Also what the server says it has applied: it must not apply it again.
             let again = self.unsure.iter().cloned();
             return again
                 .map(|(id, request)| Command::Request { id, request })
@@ -166,7 +173,9 @@ impl Client {
             .expect("only in one's rooms");
         let from = members.get(&delivery.from).expect("only from a member");
         assert_eq!(from.epoch, delivery.epoch, "only of this meeting");
-        let number = delivery.body.get().parse().expect("a number");
+        let body: (u64, u64) = serde_json::from_str(delivery.body.get()).expect("as it was said");
+        let (number, epoch) = body;
+        assert_eq!(epoch, delivery.epoch, "said in this meeting");
         let to = self.session().expect("who is told something is somebody");
         let before = self.received.iter().rev();
         let mut before = before.filter(|said| (said.0, said.1) == (delivery.from, to));
