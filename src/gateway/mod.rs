@@ -1,1 +1,175 @@
-//! To come.
+//! The transports of signaling. Today there is one, the WebSocket at `/v1/ws`.
+//!
+//! [`Gateway::start`] spawns the one task that owns the [`Hub`]; each connection has a task of
+//! its own, which decodes, encodes and waits for its socket, so that the owner waits for nobody.
+//! Between them are bounded queues: a client that sends too fast waits, one that reads too slowly
+//! loses its connection.
+
+mod clock;
+mod origin;
+mod owner;
+mod websocket;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::State;
+use axum::extract::ws::rejection::WebSocketUpgradeRejection;
+use axum::extract::ws::{WebSocket, WebSocketUpgrade};
+use axum::http::header::{RETRY_AFTER, SEC_WEBSOCKET_VERSION, UPGRADE};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+
+use self::owner::{Owner, ToHub};
+use self::websocket::{Carrier, OUTBOX};
+use crate::metrics::SignalCounters;
+use crate::signal::{ConnectionId, Hub, MESSAGE_BYTES};
+
+/// How many inputs may wait for the hub.
+const INBOX: usize = 1_024;
+/// What a client is told to wait that finds no place, in seconds.
+const RETRY_AFTER_SECONDS: &str = "5";
+
+/// What the operator decides about the transports.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The origins whose pages may connect beside this server's own, exactly as browsers send
+    /// them; `*` for any. None.
+    pub allowed_origins: Vec<String>,
+    /// How many connections there may be. 100,000.
+    pub max_connections: u32,
+    /// How often a connection is pinged. 20 s.
+    pub ping_interval: Duration,
+    /// How long a socket may take nothing of what is written to it. 10 s.
+    pub write_timeout: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            allowed_origins: Vec::new(),
+            max_connections: 100_000,
+            ping_interval: Duration::from_secs(20),
+            write_timeout: Duration::from_secs(10),
+        }
+    }
+}
+
+/// The door to a hub. A clone is another handle of the same.
+#[derive(Clone)]
+pub struct Gateway {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    settings: Settings,
+    hub: mpsc::Sender<ToHub>,
+    ready: AtomicBool,
+    /// One for each connection that there may be.
+    places: Arc<Semaphore>,
+    connections: AtomicU64,
+}
+
+impl Gateway {
+    /// Spawns the task that owns `hub` on the current runtime.
+    ///
+    /// # Panics
+    ///
+    /// Outside a Tokio runtime.
+    #[must_use]
+    pub fn start(hub: Hub, settings: Settings, counters: Arc<SignalCounters>) -> Self {
+        let (to_hub, inbox) = mpsc::channel(INBOX);
+        tokio::spawn(Owner::new(hub, inbox, counters).run());
+        Self {
+            shared: Arc::new(Shared {
+                places: Arc::new(Semaphore::new(settings.max_connections as usize)),
+                settings,
+                hub: to_hub,
+                ready: AtomicBool::new(true),
+                connections: AtomicU64::new(0),
+            }),
+        }
+    }
+
+    /// Serves `/v1/ws`.
+    pub fn router(&self) -> Router {
+        Router::new()
+            .route("/v1/ws", get(upgrade))
+            .with_state(Arc::clone(&self.shared))
+    }
+
+    /// Whether connections are let in: from the start until the drain.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.shared.ready.load(Ordering::Relaxed) && !self.shared.hub.is_closed()
+    }
+
+    /// Lets nobody in any more, tells every client to come back after a time of its own of up to
+    /// `within`, and closes all connections. Returns once all are closed, at the latest after
+    /// `within`; then the hub is gone.
+    pub async fn drain(&self, within: Duration) {
+        self.shared.ready.store(false, Ordering::Relaxed);
+        // Errors mean that the hub is gone already.
+        let _ = self.shared.hub.send(ToHub::Drain(within)).await;
+        let all = self
+            .shared
+            .places
+            .acquire_many(self.shared.settings.max_connections);
+        let _ = tokio::time::timeout(within, all).await;
+        let _ = self.shared.hub.send(ToHub::Stop).await;
+    }
+}
+
+async fn upgrade(
+    State(shared): State<Arc<Shared>>,
+    headers: HeaderMap,
+    request: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> Response {
+    if !origin::is_allowed(&headers, &shared.settings.allowed_origins) {
+        let text = "this origin may not connect: it is neither this server's own nor allowed";
+        return (StatusCode::FORBIDDEN, text).into_response();
+    }
+    let Ok(request) = request else {
+        let headers = [(UPGRADE, "websocket"), (SEC_WEBSOCKET_VERSION, "13")];
+        let text = "this is a WebSocket";
+        return (StatusCode::UPGRADE_REQUIRED, headers, text).into_response();
+    };
+    let Some(place) = shared.place() else {
+        let headers = [(RETRY_AFTER, RETRY_AFTER_SECONDS)];
+        let text = "no more connections at present";
+        return (StatusCode::SERVICE_UNAVAILABLE, headers, text).into_response();
+    };
+    request
+        // The default buffers are 128 KiB a connection.
+        .read_buffer_size(4_096)
+        .write_buffer_size(0)
+        .max_message_size(MESSAGE_BYTES)
+        .max_frame_size(MESSAGE_BYTES)
+        .on_upgrade(move |socket| carry(shared, socket, place))
+}
+
+impl Shared {
+    fn place(&self) -> Option<OwnedSemaphorePermit> {
+        if !self.ready.load(Ordering::Relaxed) {
+            return None;
+        }
+        Arc::clone(&self.places).try_acquire_owned().ok()
+    }
+}
+
+async fn carry(shared: Arc<Shared>, socket: WebSocket, place: OwnedSemaphorePermit) {
+    let id = ConnectionId(shared.connections.fetch_add(1, Ordering::Relaxed));
+    let (to_connection, outbox) = mpsc::channel(OUTBOX);
+    let hub = shared.hub.clone();
+    if hub.send(ToHub::Open(id, to_connection)).await.is_err() {
+        return;
+    }
+    let carrier = Carrier::new(id, socket, hub, outbox, &shared.settings);
+    drop(shared);
+    carrier.run().await;
+    drop(place);
+}

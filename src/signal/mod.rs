@@ -1,1 +1,67 @@
-//! To come.
+//! Sessions, rooms and mailboxes: the signaling server as a state machine.
+//!
+//! [`Hub`] holds everything and touches nothing. Its methods are of three kinds:
+//!
+//! * **`handle…` takes input.** [`Hub::handle`] what has happened on a connection,
+//!   [`Hub::handle_timeout`] that the time of [`Hub::poll_timeout`] has come,
+//!   [`Hub::handle_drain`] that the server stops.
+//! * **`poll…` gives output.** [`Hub::poll_event`] what the shell should send and close,
+//!   [`Hub::poll_timeout`] when it wants to be called again.
+//! * **The rest asks** how much there is: [`Hub::connections`], [`Hub::sessions`],
+//!   [`Hub::rooms`].
+//!
+//! After each `handle…`, call [`Hub::poll_event`] until it gives `None`, then
+//! [`Hub::poll_timeout`], whose answer may have changed. A connection begins with
+//! [`Input::Open`] and ends with [`Input::Closed`] or [`Event::Close`], whichever comes first;
+//! what the shell says of it afterwards is ignored.
+//!
+//! The subjects, a file each:
+//!
+//! | file | subject |
+//! |---|---|
+//! | `hub` | the whole, its timers, what goes out |
+//! | `connection` | from the first message to the last, rates, silence |
+//! | `session` | welcome, resume, suspension, end |
+//! | `mailbox` | what is kept until it is acknowledged |
+//! | `room` | join, update, leave; who is polite, and the epoch |
+//! | `presence` | what members are told of each other |
+//! | `directed` | offers, answers, candidates |
+//! | `ice`, `limits`, `random` | ICE servers; rates; ids and tokens |
+//! | `command`, `message`, `reject`, `close` | what goes in and out |
+
+#![deny(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    clippy::iter_over_hash_type
+)]
+
+mod close;
+mod command;
+mod config;
+mod connection;
+mod directed;
+mod hub;
+mod ice;
+mod ids;
+mod limits;
+mod mailbox;
+mod message;
+mod presence;
+mod random;
+mod reject;
+mod room;
+mod session;
+
+pub use close::Close;
+pub use command::{Command, Directed, Hello, Input, Request, Resume};
+pub use config::{Config, IceConfig, MESSAGE_BYTES};
+pub use hub::Hub;
+pub use ice::IceServers;
+pub use ids::{ConnectionId, Offset, RoomName, SessionId};
+pub use message::{
+    Delivery, Event, Kind, Limits, Member, Message, Profile, Reason, State, Welcome,
+};
+pub use reject::{Reject, Rejection};
+
+#[cfg(test)]
+mod testing;

@@ -1,0 +1,314 @@
+//! From bytes to commands.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+
+use crate::signal::{
+    Command, Directed, Hello, Kind, Offset, Reject, Rejection, Request, Resume, SessionId,
+};
+
+/// Why bytes are not a message.
+#[derive(Debug)]
+pub enum DecodeError {
+    /// They are not a JSON object of the required form.
+    Malformed {
+        /// The message's id, where one could be read.
+        re: Option<u64>,
+        /// What is wrong with them.
+        detail: String,
+    },
+    /// No such message type.
+    UnknownType {
+        /// The message's id, where one could be read.
+        re: Option<u64>,
+    },
+}
+
+impl From<DecodeError> for Rejection {
+    fn from(error: DecodeError) -> Self {
+        match error {
+            DecodeError::Malformed { re, detail } => {
+                Self::new(re, Reject::Malformed).with_detail(&detail)
+            }
+            DecodeError::UnknownType { re } => Self::new(re, Reject::UnknownType),
+        }
+    }
+}
+
+/// Reads one message. Bodies and data are checked to be JSON and copied as they are.
+///
+/// # Errors
+///
+/// The bytes are not a message of the protocol.
+pub fn decode(bytes: &[u8]) -> Result<Command, DecodeError> {
+    let envelope: Envelope<'_> = parse(bytes, None)?;
+    let re = envelope
+        .id
+        .and_then(|id| serde_json::from_str::<u64>(id.get()).ok());
+    match &*envelope.r#type {
+        "hello" => hello(parse(bytes, re)?),
+        "ack" => Ok(Command::Ack(Offset(parse::<AckFrame>(bytes, re)?.seq))),
+        "ping" => Ok(Command::Ping),
+        "bye" => Ok(Command::Bye),
+        "join" => request(re, join(parse(bytes, re)?)),
+        "update" => request(re, update(parse(bytes, re)?)),
+        "leave" => request(re, leave(parse(bytes, re)?)),
+        "offer" => request(re, directed(Kind::Offer, parse(bytes, re)?)),
+        "answer" => request(re, directed(Kind::Answer, parse(bytes, re)?)),
+        "candidate" => request(re, directed(Kind::Candidate, parse(bytes, re)?)),
+        _ => Err(DecodeError::UnknownType { re }),
+    }
+}
+
+fn parse<'a, T: Deserialize<'a>>(bytes: &'a [u8], re: Option<u64>) -> Result<T, DecodeError> {
+    // A sequence would do for serde where an object is meant.
+    if bytes.trim_ascii_start().first() != Some(&b'{') {
+        return Err(malformed(re, "not a JSON object"));
+    }
+    serde_json::from_slice(bytes).map_err(|error| malformed(re, &error.to_string()))
+}
+
+fn malformed(re: Option<u64>, detail: &str) -> DecodeError {
+    let detail = detail.to_owned();
+    DecodeError::Malformed { re, detail }
+}
+
+#[derive(Deserialize)]
+struct Envelope<'a> {
+    #[serde(borrow)]
+    r#type: Cow<'a, str>,
+    #[serde(borrow)]
+    id: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct HelloFrame<'a> {
+    version: u64,
+    #[serde(borrow)]
+    client: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    resume: Option<ResumeFrame<'a>>,
+}
+
+#[derive(Deserialize)]
+struct ResumeFrame<'a> {
+    #[serde(borrow)]
+    session: Cow<'a, str>,
+    #[serde(borrow)]
+    token: Cow<'a, str>,
+    seq: u64,
+}
+
+#[derive(Deserialize)]
+struct AckFrame {
+    seq: u64,
+}
+
+#[derive(Deserialize)]
+struct MemberFrame {
+    room: Box<str>,
+    name: Option<Box<str>>,
+    // `null` is a value like any other, not the same as nothing.
+    #[serde(default, deserialize_with = "present")]
+    data: Option<Box<RawValue>>,
+}
+
+#[derive(Deserialize)]
+struct LeaveFrame {
+    room: Box<str>,
+}
+
+#[derive(Deserialize)]
+struct DirectedFrame<'a> {
+    room: Box<str>,
+    #[serde(borrow)]
+    to: Cow<'a, str>,
+    epoch: u64,
+    body: Box<RawValue>,
+}
+
+fn present<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Box<RawValue>>, D::Error> {
+    Box::deserialize(from).map(Some)
+}
+
+/// The longest `client`, in bytes.
+const CLIENT_BYTES: usize = 128;
+
+fn hello(frame: HelloFrame<'_>) -> Result<Command, DecodeError> {
+    if frame
+        .client
+        .is_some_and(|client| client.len() > CLIENT_BYTES)
+    {
+        return Err(malformed(None, "client is longer than 128 bytes"));
+    }
+    let resume = frame
+        .resume
+        .map(|resume| Resume::new(&resume.session, &resume.token, Offset(resume.seq)));
+    Ok(Command::Hello(Hello {
+        version: frame.version,
+        resume,
+    }))
+}
+
+fn request(id: Option<u64>, request: Request) -> Result<Command, DecodeError> {
+    match id {
+        Some(id @ 1..) => Ok(Command::Request { id, request }),
+        _ => Err(malformed(None, "id must be a positive integer")),
+    }
+}
+
+fn join(frame: MemberFrame) -> Request {
+    let MemberFrame { room, name, data } = frame;
+    Request::Join { room, name, data }
+}
+
+fn update(frame: MemberFrame) -> Request {
+    let MemberFrame { room, name, data } = frame;
+    Request::Update { room, name, data }
+}
+
+fn leave(frame: LeaveFrame) -> Request {
+    Request::Leave { room: frame.room }
+}
+
+fn directed(kind: Kind, frame: DirectedFrame<'_>) -> Request {
+    Request::Directed(Directed {
+        kind,
+        room: frame.room,
+        to: SessionId::parse(&frame.to),
+        epoch: frame.epoch,
+        body: frame.body,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn rejection(text: &str) -> Rejection {
+        decode(text.as_bytes())
+            .expect_err("this is no message")
+            .into()
+    }
+
+    #[test]
+    fn an_offer_is_read_and_its_body_stays_as_it_is() {
+        let text = r#"{"type":"offer","id":7,"room":"blue","epoch":8,
+            "to":"6f0c7c1e-5d0b-4c55-9a3e-1f6c2f6f3c11","body":{ "sdp" : "v=0\r\n", "n":1.0e0}}"#;
+        let command = decode(text.as_bytes()).expect("an offer");
+        let Command::Request {
+            id: 7,
+            request: Request::Directed(directed),
+        } = command
+        else {
+            panic!("not the offer: {command:?}");
+        };
+        assert_eq!(directed.kind, Kind::Offer);
+        assert_eq!(directed.epoch, 8);
+        assert_eq!(directed.body.get(), r#"{ "sdp" : "v=0\r\n", "n":1.0e0}"#);
+        assert!(directed.to.is_some());
+    }
+
+    #[test]
+    fn the_end_of_candidates_is_a_null_body() {
+        let text = r#"{"type":"candidate","id":7,"room":"blue","epoch":8,"to":"x","body":null}"#;
+        let command = decode(text.as_bytes()).expect("a candidate");
+        let Command::Request {
+            request: Request::Directed(directed),
+            ..
+        } = command
+        else {
+            panic!("not the candidate: {command:?}");
+        };
+        assert_eq!(directed.body.get(), "null");
+        assert_eq!(directed.to, None);
+    }
+
+    #[test]
+    fn data_that_is_null_is_data() {
+        let text = r#"{"type":"update","id":1,"room":"blue","data":null}"#;
+        let command = decode(text.as_bytes()).expect("an update");
+        let Command::Request {
+            request: Request::Update { data, name, .. },
+            ..
+        } = command
+        else {
+            panic!("not the update: {command:?}");
+        };
+        assert_eq!(data.expect("given").get(), "null");
+        assert_eq!(name, None);
+    }
+
+    #[test]
+    fn fields_that_nobody_knows_are_ignored() {
+        assert!(decode(br#"{"type":"ping","colour":{"a":[1]}}"#).is_ok());
+        assert!(decode(br#"{"type":"ack","seq":3,"room":5}"#).is_ok());
+    }
+
+    #[test]
+    fn an_unknown_type_is_told_with_its_id() {
+        let rejection = rejection(r#"{"type":"dance","id":3,"to":["a","b"]}"#);
+        assert_eq!(rejection.reject, Reject::UnknownType);
+        assert_eq!(rejection.re, Some(3));
+    }
+
+    #[test]
+    fn what_lacks_a_field_is_told_which() {
+        let rejection = rejection(r#"{"type":"join","id":3}"#);
+        assert_eq!(rejection.reject, Reject::Malformed);
+        assert_eq!(rejection.re, Some(3));
+        assert!(rejection.detail.expect("a detail").contains("`room`"));
+    }
+
+    #[test]
+    fn what_is_no_object_or_has_no_good_id_is_malformed() {
+        for text in [
+            "",
+            "null",
+            "[\"ping\"]",
+            "{",
+            "{}",
+            r#"{"type":5}"#,
+            r#"{"type":"ping"} x"#,
+            r#"{"type":"leave","room":"a"}"#,
+            r#"{"type":"leave","room":"a","id":0}"#,
+            r#"{"type":"leave","room":"a","id":-1}"#,
+            r#"{"type":"leave","room":"a","id":"1"}"#,
+            r#"{"type":"leave","room":"a","id":1.5}"#,
+            r#"{"type":"leave","type":"join","room":"a","id":1}"#,
+        ] {
+            assert_eq!(rejection(text).reject, Reject::Malformed, "{text}");
+        }
+        let long = format!(
+            r#"{{"type":"hello","version":1,"client":"{}"}}"#,
+            "x".repeat(129)
+        );
+        assert_eq!(rejection(&long).reject, Reject::Malformed);
+    }
+
+    #[test]
+    fn deep_nesting_costs_no_stack() {
+        let deep = format!(r#"{{"type":"ping","x":{}"#, "[".repeat(65_000));
+        assert_eq!(rejection(&deep).reject, Reject::Malformed);
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+            let _ = decode(&bytes).map_err(Rejection::from);
+        }
+
+        #[test]
+        fn no_object_makes_it_panic(
+            kind in "hello|ack|join|update|leave|offer|bye|.{0,5}",
+            key in "id|room|to|seq|epoch|body|version|resume|.{0,5}",
+            value in "[0-9]{1,25}|\"\\PC{0,9}\"|null|\\{\\}|\\[1\\]|\\PC{0,20}",
+        ) {
+            let text = format!(r#"{{"type":"{kind}","room":"a","id":1,"{key}":{value}}}"#);
+            let _ = decode(text.as_bytes()).map_err(Rejection::from);
+        }
+    }
+}

@@ -1,0 +1,366 @@
+//! From messages to bytes.
+
+use std::time::Duration;
+
+use serde::{Serialize, Serializer};
+use serde_json::value::RawValue;
+
+use crate::signal::{
+    Delivery, IceServers, Kind, Limits, Member, Message, Offset, Reason, Rejection, SessionId,
+    State, Welcome,
+};
+
+/// Appends one message to `out`, with its position where it has one.
+pub fn encode(offset: Option<Offset>, message: &Message, out: &mut Vec<u8>) {
+    let frame = frame(offset.map(|offset| offset.0), message);
+    serde_json::to_writer(out, &frame).expect("a Vec takes every byte, and every key is a string");
+}
+
+/// A message as it is written.
+#[derive(Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum Frame<'a> {
+    Welcome(WelcomeFields<'a>),
+    Joined {
+        seq: Option<u64>,
+        re: u64,
+        room: &'a str,
+        members: Vec<MemberFields<'a>>,
+    },
+    Left {
+        seq: Option<u64>,
+        re: u64,
+        room: &'a str,
+    },
+    Updated {
+        seq: Option<u64>,
+        re: u64,
+        room: &'a str,
+    },
+    Presence {
+        seq: Option<u64>,
+        room: &'a str,
+        member: MemberFields<'a>,
+    },
+    Offer(DeliveryFields<'a>),
+    Answer(DeliveryFields<'a>),
+    Candidate(DeliveryFields<'a>),
+    IceServers(IceFields<'a>),
+    Pong,
+    Goaway {
+        reason: &'static str,
+        reconnect_in_ms: u64,
+    },
+    Error(ErrorFields<'a>),
+}
+
+fn frame(seq: Option<u64>, message: &Message) -> Frame<'_> {
+    match message {
+        Message::Welcome(welcome) => Frame::Welcome(welcome_fields(welcome)),
+        Message::Joined { re, room, members } => Frame::Joined {
+            seq,
+            re: *re,
+            room,
+            members: members.iter().map(member_fields).collect(),
+        },
+        Message::Left { re, room } => Frame::Left { seq, re: *re, room },
+        Message::Updated { re, room } => Frame::Updated { seq, re: *re, room },
+        Message::Presence { room, member } => Frame::Presence {
+            seq,
+            room,
+            member: member_fields(member),
+        },
+        Message::Delivery(delivery) => delivery_frame(seq, delivery),
+        Message::IceServers(servers) => Frame::IceServers(ice_fields(servers)),
+        Message::Pong => Frame::Pong,
+        Message::Goaway { reconnect_in } => Frame::Goaway {
+            reason: "shutdown",
+            reconnect_in_ms: milliseconds(*reconnect_in),
+        },
+        Message::Error(rejection) => Frame::Error(error_fields(rejection)),
+    }
+}
+
+#[derive(Serialize)]
+struct WelcomeFields<'a> {
+    session: Id,
+    token: &'a str,
+    resumed: &'static str,
+    resume_window_ms: u64,
+    applied: u64,
+    #[serde(flatten)]
+    ice: IceFields<'a>,
+    limits: LimitsFields,
+}
+
+fn welcome_fields(welcome: &Welcome) -> WelcomeFields<'_> {
+    WelcomeFields {
+        session: Id(welcome.session),
+        token: welcome.token.expose(),
+        resumed: if welcome.resumed { "full" } else { "none" },
+        resume_window_ms: milliseconds(welcome.resume_window),
+        applied: welcome.applied,
+        ice: ice_fields(&welcome.ice),
+        limits: limits_fields(welcome.limits),
+    }
+}
+
+#[derive(Serialize)]
+struct LimitsFields {
+    message_bytes: usize,
+    messages_per_second: u32,
+    burst: u32,
+    room_members: usize,
+    rooms: usize,
+    data_bytes: usize,
+}
+
+fn limits_fields(limits: Limits) -> LimitsFields {
+    LimitsFields {
+        message_bytes: limits.message_bytes,
+        messages_per_second: limits.messages_per_second,
+        burst: limits.burst,
+        room_members: limits.room_members,
+        rooms: limits.rooms,
+        data_bytes: limits.data_bytes,
+    }
+}
+
+#[derive(Serialize)]
+struct IceFields<'a> {
+    ice_servers: Vec<IceServerFields<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ice_servers_expire_in_ms: Option<u64>,
+}
+
+#[derive(Serialize)]
+struct IceServerFields<'a> {
+    urls: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    username: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    credential: Option<&'a str>,
+}
+
+fn ice_fields(servers: &IceServers) -> IceFields<'_> {
+    let stun = (!servers.stun_urls.is_empty()).then(|| IceServerFields {
+        urls: &servers.stun_urls,
+        username: None,
+        credential: None,
+    });
+    let turn = servers
+        .credentials
+        .as_ref()
+        .map(|(minted, _)| IceServerFields {
+            urls: &servers.turn_urls,
+            username: Some(&minted.username),
+            credential: Some(minted.password.expose()),
+        });
+    let lifetime = servers.credentials.as_ref().map(|(_, lifetime)| *lifetime);
+    IceFields {
+        ice_servers: stun.into_iter().chain(turn).collect(),
+        ice_servers_expire_in_ms: lifetime.map(milliseconds),
+    }
+}
+
+#[derive(Serialize)]
+struct MemberFields<'a> {
+    session: Id,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data: Option<&'a RawValue>,
+    state: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+    polite: bool,
+    epoch: u64,
+}
+
+fn member_fields(member: &Member) -> MemberFields<'_> {
+    let (state, reason) = match member.state {
+        State::Joined => ("joined", None),
+        State::Suspended => ("suspended", None),
+        State::Left(reason) => ("left", Some(reason_word(reason))),
+    };
+    MemberFields {
+        session: Id(member.profile.session),
+        name: member.profile.name.as_deref(),
+        data: member.profile.data.as_deref(),
+        state,
+        reason,
+        polite: member.polite,
+        epoch: member.epoch,
+    }
+}
+
+fn reason_word(reason: Reason) -> &'static str {
+    match reason {
+        Reason::Left => "left",
+        Reason::Bye => "bye",
+        Reason::Expired => "expired",
+        Reason::Replaced => "replaced",
+    }
+}
+
+#[derive(Serialize)]
+struct DeliveryFields<'a> {
+    seq: Option<u64>,
+    room: &'a str,
+    from: Id,
+    epoch: u64,
+    body: &'a RawValue,
+}
+
+fn delivery_frame(seq: Option<u64>, delivery: &Delivery) -> Frame<'_> {
+    let fields = DeliveryFields {
+        seq,
+        room: &delivery.room,
+        from: Id(delivery.from),
+        epoch: delivery.epoch,
+        body: &delivery.body,
+    };
+    match delivery.kind {
+        Kind::Offer => Frame::Offer(fields),
+        Kind::Answer => Frame::Answer(fields),
+        Kind::Candidate => Frame::Candidate(fields),
+    }
+}
+
+#[derive(Serialize)]
+struct ErrorFields<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    re: Option<u64>,
+    code: &'static str,
+    message: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after_ms: Option<u64>,
+}
+
+fn error_fields(rejection: &Rejection) -> ErrorFields<'_> {
+    let explanation = rejection.reject.explanation();
+    ErrorFields {
+        re: rejection.re,
+        code: rejection.reject.code(),
+        message: rejection.detail.as_deref().unwrap_or(explanation),
+        // Rounded up: who waits as told is let through.
+        retry_after_ms: rejection.retry_after.map(|wait| milliseconds(wait) + 1),
+    }
+}
+
+struct Id(SessionId);
+
+impl Serialize for Id {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::decode;
+    use super::*;
+    use crate::signal::{Config, ConnectionId, Event, Hub, IceConfig, Input, Reject};
+    use serde_json::{Value, json};
+
+    fn value(offset: Option<Offset>, message: &Message) -> Value {
+        let mut out = Vec::new();
+        encode(offset, message, &mut out);
+        serde_json::from_slice(&out).expect("what is written is JSON")
+    }
+
+    /// What a hub answers to the texts of one client, the answer to `hello` first.
+    fn answers(config: Config, texts: &[&str]) -> Vec<Value> {
+        let mut hub = Hub::new(config, [1; 32]);
+        let id = ConnectionId(1);
+        hub.handle(id, Input::Open, Default::default());
+        for text in texts {
+            let input = Input::Message {
+                length: text.len(),
+                command: decode(text.as_bytes()).map_err(Rejection::from),
+            };
+            hub.handle(id, input, Default::default());
+        }
+        std::iter::from_fn(|| hub.poll_event())
+            .filter_map(|event| match event {
+                Event::Send {
+                    offset, message, ..
+                } => Some(value(offset, &message)),
+                Event::Close { .. } => None,
+            })
+            .collect()
+    }
+
+    const HELLO: &str = r#"{"type":"hello","version":1}"#;
+
+    #[test]
+    fn a_welcome_has_the_fields_of_the_protocol() {
+        let ice = IceConfig {
+            stun_urls: vec!["stun:a".to_owned()],
+            ..IceConfig::default()
+        };
+        let config = Config {
+            ice,
+            ..Config::default()
+        };
+        let welcome = answers(config, &[HELLO]).remove(0);
+        assert_eq!(welcome["type"], "welcome");
+        assert_eq!(welcome["resumed"], "none");
+        assert_eq!(welcome["resume_window_ms"], 60_000);
+        assert_eq!(welcome["applied"], 0);
+        assert_eq!(welcome["ice_servers"], json!([{"urls": ["stun:a"]}]));
+        assert_eq!(
+            welcome["limits"],
+            json!({"message_bytes": 65536, "messages_per_second": 50, "burst": 200,
+                "room_members": 64, "rooms": 8, "data_bytes": 4096})
+        );
+        assert_eq!(welcome.get("seq"), None);
+    }
+
+    #[test]
+    fn without_a_relay_there_are_no_credentials_to_expire() {
+        let welcome = answers(Config::default(), &[HELLO]).remove(0);
+        assert_eq!(welcome["ice_servers"], json!([]));
+        assert_eq!(welcome.get("ice_servers_expire_in_ms"), None);
+    }
+
+    #[test]
+    fn the_answers_to_a_member_have_their_positions() {
+        let answers = answers(
+            Config::default(),
+            &[
+                HELLO,
+                r#"{"type":"join","id":1,"room":"blue","name":"Ada","data":{"a":1}}"#,
+                r#"{"type":"update","id":2,"room":"blue","name":"Ada L."}"#,
+                r#"{"type":"leave","id":3,"room":"blue"}"#,
+                r#"{"type":"ping"}"#,
+            ],
+        );
+        assert_eq!(
+            answers[1..],
+            [
+                json!({"type": "joined", "seq": 1, "re": 1, "room": "blue", "members": []}),
+                json!({"type": "updated", "seq": 2, "re": 2, "room": "blue"}),
+                json!({"type": "left", "seq": 3, "re": 3, "room": "blue"}),
+                json!({"type": "pong"}),
+            ]
+        );
+    }
+
+    #[test]
+    fn an_error_names_what_it_answers() {
+        let answers = answers(
+            Config::default(),
+            &[HELLO, r#"{"type":"leave","id":3,"room":"blue"}"#],
+        );
+        assert_eq!(
+            answers[1],
+            json!({"type": "error", "re": 3, "code": Reject::NotInRoom.code(),
+                "message": Reject::NotInRoom.explanation()})
+        );
+    }
+}

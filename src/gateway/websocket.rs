@@ -1,0 +1,217 @@
+//! One WebSocket: frames in, frames out, and every way in which it can end.
+
+use std::time::Duration;
+
+use axum::extract::ws::{CloseFrame, Message as WsMessage, Utf8Bytes, WebSocket};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, Sleep, timeout_at};
+use tungstenite::Error as WsError;
+use tungstenite::error::CapacityError;
+
+use super::Settings;
+use super::owner::{Outgoing, ToHub};
+use crate::dialect::native;
+use crate::signal::{Close, ConnectionId, Input, Message, Offset, Rejection};
+
+/// How many messages may wait for a connection: all that a mailbox keeps, and as many answers
+/// again. The queue takes memory only as it fills.
+pub(super) const OUTBOX: usize = 512;
+/// How long an end may take: what still waits, the close frame and the peer's answer to it.
+const GOODBYE: Duration = Duration::from_secs(5);
+/// How long to leave a connection open that can be read no more, so that the peer sees the close
+/// frame before the reset that follows from what was not read.
+const LINGER: Duration = Duration::from_secs(1);
+/// The hub learns that a connection lives at most this often.
+const ALIVE: Duration = Duration::from_secs(5);
+
+/// A connection's task.
+pub(super) struct Carrier {
+    id: ConnectionId,
+    socket: WebSocket,
+    hub: mpsc::Sender<ToHub>,
+    outbox: mpsc::Receiver<Outgoing>,
+    write_timeout: Duration,
+    ping_interval: Duration,
+    /// When the hub last heard that the connection lives.
+    told: Instant,
+    /// Once the hub has let the connection go: when it must be over.
+    over: Option<Instant>,
+}
+
+/// How a connection ends.
+enum End {
+    /// The server closes it.
+    Close(u16, &'static str),
+    /// The server closes it, and cannot read what still comes.
+    Unreadable(u16, &'static str),
+    /// The peer has closed it.
+    Closed,
+    /// It is broken.
+    Gone,
+}
+
+impl From<Close> for End {
+    fn from(close: Close) -> Self {
+        Self::Close(close.code(), close.reason())
+    }
+}
+
+impl Carrier {
+    pub(super) fn new(
+        id: ConnectionId,
+        socket: WebSocket,
+        hub: mpsc::Sender<ToHub>,
+        outbox: mpsc::Receiver<Outgoing>,
+        settings: &Settings,
+    ) -> Self {
+        Self {
+            id,
+            socket,
+            hub,
+            outbox,
+            write_timeout: settings.write_timeout,
+            ping_interval: settings.ping_interval,
+            told: Instant::now(),
+            over: None,
+        }
+    }
+
+    /// Carries messages both ways until the connection ends.
+    pub(super) async fn run(mut self) {
+        let end = self.exchange().await;
+        self.outbox.close();
+        // The session is suspended now; how long the goodbye takes does not matter to others.
+        let _ = self.hub.send(ToHub::Input(self.id, Input::Closed)).await;
+        let deadline = self.over.unwrap_or_else(|| Instant::now() + GOODBYE);
+        // Who does not answer a close frame in time is cut off: there is nothing else to do.
+        let _ = timeout_at(deadline, self.goodbye(end)).await;
+    }
+
+    async fn exchange(&mut self) -> End {
+        let ping = tokio::time::sleep(self.ping_interval);
+        tokio::pin!(ping);
+        loop {
+            let step = tokio::select! {
+                frame = self.socket.recv() => self.receive(frame).await,
+                outgoing = self.outbox.recv() => self.pass_on(outgoing).await,
+                () = &mut ping => self.ping(ping.as_mut()).await,
+            };
+            if let Err(end) = step {
+                return end;
+            }
+        }
+    }
+
+    async fn receive(&mut self, frame: Option<Result<WsMessage, axum::Error>>) -> Result<(), End> {
+        match frame {
+            None => Err(End::Gone),
+            Some(Err(error)) => Err(end_of(error)),
+            Some(Ok(WsMessage::Text(text))) => self.take(&text).await,
+            Some(Ok(WsMessage::Binary(_))) => Err(End::Close(1003, "messages are text")),
+            Some(Ok(WsMessage::Ping(_) | WsMessage::Pong(_))) => self.alive().await,
+            Some(Ok(WsMessage::Close(_))) => Err(End::Closed),
+        }
+    }
+
+    async fn take(&mut self, text: &Utf8Bytes) -> Result<(), End> {
+        let input = Input::Message {
+            length: text.len(),
+            command: native::decode(text.as_bytes()).map_err(Rejection::from),
+        };
+        self.tell(input).await
+    }
+
+    async fn alive(&mut self) -> Result<(), End> {
+        if self.told.elapsed() < ALIVE {
+            return Ok(());
+        }
+        self.tell(Input::Alive).await
+    }
+
+    /// Waits while the hub is busy; meanwhile nothing is read, so the peer waits as well.
+    async fn tell(&mut self, input: Input) -> Result<(), End> {
+        self.told = Instant::now();
+        let told = self.hub.send(ToHub::Input(self.id, input)).await;
+        told.map_err(|_| End::from(Close::GoingAway))
+    }
+
+    async fn pass_on(&mut self, outgoing: Option<Outgoing>) -> Result<(), End> {
+        match outgoing {
+            Some(Outgoing::Message(offset, message)) => self.send(offset, &message).await,
+            Some(Outgoing::Close(close)) => Err(End::from(close)),
+            // The owner of the hub has let go without a word: the queue was full.
+            None => Err(End::from(Close::TooSlow)),
+        }
+    }
+
+    async fn send(&mut self, offset: Option<Offset>, message: &Message) -> Result<(), End> {
+        let mut text = Vec::with_capacity(message.size());
+        native::encode(offset, message, &mut text);
+        let text = String::from_utf8(text).expect("JSON is written in UTF-8");
+        self.write(WsMessage::Text(text.into())).await
+    }
+
+    async fn ping(&mut self, timer: std::pin::Pin<&mut Sleep>) -> Result<(), End> {
+        timer.reset(Instant::now() + self.ping_interval);
+        self.write(WsMessage::Ping(Vec::new().into())).await
+    }
+
+    /// Writes a frame. A socket that takes nothing for too long is given up; once the hub has
+    /// let go, all that is left has the time of a goodbye together.
+    async fn write(&mut self, frame: WsMessage) -> Result<(), End> {
+        if self.outbox.is_closed() {
+            let goodbye = || Instant::now() + GOODBYE;
+            self.over.get_or_insert_with(goodbye);
+        }
+        let deadline = self
+            .over
+            .unwrap_or_else(|| Instant::now() + self.write_timeout);
+        match timeout_at(deadline, self.socket.send(frame)).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) | Err(_) => Err(End::Gone),
+        }
+    }
+
+    async fn goodbye(&mut self, end: End) {
+        let (code, reason) = match end {
+            End::Close(code, reason) | End::Unreadable(code, reason) => (code, reason),
+            End::Closed => return self.read_to_the_end().await,
+            End::Gone => return,
+        };
+        let frame = CloseFrame {
+            code,
+            reason: Utf8Bytes::from_static(reason),
+        };
+        if self
+            .socket
+            .send(WsMessage::Close(Some(frame)))
+            .await
+            .is_err()
+        {
+            return;
+        }
+        match end {
+            End::Unreadable(..) => tokio::time::sleep(LINGER).await,
+            _ => self.read_to_the_end().await,
+        }
+    }
+
+    /// Until the closing handshake is done. What still comes says nothing any more.
+    async fn read_to_the_end(&mut self) {
+        while let Some(Ok(_)) = self.socket.recv().await {}
+    }
+}
+
+/// How a connection ends whose next frame could not be read.
+fn end_of(error: axum::Error) -> End {
+    match error.into_inner().downcast::<WsError>().as_deref() {
+        Ok(WsError::Capacity(CapacityError::MessageTooLong { .. })) => {
+            End::Unreadable(1009, "a message is at most 65536 bytes")
+        }
+        Ok(WsError::Capacity(_) | WsError::Protocol(_)) => {
+            End::Unreadable(1002, "not the WebSocket protocol")
+        }
+        Ok(WsError::Utf8(_)) => End::Unreadable(1007, "text is UTF-8"),
+        _ => End::Gone,
+    }
+}

@@ -1,0 +1,125 @@
+//! What clients say.
+
+use serde_json::value::RawValue;
+
+use super::message::Kind;
+use super::{Offset, Rejection, SessionId};
+use crate::auth::Secret;
+
+/// One message of a client, as the dialect has read it.
+#[derive(Clone, Debug)]
+pub enum Command {
+    /// The first message of every connection.
+    Hello(Hello),
+    /// Everything up to and including this has arrived.
+    Ack(Offset),
+    /// Does the connection still live?
+    Ping,
+    /// The session ends.
+    Bye,
+    /// What is applied once.
+    Request {
+        /// The client counts it up.
+        id: u64,
+        /// What is asked for.
+        request: Request,
+    },
+}
+
+/// The first message of a connection.
+#[derive(Clone, Debug)]
+pub struct Hello {
+    /// The version of the protocol.
+    pub version: u64,
+    /// The session to go on with.
+    pub resume: Option<Resume>,
+}
+
+/// A session to go on with.
+#[derive(Clone, Debug)]
+pub struct Resume {
+    /// The session; `None` if what was written is no session's id.
+    pub session: Option<SessionId>,
+    /// The proof of being it.
+    pub token: Secret,
+    /// The last that has been taken in.
+    pub seen: Offset,
+}
+
+impl Resume {
+    /// Reads what a client wrote: a session's id and the proof of being it. No form of them is an
+    /// error here; what cannot be had is answered with a new session.
+    #[must_use]
+    pub fn new(session: &str, token: &str, seen: Offset) -> Self {
+        Self {
+            session: SessionId::parse(session),
+            token: Secret::new(token),
+            seen,
+        }
+    }
+}
+
+/// What is applied once, by its id.
+#[derive(Clone, Debug)]
+pub enum Request {
+    /// Become a member of a room.
+    Join {
+        /// The room.
+        room: Box<str>,
+        /// What others see.
+        name: Option<Box<str>>,
+        /// What others are to know.
+        data: Option<Box<RawValue>>,
+    },
+    /// Change what others see and know; what is `None` stays.
+    Update {
+        /// The room.
+        room: Box<str>,
+        /// What others see.
+        name: Option<Box<str>>,
+        /// What others are to know.
+        data: Option<Box<RawValue>>,
+    },
+    /// Be a member no more.
+    Leave {
+        /// The room.
+        room: Box<str>,
+    },
+    /// Say something to one other member.
+    Directed(Directed),
+}
+
+/// Something for one other member.
+#[derive(Clone, Debug)]
+pub struct Directed {
+    /// An offer, an answer or a candidate.
+    pub kind: Kind,
+    /// The room in which both are.
+    pub room: Box<str>,
+    /// The addressee; `None` if what was written is no session's id.
+    pub to: Option<SessionId>,
+    /// The epoch of the pair.
+    pub epoch: u64,
+    /// Opaque.
+    pub body: Box<RawValue>,
+}
+
+/// What the shell tells the hub of a connection.
+#[derive(Debug)]
+pub enum Input {
+    /// It has come.
+    Open,
+    /// A message has come on it.
+    Message {
+        /// How long it was on the wire, in bytes.
+        length: usize,
+        /// What it says, or why it says nothing.
+        command: Result<Command, Rejection>,
+    },
+    /// It lives: a pong, for instance.
+    Alive,
+    /// It does not take in what it is sent: the shell's queue for it is full.
+    Stalled,
+    /// It is gone.
+    Closed,
+}

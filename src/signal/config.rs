@@ -1,0 +1,86 @@
+//! What the operator decides.
+
+use std::time::Duration;
+
+use crate::auth::Secret;
+
+/// The longest message that a client may send, in bytes.
+pub const MESSAGE_BYTES: usize = 65_536;
+
+/// The bounds and times of a hub. The defaults are those that `docs/protocol.md` names.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// How long a suspended session is kept. 60 s.
+    pub resume_window: Duration,
+    /// How many sessions there may be, suspended ones included. 100,000.
+    pub sessions: usize,
+    /// How many members a room may have. 64.
+    pub room_members: usize,
+    /// How many rooms a session may be in. 8.
+    pub rooms_per_session: usize,
+    /// How long a member's `data` may be, in bytes. 4,096.
+    pub data_bytes: usize,
+    /// How many messages a second a session may send. 50.
+    pub messages_per_second: u32,
+    /// How many messages a session may send at once. 200.
+    pub message_burst: u32,
+    /// How many bytes a second a session may send. 256 KiB.
+    pub bytes_per_second: u32,
+    /// How many bytes a session may send at once. 1 MiB.
+    pub byte_burst: u32,
+    /// How many messages are kept for a session until it acknowledges them. 256.
+    pub mailbox_messages: usize,
+    /// How many bytes are kept for a session until it acknowledges them. 256 KiB.
+    pub mailbox_bytes: usize,
+    /// How long a connection may take to say `hello`. 10 s.
+    pub hello_timeout: Duration,
+    /// How long a connection may be silent. 45 s.
+    pub silence_timeout: Duration,
+    /// What clients are given for ICE. None.
+    pub ice: IceConfig,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            resume_window: Duration::from_secs(60),
+            sessions: 100_000,
+            room_members: 64,
+            rooms_per_session: 8,
+            data_bytes: 4_096,
+            messages_per_second: 50,
+            message_burst: 200,
+            bytes_per_second: 256 * 1_024,
+            byte_burst: 1_024 * 1_024,
+            mailbox_messages: 256,
+            mailbox_bytes: 256 * 1_024,
+            hello_timeout: Duration::from_secs(10),
+            silence_timeout: Duration::from_secs(45),
+            ice: IceConfig::default(),
+        }
+    }
+}
+
+/// The STUN and TURN servers that clients are told of.
+#[derive(Clone, Debug)]
+pub struct IceConfig {
+    /// `stun:` and `stuns:` URLs.
+    pub stun_urls: Vec<String>,
+    /// `turn:` and `turns:` URLs. They are left out where there is no secret.
+    pub turn_urls: Vec<String>,
+    /// What the relay checks time-limited credentials with.
+    pub secret: Option<Secret>,
+    /// How long credentials live. An hour.
+    pub lifetime: Duration,
+}
+
+impl Default for IceConfig {
+    fn default() -> Self {
+        Self {
+            stun_urls: Vec::new(),
+            turn_urls: Vec::new(),
+            secret: None,
+            lifetime: Duration::from_secs(3_600),
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! The whole: what comes in, which timer rings, what goes out.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::connection::Connection;
+use super::ice::Issuer;
+use super::random::Random;
+use super::room::Rooms;
+use super::session::Session;
+use super::{Close, Config, ConnectionId, Event, Input, Message, SessionId};
+use crate::time::{Deadlines, Instant, Now};
+
+/// All sessions, rooms and mailboxes of this server. The module's documentation says how to
+/// drive it.
+pub struct Hub {
+    pub(super) config: Config,
+    pub(super) random: Random,
+    pub(super) issuer: Issuer,
+    // In order, since a drain goes through all of them.
+    pub(super) connections: BTreeMap<ConnectionId, Connection>,
+    pub(super) sessions: HashMap<SessionId, Box<Session>>,
+    pub(super) rooms: Rooms,
+    pub(super) deadlines: Deadlines<Timer>,
+    /// Sessions that lost their connection in this call, and whose rooms have not been told yet.
+    /// To tell them may cost others their connection, so it is done one after the other.
+    pub(super) lost: VecDeque<SessionId>,
+    pub(super) draining: bool,
+    events: VecDeque<Event>,
+}
+
+/// Why the hub wants to be called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) enum Timer {
+    /// A connection has not said hello, or nothing at all, for too long.
+    Connection(ConnectionId),
+    /// A suspended session has not come back.
+    Expiry(SessionId),
+    /// A session's ICE credentials are to be replaced.
+    Ice(SessionId),
+}
+
+impl Hub {
+    /// A hub with nobody in it. Whoever knows `seed` can be any session: it must come from the
+    /// operating system's randomness and stay in the process.
+    #[must_use]
+    pub fn new(config: Config, seed: [u8; 32]) -> Self {
+        Self {
+            random: Random::new(seed),
+            issuer: Issuer::new(config.ice.clone()),
+            config,
+            connections: BTreeMap::new(),
+            sessions: HashMap::new(),
+            rooms: Rooms::default(),
+            deadlines: Deadlines::default(),
+            lost: VecDeque::new(),
+            draining: false,
+            events: VecDeque::new(),
+        }
+    }
+
+    /// Takes in what has happened on a connection.
+    pub fn handle(&mut self, connection: ConnectionId, input: Input, now: Now) {
+        match input {
+            Input::Open => self.open(connection, now),
+            Input::Message { length, command } => self.message(connection, length, command, now),
+            Input::Alive => self.heard(connection, now),
+            Input::Stalled => self.close(connection, Close::TooSlow, now),
+            Input::Closed => self.forget_connection(connection, now),
+        }
+        self.tell_of_the_lost(now);
+    }
+
+    /// Does what is due.
+    pub fn handle_timeout(&mut self, now: Now) {
+        while let Some(timer) = self.deadlines.pop_due(now.instant) {
+            match timer {
+                Timer::Connection(connection) => self.check_silence(connection, now),
+                Timer::Expiry(session) => self.expire(session, now),
+                Timer::Ice(session) => self.renew_ice_servers(session, now),
+            }
+            self.tell_of_the_lost(now);
+        }
+    }
+
+    /// Sends every client away: each is told to come back after a time of its own of up to
+    /// `within`, and its connection is closed. From now on nobody is let in.
+    pub fn handle_drain(&mut self, within: Duration, now: Now) {
+        self.draining = true;
+        let within = u64::try_from(within.as_millis()).unwrap_or(u64::MAX);
+        let connections: Vec<_> = self.connections.keys().copied().collect();
+        for connection in connections {
+            let reconnect_in = Duration::from_millis(self.random.up_to(within));
+            self.tell(connection, Message::Goaway { reconnect_in });
+            self.close(connection, Close::GoingAway, now);
+        }
+        self.lost.clear();
+    }
+
+    /// What the shell should do next; `None` once it has been told everything.
+    #[must_use]
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// When to call [`Hub::handle_timeout`].
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.deadlines.next()
+    }
+
+    /// How many connections are open.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.connections.len()
+    }
+
+    /// How many sessions live, suspended ones included.
+    #[must_use]
+    pub fn sessions(&self) -> usize {
+        self.sessions.len()
+    }
+
+    /// How many rooms have a member.
+    #[must_use]
+    pub fn rooms(&self) -> usize {
+        self.rooms.len()
+    }
+
+    pub(super) fn connection_of(&self, session: SessionId) -> Option<ConnectionId> {
+        self.sessions.get(&session)?.connection
+    }
+
+    /// Says something about the connection itself: it has no position and is not kept.
+    pub(super) fn tell(&mut self, connection: ConnectionId, message: Message) {
+        self.events.push_back(Event::Send {
+            connection,
+            offset: None,
+            message: Arc::new(message),
+        });
+    }
+
+    /// Says something to a session: it is kept until acknowledged, and sent now if the session
+    /// is connected. A client that has let its mailbox fill up loses its connection instead.
+    pub(super) fn post(&mut self, to: SessionId, message: Message, now: Now) {
+        self.make_room(to, message.size(), now);
+        let Some(session) = self.sessions.get_mut(&to) else {
+            return;
+        };
+        let message = Arc::new(message);
+        let offset = session.mailbox.push(Arc::clone(&message), &self.config);
+        if let Some(connection) = session.connection {
+            self.events.push_back(Event::Send {
+                connection,
+                offset: Some(offset),
+                message,
+            });
+        }
+    }
+
+    /// Whether a message of this size fits the mailbox. Where it does not, a session that is
+    /// connected is suspended: its client does not keep up.
+    pub(super) fn make_room(&mut self, to: SessionId, size: usize, now: Now) -> bool {
+        let Some(session) = self.sessions.get(&to) else {
+            return false;
+        };
+        let has_room = session.mailbox.has_room_for(size, &self.config);
+        if let (false, Some(connection)) = (has_room, session.connection) {
+            self.close(connection, Close::TooSlow, now);
+        }
+        has_room
+    }
+
+    /// Sends again everything that is kept for a session.
+    pub(super) fn replay(&mut self, session: SessionId, connection: ConnectionId) {
+        let Some(session) = self.sessions.get(&session) else {
+            return;
+        };
+        let kept = session.mailbox.kept();
+        self.events
+            .extend(kept.map(|(offset, message)| Event::Send {
+                connection,
+                offset: Some(offset),
+                message: Arc::clone(message),
+            }));
+    }
+
+    /// Closes a connection, if it is still open, and suspends its session.
+    pub(super) fn close(&mut self, connection: ConnectionId, close: Close, now: Now) {
+        if self.connections.contains_key(&connection) {
+            self.events.push_back(Event::Close { connection, close });
+            self.forget_connection(connection, now);
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! The ICE servers that clients are told of, with credentials that end by themselves.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::hub::Timer;
+use super::{Hub, IceConfig, Message, SessionId};
+use crate::auth::{Secret, TimeLimited};
+use crate::time::Now;
+
+/// What `RTCPeerConnection` takes. The URLs are shared by all sessions.
+#[derive(Clone, Debug)]
+pub struct IceServers {
+    /// `stun:` URLs.
+    pub stun_urls: Arc<[String]>,
+    /// `turn:` URLs; used only with credentials.
+    pub turn_urls: Arc<[String]>,
+    /// The credentials for the TURN servers, and how long they live.
+    pub credentials: Option<(TimeLimited, Duration)>,
+}
+
+/// Makes [`IceServers`].
+pub(super) struct Issuer {
+    stun_urls: Arc<[String]>,
+    turn_urls: Arc<[String]>,
+    secret: Option<Secret>,
+    lifetime: Duration,
+}
+
+impl Issuer {
+    pub(super) fn new(config: IceConfig) -> Self {
+        Self {
+            stun_urls: config.stun_urls.into(),
+            turn_urls: config.turn_urls.into(),
+            secret: config.secret,
+            lifetime: config.lifetime,
+        }
+    }
+
+    fn servers(&self, session: SessionId, now: Now) -> IceServers {
+        let lifetime = self.lifetime;
+        let secret = self.secret.as_ref();
+        let secret = secret.filter(|_| !self.turn_urls.is_empty());
+        let mint = |secret| TimeLimited::mint(secret, &session.to_string(), lifetime, now);
+        IceServers {
+            stun_urls: Arc::clone(&self.stun_urls),
+            turn_urls: Arc::clone(&self.turn_urls),
+            credentials: secret.map(|secret| (mint(secret), lifetime)),
+        }
+    }
+}
+
+/// When to replace credentials of this lifetime: between 60 and 80 per cent of it, elsewhere for
+/// each session, so that a thousand that came at once are not renewed at once.
+fn renewal(lifetime: Duration, session: SessionId) -> Duration {
+    let [first, second, ..] = *session.as_bytes();
+    let spread = u32::from(u16::from_be_bytes([first, second]));
+    lifetime * 3 / 5 + lifetime / 5 * spread / u32::from(u16::MAX)
+}
+
+impl Hub {
+    /// Fresh servers for `session`; they will be replaced in time.
+    pub(super) fn issue_ice_servers(&mut self, session: SessionId, now: Now) -> IceServers {
+        let servers = self.issuer.servers(session, now);
+        if let Some((_, lifetime)) = &servers.credentials {
+            let at = now.instant + renewal(*lifetime, session);
+            self.deadlines.set(Timer::Ice(session), at);
+        }
+        servers
+    }
+
+    /// Sends fresh credentials to a session that is connected.
+    pub(super) fn renew_ice_servers(&mut self, session: SessionId, now: Now) {
+        if let Some(connection) = self.connection_of(session) {
+            let servers = self.issue_ice_servers(session, now);
+            self.tell(connection, Message::IceServers(servers));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credentials_are_replaced_between_60_and_80_per_cent_of_their_life() {
+        let lifetime = Duration::from_secs(100);
+        let least = renewal(lifetime, SessionId::from_random([0; 16]));
+        let most = renewal(lifetime, SessionId::from_random([0xff; 16]));
+        assert_eq!(least, Duration::from_secs(60));
+        assert_eq!(most, Duration::from_secs(80));
+    }
+}

@@ -1,0 +1,216 @@
+//! What is said to clients.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::value::RawValue;
+
+use super::ice::IceServers;
+use super::{Offset, Rejection, RoomName, SessionId};
+use crate::auth::Secret;
+
+/// One message to a client. The dialect spells it.
+#[derive(Debug)]
+pub enum Message {
+    /// The answer to `hello`.
+    Welcome(Box<Welcome>),
+    /// The answer to `join`.
+    Joined {
+        /// The id of the `join`.
+        re: u64,
+        /// The room.
+        room: RoomName,
+        /// The *other* members, in the order in which they joined.
+        members: Vec<Member>,
+    },
+    /// The answer to `leave`.
+    Left {
+        /// The id of the `leave`.
+        re: u64,
+        /// The room.
+        room: RoomName,
+    },
+    /// The answer to `update`.
+    Updated {
+        /// The id of the `update`.
+        re: u64,
+        /// The room.
+        room: RoomName,
+    },
+    /// Something about another member has changed.
+    Presence {
+        /// The room.
+        room: RoomName,
+        /// The member, whole.
+        member: Member,
+    },
+    /// An offer, an answer or a candidate of another member.
+    Delivery(Delivery),
+    /// New credentials in place of those that will expire.
+    IceServers(IceServers),
+    /// The answer to `ping`.
+    Pong,
+    /// The server is about to close this connection.
+    Goaway {
+        /// After which time the client should connect again.
+        reconnect_in: Duration,
+    },
+    /// A message was not applied.
+    Error(Rejection),
+}
+
+/// What one member has said to another.
+#[derive(Debug)]
+pub struct Delivery {
+    /// An offer, an answer or a candidate.
+    pub kind: Kind,
+    /// The room in which both are.
+    pub room: RoomName,
+    /// The sender.
+    pub from: SessionId,
+    /// The epoch of the pair.
+    pub epoch: u64,
+    /// What the sender put in, byte for byte.
+    pub body: Box<RawValue>,
+}
+
+/// Which kind of directed message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// An SDP offer.
+    Offer,
+    /// An SDP answer.
+    Answer,
+    /// An ICE candidate, or the end of them.
+    Candidate,
+}
+
+/// The answer to `hello`.
+#[derive(Debug)]
+pub struct Welcome {
+    /// The session, by which others address it.
+    pub session: SessionId,
+    /// The proof of being that session.
+    pub token: Secret,
+    /// Whether it is the session that was asked for, with nothing missing.
+    pub resumed: bool,
+    /// How long the session is kept when its connection is lost.
+    pub resume_window: Duration,
+    /// The largest id that has been applied.
+    pub applied: u64,
+    /// What `RTCPeerConnection` takes.
+    pub ice: IceServers,
+    /// What the server enforces.
+    pub limits: Limits,
+}
+
+/// What the server enforces, as clients are told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// The longest message.
+    pub message_bytes: usize,
+    /// Messages a second.
+    pub messages_per_second: u32,
+    /// Messages at once.
+    pub burst: u32,
+    /// Members of a room.
+    pub room_members: usize,
+    /// Rooms a session.
+    pub rooms: usize,
+    /// Bytes of a member's `data`.
+    pub data_bytes: usize,
+}
+
+/// A member of a room, as another member sees it.
+#[derive(Clone, Debug)]
+pub struct Member {
+    /// Who it is. All who are told share it.
+    pub profile: Arc<Profile>,
+    /// How it is.
+    pub state: State,
+    /// Whether the *receiver* is the polite side toward this member.
+    pub polite: bool,
+    /// The epoch of the pair.
+    pub epoch: u64,
+}
+
+/// What a member says of itself.
+#[derive(Debug)]
+pub struct Profile {
+    /// Its session.
+    pub session: SessionId,
+    /// What others see.
+    pub name: Option<Box<str>>,
+    /// Whatever it wants others to know.
+    pub data: Option<Box<RawValue>>,
+}
+
+/// How a member is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Here, and its connection lives.
+    Joined,
+    /// Its connection is lost; it may come back.
+    Suspended,
+    /// Gone for good.
+    Left(Reason),
+}
+
+/// Why a member is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// It said so.
+    Left,
+    /// It ended its session.
+    Bye,
+    /// It did not come back in time.
+    Expired,
+    /// It came back, but had missed too much; a new session takes its place.
+    Replaced,
+}
+
+/// Roughly what the fields of a message other than names, data and bodies come to.
+const FIXED_BYTES: usize = 160;
+
+impl Message {
+    /// About how many bytes the message has on the wire and in memory.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        FIXED_BYTES
+            + match self {
+                Self::Joined { members, .. } => members.iter().map(Member::size).sum(),
+                Self::Presence { member, .. } => member.size(),
+                Self::Delivery(delivery) => delivery.body.get().len(),
+                _ => 0,
+            }
+    }
+}
+
+impl Member {
+    fn size(&self) -> usize {
+        let name = self.profile.name.as_ref().map_or(0, |name| name.len());
+        let data = self.profile.data.as_ref();
+        FIXED_BYTES + name + data.map_or(0, |data| data.get().len())
+    }
+}
+
+/// What the shell should do.
+#[derive(Debug)]
+pub enum Event {
+    /// Send a message on a connection, after all before it.
+    Send {
+        /// On which connection.
+        connection: super::ConnectionId,
+        /// Its position in what is said to the session; `None` for what is about the connection.
+        offset: Option<Offset>,
+        /// The message.
+        message: Arc<Message>,
+    },
+    /// Close a connection once all before this has been sent. The hub has forgotten it already.
+    Close {
+        /// Which connection.
+        connection: super::ConnectionId,
+        /// Why.
+        close: super::Close,
+    },
+}

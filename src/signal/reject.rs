@@ -1,0 +1,136 @@
+//! Why a message of a client was not applied.
+
+use std::time::Duration;
+
+/// The stable code of an error: it travels as it is written here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Reject {
+    /// Not a JSON object of the required form.
+    Malformed,
+    /// No such message type.
+    UnknownType,
+    /// `hello` asked for a version that this server does not speak.
+    UnsupportedVersion,
+    /// Something else came before `hello`.
+    HelloExpected,
+    /// A second `hello` on one connection.
+    HelloRepeated,
+    /// The room's name is not of the required form.
+    InvalidRoom,
+    /// The name is too long or has control characters.
+    InvalidName,
+    /// `data` is too long.
+    DataTooLarge,
+    /// The room has as many members as it may have.
+    RoomFull,
+    /// The session is in as many rooms as it may be in.
+    TooManyRooms,
+    /// The session is in that room.
+    AlreadyJoined,
+    /// The session is not in that room.
+    NotInRoom,
+    /// The addressee is not in that room.
+    NoSuchMember,
+    /// The epoch is not that of the pair.
+    StaleEpoch,
+    /// The addressee is connected no more and its mailbox is full.
+    AddresseeOverloaded,
+    /// Too many messages; this one was dropped.
+    RateLimited,
+}
+
+impl Reject {
+    /// The code on the wire.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        self.words().0
+    }
+
+    /// What is wrong, for people.
+    #[must_use]
+    pub const fn explanation(self) -> &'static str {
+        self.words().1
+    }
+
+    const fn words(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Malformed => ("malformed", "not a JSON object of the required form"),
+            Self::UnknownType => ("unknown_type", "no such message type"),
+            Self::UnsupportedVersion => ("unsupported_version", "this server speaks version 1"),
+            Self::HelloExpected => ("hello_expected", "the first message must be hello"),
+            Self::HelloRepeated => ("hello_repeated", "this connection has said hello already"),
+            Self::InvalidRoom => (
+                "invalid_room",
+                "a room is 1 to 128 characters out of A-Z a-z 0-9 . _ ~ -",
+            ),
+            Self::InvalidName => (
+                "invalid_name",
+                "a name is at most 64 characters and has no control characters",
+            ),
+            Self::DataTooLarge => ("data_too_large", "data is longer than limits.data_bytes"),
+            Self::RoomFull => ("room_full", "the room has limits.room_members members"),
+            Self::TooManyRooms => ("too_many_rooms", "you are in limits.rooms rooms"),
+            Self::AlreadyJoined => ("already_joined", "you are in this room already"),
+            Self::NotInRoom => ("not_in_room", "you are not in this room"),
+            Self::NoSuchMember => ("no_such_member", "the addressee is not in this room"),
+            Self::StaleEpoch => ("stale_epoch", "the epoch is not that of this pair"),
+            Self::AddresseeOverloaded => (
+                "addressee_overloaded",
+                "the addressee is away and its mailbox is full",
+            ),
+            Self::RateLimited => ("rate_limited", "too many messages; this one was dropped"),
+        }
+    }
+}
+
+/// A message that was not applied, as its sender is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rejection {
+    /// The message's id, where one could be read.
+    pub re: Option<u64>,
+    /// What rule it broke.
+    pub reject: Reject,
+    /// More than [`Reject::explanation`] says, for people.
+    pub detail: Option<Box<str>>,
+    /// When to go on.
+    pub retry_after: Option<Duration>,
+}
+
+impl Rejection {
+    /// A rejection with nothing more to say than its code.
+    #[must_use]
+    pub fn new(re: Option<u64>, reject: Reject) -> Self {
+        Self {
+            re,
+            reject,
+            detail: None,
+            retry_after: None,
+        }
+    }
+
+    /// Says more, in at most 200 characters, without control characters.
+    #[must_use]
+    pub fn with_detail(mut self, detail: &str) -> Self {
+        let detail: String = detail
+            .chars()
+            .filter(|character| !character.is_control())
+            .take(200)
+            .collect();
+        self.detail = Some(detail.into());
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_detail_is_short_and_fit_for_a_terminal() {
+        let detail = format!("\x1b[31m{}", "x".repeat(500));
+        let rejection = Rejection::new(None, Reject::Malformed).with_detail(&detail);
+        let detail = rejection.detail.expect("just given");
+        assert_eq!(detail.len(), 200);
+        assert!(detail.starts_with("[31mx"));
+    }
+}

@@ -1,0 +1,283 @@
+//! Rooms: who is in them, who is polite, and the epoch of each pair.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use serde_json::value::RawValue;
+
+use super::ids::is_room_name;
+use super::message::{Member, Profile};
+use super::{Config, Hub, Message, Reason, Reject, RoomName, SessionId, State};
+use crate::time::Now;
+
+/// The longest name of a member, in characters.
+const NAME_CHARACTERS: usize = 64;
+
+/// All rooms that have a member.
+#[derive(Default)]
+pub(super) struct Rooms {
+    by_name: HashMap<RoomName, Room>,
+    /// No room that is gone has counted further than this. A new one goes on from here, so that
+    /// an epoch never comes again in a room of the same name.
+    counted: u64,
+}
+
+/// A room. Its members are in the order in which they joined.
+pub(super) struct Room {
+    members: Vec<Membership>,
+    joins: u64,
+}
+
+/// A member, as its room knows it.
+#[derive(Clone)]
+pub(super) struct Membership {
+    pub(super) profile: Arc<Profile>,
+    /// The how-many-eth join of the room it was.
+    pub(super) join: u64,
+}
+
+/// What a member says of itself.
+type NameAndData = (Option<Box<str>>, Option<Box<RawValue>>);
+
+impl Membership {
+    pub(super) fn session(&self) -> SessionId {
+        self.profile.session
+    }
+
+    /// Whether this one is the polite side toward `other`, and the epoch of the two: it is the
+    /// larger of their joins, and the one who joined later is polite. So nothing is kept for a
+    /// pair, and both sides always agree.
+    fn toward(&self, other: &Self) -> (bool, u64) {
+        (self.join > other.join, self.join.max(other.join))
+    }
+
+    /// How `self` is told of `other`.
+    pub(super) fn sees(&self, other: &Self, state: State) -> Member {
+        let (polite, epoch) = self.toward(other);
+        Member {
+            profile: Arc::clone(&other.profile),
+            state,
+            polite,
+            epoch,
+        }
+    }
+}
+
+impl Room {
+    pub(super) fn members(&self) -> &[Membership] {
+        &self.members
+    }
+
+    fn find(&self, session: SessionId) -> Option<&Membership> {
+        let mut members = self.members.iter();
+        members.find(|member| member.session() == session)
+    }
+
+    /// The epoch of two members; `None` if one of them is none.
+    pub(super) fn epoch(&self, one: SessionId, other: SessionId) -> Option<u64> {
+        let (one, other) = (self.find(one)?, self.find(other)?);
+        Some(one.toward(other).1)
+    }
+
+    fn add(&mut self, profile: Profile) -> Membership {
+        self.joins += 1;
+        let member = Membership {
+            profile: Arc::new(profile),
+            join: self.joins,
+        };
+        self.members.push(member.clone());
+        member
+    }
+
+    fn replace(&mut self, session: SessionId, (name, data): NameAndData) -> Option<Membership> {
+        let mut members = self.members.iter_mut();
+        let member = members.find(|member| member.session() == session)?;
+        let before = &member.profile;
+        member.profile = Arc::new(Profile {
+            session,
+            name: name.or_else(|| before.name.clone()),
+            data: data.or_else(|| before.data.clone()),
+        });
+        Some(member.clone())
+    }
+
+    fn remove(&mut self, session: SessionId) -> Option<Membership> {
+        let mut members = self.members.iter();
+        let index = members.position(|member| member.session() == session)?;
+        Some(self.members.remove(index))
+    }
+}
+
+impl Rooms {
+    pub(super) fn len(&self) -> usize {
+        self.by_name.len()
+    }
+
+    /// A room, and its name as all who hold it share it.
+    pub(super) fn get(&self, name: &str) -> Option<(&RoomName, &Room)> {
+        self.by_name.get_key_value(name)
+    }
+
+    fn get_or_make(&mut self, name: &RoomName) -> &mut Room {
+        let joins = self.counted;
+        self.by_name
+            .entry(Arc::clone(name))
+            .or_insert_with(|| Room {
+                members: Vec::new(),
+                joins,
+            })
+    }
+
+    fn remove_if_empty(&mut self, name: &str) {
+        if let Some(room) = self.by_name.get(name)
+            && room.members.is_empty()
+        {
+            self.counted = self.counted.max(room.joins);
+            self.by_name.remove(name);
+        }
+    }
+}
+
+fn check_profile((name, data): &NameAndData, config: &Config) -> Result<(), Reject> {
+    if let Some(name) = name
+        && (name.chars().count() > NAME_CHARACTERS || name.chars().any(char::is_control))
+    {
+        return Err(Reject::InvalidName);
+    }
+    if let Some(data) = data
+        && data.get().len() > config.data_bytes
+    {
+        return Err(Reject::DataTooLarge);
+    }
+    Ok(())
+}
+
+impl Hub {
+    pub(super) fn join(
+        &mut self,
+        session: SessionId,
+        re: u64,
+        room: Box<str>,
+        (name, data): NameAndData,
+        now: Now,
+    ) -> Result<(), Reject> {
+        let profile = (name, data);
+        self.check_join(session, &room, &profile)?;
+        let name = match self.rooms.get(&room) {
+            Some((name, _)) => Arc::clone(name),
+            None => RoomName::from(room),
+        };
+        if let Some(session) = self.sessions.get_mut(&session) {
+            session.rooms.push(Arc::clone(&name));
+        }
+        let newcomer = self.rooms.get_or_make(&name).add(Profile {
+            session,
+            name: profile.0,
+            data: profile.1,
+        });
+        let snapshot = Message::Joined {
+            re,
+            room: Arc::clone(&name),
+            members: self.others(&name, &newcomer),
+        };
+        self.post(session, snapshot, now);
+        self.broadcast(&name, &newcomer, State::Joined, now);
+        Ok(())
+    }
+
+    fn check_join(
+        &self,
+        session: SessionId,
+        room: &str,
+        profile: &NameAndData,
+    ) -> Result<(), Reject> {
+        if !is_room_name(room) {
+            return Err(Reject::InvalidRoom);
+        }
+        check_profile(profile, &self.config)?;
+        if self.is_in(session, room) {
+            return Err(Reject::AlreadyJoined);
+        }
+        let session = self.sessions.get(&session);
+        let rooms = session.map_or(0, |session| session.rooms.len());
+        if rooms >= self.config.rooms_per_session {
+            return Err(Reject::TooManyRooms);
+        }
+        let members = self
+            .rooms
+            .get(room)
+            .map_or(0, |(_, room)| room.members.len());
+        if members >= self.config.room_members {
+            return Err(Reject::RoomFull);
+        }
+        Ok(())
+    }
+
+    pub(super) fn update(
+        &mut self,
+        session: SessionId,
+        re: u64,
+        room: &str,
+        profile: NameAndData,
+        now: Now,
+    ) -> Result<(), Reject> {
+        let room = self.room_of(session, room)?;
+        check_profile(&profile, &self.config)?;
+        let member = self.rooms.get_or_make(&room).replace(session, profile);
+        let updated = Message::Updated {
+            re,
+            room: Arc::clone(&room),
+        };
+        self.post(session, updated, now);
+        if let Some(member) = member {
+            self.broadcast(&room, &member, State::Joined, now);
+        }
+        Ok(())
+    }
+
+    pub(super) fn leave(
+        &mut self,
+        id: SessionId,
+        re: u64,
+        room: &str,
+        now: Now,
+    ) -> Result<(), Reject> {
+        let room = self.room_of(id, room)?;
+        if let Some(session) = self.sessions.get_mut(&id) {
+            session.rooms.retain(|name| *name != room);
+        }
+        let left = Message::Left {
+            re,
+            room: Arc::clone(&room),
+        };
+        self.post(id, left, now);
+        self.remove_member(&room, id, Reason::Left, now);
+        Ok(())
+    }
+
+    /// Takes a member out of a room and tells the others.
+    pub(super) fn remove_member(
+        &mut self,
+        room: &RoomName,
+        session: SessionId,
+        reason: Reason,
+        now: Now,
+    ) {
+        if let Some(member) = self.rooms.get_or_make(room).remove(session) {
+            self.broadcast(room, &member, State::Left(reason), now);
+        }
+        self.rooms.remove_if_empty(room);
+    }
+
+    fn is_in(&self, session: SessionId, room: &str) -> bool {
+        self.room_of(session, room).is_ok()
+    }
+
+    /// The name of a room in which the session is.
+    pub(super) fn room_of(&self, session: SessionId, room: &str) -> Result<RoomName, Reject> {
+        let session = self.sessions.get(&session).ok_or(Reject::NotInRoom)?;
+        let mut rooms = session.rooms.iter();
+        let name = rooms.find(|name| &***name == room);
+        name.cloned().ok_or(Reject::NotInRoom)
+    }
+}

@@ -1,0 +1,199 @@
+//! A client that keeps to the protocol, and holds the server to it.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use peerage::auth::Secret;
+use peerage::signal::{
+    Command, Delivery, Directed, Hello, Kind, Member, Message, Offset, Request, Resume, SessionId,
+    State, Welcome,
+};
+use serde_json::value::RawValue;
+
+/// How one client sees another member of a room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct View {
+    pub(crate) polite: bool,
+    pub(crate) epoch: u64,
+    pub(crate) suspended: bool,
+}
+
+/// Something that one client has said to another: from, to, and the how-many-eth of all it is.
+pub(crate) type Said = (SessionId, SessionId, u64);
+
+/// How many messages a client is unsure of after a cut.
+const UNSURE: usize = 8;
+
+#[derive(Default)]
+pub(crate) struct Client {
+    pub(crate) identity: Option<(SessionId, Secret)>,
+    pub(crate) is_welcome: bool,
+    pub(crate) rooms: BTreeMap<String, BTreeMap<SessionId, View>>,
+    pub(crate) received: Vec<Said>,
+    /// Sessions that this client had before, and lost.
+    pub(crate) former: Vec<SessionId>,
+    seen: Offset,
+    next_id: u64,
+    said: u64,
+    unsure: VecDeque<(u64, Request)>,
+}
+
+impl Client {
+    pub(crate) fn hello(&self) -> Command {
+        let resume = self
+            .identity
+            .as_ref()
+            .map(|(session, token)| Resume::new(&session.to_string(), token.expose(), self.seen));
+        Command::Hello(Hello { version: 1, resume })
+    }
+
+    pub(crate) fn session(&self) -> Option<SessionId> {
+        self.identity.as_ref().map(|(session, _)| *session)
+    }
+
+    pub(crate) fn ack(&self) -> Command {
+        Command::Ack(self.seen)
+    }
+
+    pub(crate) fn join(&mut self, room: &str) -> Command {
+        let data = RawValue::from_string("[1]".to_owned()).expect("JSON");
+        self.request(Request::Join {
+            room: room.into(),
+            name: Some("Ada".into()),
+            data: Some(data),
+        })
+    }
+
+    pub(crate) fn leave(&mut self, room: &str) -> Command {
+        let room = room.into();
+        self.request(Request::Leave { room })
+    }
+
+    pub(crate) fn update(&mut self, room: &str) -> Command {
+        self.request(Request::Update {
+            room: room.into(),
+            name: Some("Ada L.".into()),
+            data: None,
+        })
+    }
+
+    /// Says the next number to a member, as the client sees the room.
+    pub(crate) fn say(&mut self, room: &str, to: SessionId, epoch: u64) -> (u64, Command) {
+        self.said += 1;
+        let body = format!("[{},{epoch}]", self.said);
+        let body = RawValue::from_string(body).expect("a list is JSON");
+        let directed = Directed {
+            kind: Kind::Candidate,
+            room: room.into(),
+            to: Some(to),
+            epoch,
+            body,
+        };
+        (self.said, self.request(Request::Directed(directed)))
+    }
+
+    fn request(&mut self, request: Request) -> Command {
+        self.next_id += 1;
+        let id = self.next_id;
+        self.unsure.push_back((id, request.clone()));
+        if self.unsure.len() > UNSURE {
+            self.unsure.pop_front();
+        }
+        Command::Request { id, request }
+    }
+
+    /// Takes in a message; gives what to say at once.
+    pub(crate) fn take(&mut self, offset: Option<Offset>, message: &Message) -> Vec<Command> {
+        if let Some(offset) = offset {
+            assert_eq!(offset, self.seen.next(), "neither gap nor repetition");
+            self.seen = offset;
+        }
+        match message {
+            Message::Welcome(welcome) => return self.welcome(welcome),
+            Message::Joined { room, members, .. } => {
+                let members = members.iter().map(|member| (id(member), view(member)));
+                self.rooms.insert(room.to_string(), members.collect());
+            }
+            Message::Left { room, .. } => {
+                assert!(self.rooms.remove(&**room).is_some());
+            }
+            Message::Presence { room, member } => self.presence(room, member),
+            Message::Delivery(delivery) => self.deliver(delivery),
+            Message::Updated { .. } => {}
+            Message::Error(rejection) => self.unsure.retain(|(id, _)| Some(*id) != rejection.re),
+            _ => assert_eq!(offset, None),
+        }
+        Vec::new()
+    }
+
+    fn welcome(&mut self, welcome: &Welcome) -> Vec<Command> {
+        self.is_welcome = true;
+        let token = welcome.token.clone();
+        let former = self.identity.replace((welcome.session, token));
+        if welcome.resumed {
+            let former = former.expect("who resumes was somebody");
+            assert_eq!(former.0, welcome.session);
+            // Also what the server says it has applied: it must not apply it again.
+            let again = self.unsure.iter().cloned();
+            return again
+                .map(|(id, request)| Command::Request { id, request })
+                .collect();
+        }
+        self.former.extend(former.map(|(session, _)| session));
+        assert_eq!(welcome.applied, 0);
+        self.rooms.clear();
+        self.unsure.clear();
+        self.seen = Offset(0);
+        self.next_id = 0;
+        Vec::new()
+    }
+
+    fn presence(&mut self, room: &str, member: &Member) {
+        let members = self.rooms.get_mut(room).expect("told only of one's rooms");
+        let (session, view) = (id(member), view(member));
+        if let Some(before) = members.get(&session) {
+            assert_eq!(before.epoch, view.epoch, "a pair has one epoch a meeting");
+            assert_eq!(before.polite, view.polite);
+        } else {
+            assert_eq!(
+                member.state,
+                State::Joined,
+                "who was not there can only come"
+            );
+        }
+        match member.state {
+            State::Left(_) => members.remove(&session),
+            State::Joined | State::Suspended => members.insert(session, view),
+        };
+    }
+
+    fn deliver(&mut self, delivery: &Delivery) {
+        let members = self
+            .rooms
+            .get(&*delivery.room)
+            .expect("only in one's rooms");
+        let from = members.get(&delivery.from).expect("only from a member");
+        assert_eq!(from.epoch, delivery.epoch, "only of this meeting");
+        let body: (u64, u64) = serde_json::from_str(delivery.body.get()).expect("as it was said");
+        let (number, epoch) = body;
+        assert_eq!(epoch, delivery.epoch, "said in this meeting");
+        let to = self.session().expect("who is told something is somebody");
+        let before = self.received.iter().rev();
+        let mut before = before.filter(|said| (said.0, said.1) == (delivery.from, to));
+        if let Some(before) = before.next() {
+            assert!(before.2 < number, "in order, and once");
+        }
+        self.received.push((delivery.from, to, number));
+    }
+}
+
+fn id(member: &Member) -> SessionId {
+    member.profile.session
+}
+
+fn view(member: &Member) -> View {
+    View {
+        polite: member.polite,
+        epoch: member.epoch,
+        suspended: member.state == State::Suspended,
+    }
+}

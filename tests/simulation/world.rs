@@ -1,0 +1,322 @@
+//! The hub, the clients, and a network between them.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use peerage::signal::{
+    Command, Config, ConnectionId, Event, Hub, Input, Message, Offset, Reject, SessionId,
+};
+use peerage::time::Now;
+
+use crate::client::{Client, Said};
+use crate::random::Random;
+
+const ROOMS: [&str; 2] = ["blue", "green"];
+const CLIENTS: usize = 5;
+const MAILBOX: usize = 24;
+
+/// A connection as the network knows it. A cut loses what is on its way.
+#[derive(Default)]
+struct Wire {
+    client: usize,
+    up: VecDeque<Command>,
+    down: VecDeque<(Option<Offset>, Arc<Message>)>,
+    /// The client has given it up, and the server has not learnt of it.
+    is_cut: bool,
+    /// The server has closed it.
+    is_closed: bool,
+    /// What the server has sent on it and has not seen acknowledged.
+    unacknowledged: BTreeSet<u64>,
+}
+
+pub(crate) struct World {
+    seed: u64,
+    random: Random,
+    hub: Hub,
+    now: Now,
+    clients: Vec<Client>,
+    wires: BTreeMap<ConnectionId, Wire>,
+    current: [Option<ConnectionId>; CLIENTS],
+    next_connection: u64,
+    /// What was said, with the id of the message, and what the server has refused.
+    said: BTreeMap<(SessionId, u64), Said>,
+    /// What the server has taken in.
+    arrived: BTreeSet<(SessionId, u64)>,
+    refused: BTreeSet<(SessionId, u64)>,
+}
+
+impl World {
+    pub(crate) fn new(seed: u64) -> Self {
+        let config = Config {
+            mailbox_messages: MAILBOX,
+            room_members: CLIENTS - 1,
+            ..Config::default()
+        };
+        Self {
+            seed,
+            random: Random::new(seed),
+            hub: Hub::new(config, [9; 32]),
+            now: Now::default(),
+            clients: (0..CLIENTS).map(|_| Client::default()).collect(),
+            wires: BTreeMap::new(),
+            current: [None; CLIENTS],
+            next_connection: 0,
+            said: BTreeMap::new(),
+            arrived: BTreeSet::new(),
+            refused: BTreeSet::new(),
+        }
+    }
+
+    pub(crate) fn run(&mut self, steps: usize) {
+        for _ in 0..steps {
+            let client = self.random.below(CLIENTS);
+            match self.current[client] {
+                None => self.connect(client),
+                Some(connection) => self.act(client, connection),
+            }
+            self.carry_some();
+            self.pass_time();
+        }
+    }
+
+    fn connect(&mut self, client: usize) {
+        let connection = ConnectionId(self.next_connection);
+        self.next_connection += 1;
+        self.current[client] = Some(connection);
+        self.clients[client].is_welcome = false;
+        let wire = Wire {
+            client,
+            up: VecDeque::from([self.clients[client].hello()]),
+            ..Wire::default()
+        };
+        self.wires.insert(connection, wire);
+        self.hub.handle(connection, Input::Open, self.now);
+        self.take_events();
+    }
+
+    fn act(&mut self, client: usize, connection: ConnectionId) {
+        if self.random.one_in(12) {
+            return self.cut(client, connection);
+        }
+        if !self.clients[client].is_welcome {
+            return;
+        }
+        let room = ROOMS[self.random.below(ROOMS.len())];
+        let command = match self.random.below(10) {
+            0 => self.clients[client].leave(room),
+            1 => self.clients[client].update(room),
+            2 | 3 => self.clients[client].ack(),
+            4..=6 if !self.clients[client].rooms.contains_key(room) => {
+                self.clients[client].join(room)
+            }
+            _ => match self.say(client, room) {
+                Some(command) => command,
+                None => return,
+            },
+        };
+        self.wire(connection).up.push_back(command);
+    }
+
+    fn say(&mut self, client: usize, room: &str) -> Option<Command> {
+        let members = self.clients[client].rooms.get(room)?;
+        let index = self.random.below(members.len().max(1));
+        let (&to, view) = members.iter().nth(index)?;
+        let epoch = view.epoch;
+        let from = self.clients[client].session()?;
+        let (number, command) = self.clients[client].say(room, to, epoch);
+        let id = command.id().expect("it has one");
+        self.said.insert((from, id), (from, to, number));
+        Some(command)
+    }
+
+    /// The client has lost its connection; sometimes the server sees it at once.
+    fn cut(&mut self, client: usize, connection: ConnectionId) {
+        self.current[client] = None;
+        let server_sees_it = self.random.one_in(2);
+        let wire = self.wire(connection);
+        wire.is_cut = true;
+        wire.up.clear();
+        wire.down.clear();
+        if server_sees_it {
+            self.hub.handle(connection, Input::Closed, self.now);
+            self.take_events();
+        }
+    }
+
+    fn wire(&mut self, connection: ConnectionId) -> &mut Wire {
+        self.wires
+            .get_mut(&connection)
+            .expect("wires are kept to the end")
+    }
+
+    /// Carries some of what is on its way, in either direction.
+    fn carry_some(&mut self) {
+        let connections: Vec<_> = self.wires.keys().copied().collect();
+        for connection in connections {
+            for _ in 0..self.random.below(4) {
+                self.carry_up(connection);
+                self.carry_down(connection);
+            }
+        }
+    }
+
+    fn carry_up(&mut self, connection: ConnectionId) -> bool {
+        let wire = self.wire(connection);
+        let client = wire.client;
+        let Some(command) = wire.up.pop_front() else {
+            return false;
+        };
+        if let Command::Ack(seen) = command {
+            wire.unacknowledged.retain(|&offset| offset > seen.0);
+        }
+        let is_known = !wire.is_closed;
+        let session = self.clients[client].session();
+        if let (Some(session), Some(id), true) = (session, command.id(), is_known) {
+            self.arrived.insert((session, id));
+        }
+        let input = Input::Message {
+            length: 100,
+            command: Ok(command),
+        };
+        self.hub.handle(connection, input, self.now);
+        self.take_events();
+        true
+    }
+
+    fn carry_down(&mut self, connection: ConnectionId) -> bool {
+        let wire = self.wire(connection);
+        let client = wire.client;
+        let Some((offset, message)) = wire.down.pop_front() else {
+            if wire.is_closed && self.current[client] == Some(connection) {
+                self.current[client] = None;
+            }
+            return false;
+        };
+        let answers = self.clients[client].take(offset, &message);
+        self.wire(connection).up.extend(answers);
+        true
+    }
+
+    fn take_events(&mut self) {
+        while let Some(event) = self.hub.poll_event() {
+            match event {
+                Event::Send {
+                    connection,
+                    offset,
+                    message,
+                } => self.sent(connection, offset, message),
+                Event::Close { connection, .. } => self.wire(connection).is_closed = true,
+            }
+        }
+    }
+
+    fn sent(&mut self, connection: ConnectionId, offset: Option<Offset>, message: Arc<Message>) {
+        let wire = self.wires.get_mut(&connection).expect("a wire");
+        assert!(!wire.is_closed, "nothing follows a close");
+        if let Some(offset) = offset {
+            assert!(wire.unacknowledged.insert(offset.0));
+            assert!(wire.unacknowledged.len() <= MAILBOX, "a mailbox is bounded");
+        }
+        if let Message::Error(rejection) = &*message {
+            assert_ne!(rejection.reject, Reject::Malformed);
+            let session = self.clients[wire.client].session();
+            if let (Some(session), Some(re)) = (session, rejection.re) {
+                self.refused.insert((session, re));
+            }
+        }
+        if !wire.is_cut {
+            wire.down.push_back((offset, message));
+        }
+    }
+
+    fn pass_time(&mut self) {
+        let milliseconds = match self.random.below(40) {
+            0 => 61_000,
+            1 | 2 => 20_000,
+            other => other * 10,
+        };
+        let until = self.now.after(Duration::from_millis(milliseconds as u64));
+        while let Some(at) = self.hub.poll_timeout().filter(|&at| at <= until.instant) {
+            let rest = at.saturating_since(self.now.instant);
+            self.now = self.now.after(rest);
+            self.hub.handle_timeout(self.now);
+            self.take_events();
+        }
+        self.now = until;
+    }
+
+    /// Cuts nothing more, and carries everything until all is quiet.
+    pub(crate) fn heal(&mut self) {
+        loop {
+            for client in 0..CLIENTS {
+                if self.current[client].is_none() {
+                    self.connect(client);
+                }
+            }
+            let connections: Vec<_> = self.wires.keys().copied().collect();
+            let mut is_quiet = true;
+            for connection in connections {
+                while self.carry_up(connection) || self.carry_down(connection) {
+                    is_quiet = false;
+                }
+                self.acknowledge(connection);
+            }
+            if is_quiet && self.current.iter().all(Option::is_some) {
+                return;
+            }
+        }
+    }
+
+    fn acknowledge(&mut self, connection: ConnectionId) {
+        let client = self.wire(connection).client;
+        if self.current[client] == Some(connection) && self.clients[client].is_welcome {
+            let ack = self.clients[client].ack();
+            self.wire(connection).up.push_back(ack);
+            self.carry_up(connection);
+        }
+    }
+
+    pub(crate) fn check(&self) {
+        self.check_views();
+        self.check_deliveries();
+    }
+
+    /// Everybody sees the same rooms, and each pair agrees on its roles and its epoch.
+    fn check_views(&self) {
+        let seed = self.seed;
+        for room in ROOMS {
+            let members: Vec<_> = self
+                .clients
+                .iter()
+                .filter_map(|client| Some((client.session()?, client.rooms.get(room)?)))
+                .collect();
+            for (session, view) in &members {
+                assert_eq!(view.len() + 1, members.len(), "seed {seed}: no ghosts");
+                for (other, others_view) in members.iter().filter(|(other, _)| other != session) {
+                    let (mine, theirs) = (view[other], others_view[session]);
+                    assert_eq!(mine.epoch, theirs.epoch, "seed {seed}");
+                    assert_ne!(mine.polite, theirs.polite, "seed {seed}");
+                    assert!(!mine.suspended, "seed {seed}: all are back");
+                }
+            }
+        }
+    }
+
+    /// All that was taken in and not refused has arrived, if the addressee is still who it was.
+    fn check_deliveries(&self) {
+        let received: BTreeSet<Said> = self.received().into_iter().collect();
+        let alive: BTreeSet<_> = self.clients.iter().filter_map(Client::session).collect();
+        for (key, said) in &self.said {
+            if self.arrived.contains(key) && !self.refused.contains(key) && alive.contains(&said.1)
+            {
+                assert!(received.contains(said), "seed {}: lost {said:?}", self.seed);
+            }
+        }
+    }
+
+    pub(crate) fn received(&self) -> Vec<Said> {
+        let clients = self.clients.iter();
+        clients.flat_map(|client| client.received.clone()).collect()
+    }
+}
