@@ -37,7 +37,7 @@ mod tests {
     #[test]
     fn a_room_is_of_the_form_that_the_protocol_asks_for() {
         let name = room([7, 14, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 255]);
-        assert_eq!(name, "cyan-heron-0123456789az");
+        assert_eq!(name, "copper-heron-0123456789az");
         assert!(name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-'));
     }
 }
