@@ -1,3 +1,7 @@
 //! The `peerage` command.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    peerage::cli::run()
+}

@@ -1,0 +1,98 @@
+//! The keys that exist.
+
+/// A key of the configuration.
+#[derive(Clone, Copy, Debug)]
+pub struct Key {
+    /// `section.key`.
+    pub name: &'static str,
+    /// Whether its value must not be shown.
+    pub secret: bool,
+}
+
+impl Key {
+    /// The environment variable that sets it: `PEERAGE_SECTION_KEY`.
+    #[must_use]
+    pub fn variable(&self) -> String {
+        format!("PEERAGE_{}", self.name.replace('.', "_").to_uppercase())
+    }
+
+    /// The key of this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<&'static Self> {
+        KEYS.iter().find(|key| key.name == name)
+    }
+}
+
+const fn key(name: &'static str) -> Key {
+    Key {
+        name,
+        secret: false,
+    }
+}
+
+const fn secret(name: &'static str) -> Key {
+    Key { name, secret: true }
+}
+
+/// All keys, in the order in which `peerage check` prints them.
+pub const KEYS: &[Key] = &[
+    key("state_directory"),
+    key("log_level"),
+    key("http.listen"),
+    key("http.tls_listen"),
+    key("http.public_url"),
+    key("http.allowed_origins"),
+    key("http.web_root"),
+    key("http.connections"),
+    key("http.connections_per_address"),
+    key("http.tls.local_ca"),
+    key("http.tls.certificate"),
+    key("http.tls.key"),
+    key("http.tls.acme"),
+    key("signal.connections"),
+    key("signal.sessions"),
+    key("signal.room_members"),
+    key("signal.resume_window"),
+    key("turn.realm"),
+    key("turn.listen"),
+    key("turn.relay_addresses"),
+    key("turn.external_addresses"),
+    key("turn.relay_ports"),
+    secret("turn.secret"),
+    key("turn.credential_lifetime"),
+    key("turn.allow_peers"),
+    key("turn.max_allocations_per_user"),
+    key("turn.max_bandwidth_per_allocation"),
+    key("turn.unauthenticated_rate"),
+    key("turn.workers"),
+    key("turn.tcp_relay"),
+    key("turn.mobility"),
+    key("turn.nat_discovery_alternate"),
+    secret("turn.users"),
+    key("auth.mode"),
+    secret("cluster.bus"),
+    key("metrics.listen"),
+    secret("metrics.token"),
+];
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn no_two_keys_share_a_variable() {
+        let variables: HashSet<_> = KEYS.iter().map(Key::variable).collect();
+        assert_eq!(variables.len(), KEYS.len());
+        assert!(!variables.contains("PEERAGE_CONFIG"));
+    }
+
+    #[test]
+    fn the_operators_guide_names_every_key_and_variable() {
+        let guide = include_str!("../../../docs/operator.md");
+        for key in KEYS {
+            assert!(guide.contains(&key.variable()), "{}", key.variable());
+        }
+    }
+}

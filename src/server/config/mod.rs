@@ -1,0 +1,24 @@
+//! What the operator decides: `peerage.toml`, `PEERAGE_*` variables and flags, in rising order of
+//! precedence.
+//!
+//! [`Sources`] collects what was written and where; [`Resolved::new`] turns it into a [`Config`],
+//! in which every value is checked and typed, and remembers where each came from.
+
+mod error;
+mod explain;
+mod keys;
+mod model;
+mod nearest;
+mod reader;
+mod resolve;
+mod sources;
+mod values;
+
+pub use error::{ConfigError, Origin};
+pub use keys::{KEYS, Key};
+pub use model::{
+    AllowedOrigin, CertificateSource, Config, Http, LogLevel, Metrics, PortRange, PublicUrl,
+    Signal, Turn, TurnListener, TurnTransport,
+};
+pub use resolve::Resolved;
+pub use sources::Sources;

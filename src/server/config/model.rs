@@ -1,0 +1,242 @@
+//! The configuration, checked and typed.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::auth::Secret;
+use crate::relay::RelayAddress;
+use crate::turn::Cidr;
+
+/// All that the server is told.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where the server keeps what it generates: the local CA and the relay's secret.
+    pub state_directory: PathBuf,
+    /// How much is logged.
+    pub log_level: LogLevel,
+    /// `[http]`
+    pub http: Http,
+    /// `[signal]`
+    pub signal: Signal,
+    /// `[turn]`
+    pub turn: Turn,
+    /// `[metrics]`
+    pub metrics: Metrics,
+}
+
+/// The web side: page, signaling, health.
+#[derive(Clone, Debug)]
+pub struct Http {
+    /// Addresses for plain HTTP.
+    pub listen: Vec<SocketAddr>,
+    /// Addresses for HTTPS.
+    pub tls_listen: Vec<SocketAddr>,
+    /// What links carry.
+    pub public_url: Option<PublicUrl>,
+    /// Origins that may open signaling connections beside the server's own.
+    pub allowed_origins: Vec<AllowedOrigin>,
+    /// A folder that is served instead of the page within the binary.
+    pub web_root: Option<PathBuf>,
+    /// HTTP connections at a time; those that became WebSockets count no more.
+    pub connections: usize,
+    /// The same for one address (/32, /64); 0 is no limit. Loopback has none.
+    pub connections_per_address: usize,
+    /// Where HTTPS takes its certificate from.
+    pub certificate: CertificateSource,
+}
+
+/// Where HTTPS takes its certificate from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CertificateSource {
+    /// From a CA of this machine's own, made at the first start.
+    LocalCa,
+    /// From the operator.
+    Files {
+        /// The chain in PEM, leaf first.
+        certificate: PathBuf,
+        /// The private key in PEM.
+        key: PathBuf,
+    },
+}
+
+/// Limits of signaling.
+#[derive(Clone, Debug)]
+pub struct Signal {
+    /// WebSockets at a time.
+    pub connections: usize,
+    /// Sessions at a time, suspended ones included.
+    pub sessions: usize,
+    /// Members of a room.
+    pub room_members: usize,
+    /// How long a session outlives its connection.
+    pub resume_window: Duration,
+}
+
+/// The relay.
+#[derive(Clone, Debug)]
+pub struct Turn {
+    /// The realm of the long-term credentials.
+    pub realm: String,
+    /// Where clients are served; none switches the relay off.
+    pub listen: Vec<TurnListener>,
+    /// Where relayed addresses are made, and how the world sees them: one a family at most.
+    pub relay_addresses: Vec<RelayAddress>,
+    /// The ports of relayed addresses.
+    pub relay_ports: PortRange,
+    /// The secret of time-limited credentials; `None`: one from the state directory.
+    pub secret: Option<Secret>,
+    /// For how long the credentials that signaling hands out are good.
+    pub credential_lifetime: Duration,
+    /// Static users.
+    pub users: Vec<(String, Secret)>,
+    /// Exceptions to the built-in list of refused peers.
+    pub allow_peers: Vec<Cidr>,
+    /// Allocations that one user may have at a time; 0 is no limit.
+    pub max_allocations_per_user: u32,
+    /// Answers a second to one address before it authenticates; 0 is no limit.
+    pub unauthenticated_rate: u32,
+    /// Worker threads; 0 is one a core.
+    pub workers: usize,
+}
+
+/// A listener for TURN clients, as `udp://0.0.0.0:3478`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TurnListener {
+    /// How clients reach it.
+    pub transport: TurnTransport,
+    /// Where it is bound.
+    pub address: SocketAddr,
+}
+
+/// What carries TURN between client and server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TurnTransport {
+    /// Plain datagrams.
+    Udp,
+    /// A plain stream.
+    Tcp,
+    /// A stream in TLS.
+    Tls,
+    /// Datagrams in DTLS.
+    Dtls,
+}
+
+impl TurnTransport {
+    /// Its name in a listener's URL.
+    #[must_use]
+    pub fn scheme(self) -> &'static str {
+        match self {
+            Self::Udp => "udp",
+            Self::Tcp => "tcp",
+            Self::Tls => "tls",
+            Self::Dtls => "dtls",
+        }
+    }
+}
+
+impl fmt::Display for TurnListener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}://{}", self.transport.scheme(), self.address)
+    }
+}
+
+/// Ports from `first` to `last`, both included; `first` is not above `last` and not 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PortRange {
+    /// The lowest.
+    pub first: u16,
+    /// The highest.
+    pub last: u16,
+}
+
+/// Where metrics are read.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    /// Addresses of the metrics listener.
+    pub listen: Vec<SocketAddr>,
+    /// What a reader must show as `Authorization: Bearer …`.
+    pub token: Option<Secret>,
+}
+
+/// How much is logged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogLevel {
+    /// Only what needs somebody to act.
+    Error,
+    /// Also what is odd.
+    Warn,
+    /// Also one line a change of the server's life.
+    Info,
+    /// Also what clients do, with their addresses.
+    Debug,
+    /// All.
+    Trace,
+}
+
+/// The address under which people reach the server: scheme, host and perhaps a port, without a
+/// path and without a slash at the end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PublicUrl(pub(super) String);
+
+impl PublicUrl {
+    /// As text, such as `https://call.example.org`.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The host alone, without a port and without brackets.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        let authority = self
+            .0
+            .split_once("://")
+            .map_or(self.0.as_str(), |(_, rest)| rest);
+        match authority.strip_prefix('[') {
+            Some(v6) => v6.split(']').next().unwrap_or(v6),
+            None => authority.split(':').next().unwrap_or(authority),
+        }
+    }
+}
+
+/// An origin whose pages may open signaling connections: `https://app.example.org`, or `*`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AllowedOrigin(pub(super) String);
+
+impl AllowedOrigin {
+    /// As a browser writes it in `Origin`, or `*` for all.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Config {
+    /// The addresses that clients are told for the relay's listeners, without repetition.
+    #[must_use]
+    pub fn advertised_turn(&self, bound: &[SocketAddr]) -> Vec<SocketAddr> {
+        let mut told = Vec::new();
+        for listener in bound {
+            let address = self.told_for(listener.ip());
+            let address = address.map(|address| SocketAddr::new(address, listener.port()));
+            told.extend(address.filter(|address| !told.contains(address)));
+        }
+        told
+    }
+
+    /// What clients are told for a listener on `bound`: the relay's address of that family if it
+    /// listens on all, else the address itself or what stands for it outside.
+    fn told_for(&self, bound: IpAddr) -> Option<IpAddr> {
+        let relay = self.turn.relay_addresses.iter().find(|relay| {
+            relay.bound == bound
+                || bound.is_unspecified() && relay.bound.is_ipv4() == bound.is_ipv4()
+        });
+        match relay {
+            Some(relay) => Some(relay.advertised),
+            None if bound.is_unspecified() => None,
+            None => Some(bound),
+        }
+    }
+}

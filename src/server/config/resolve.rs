@@ -1,0 +1,291 @@
+//! From what was written to what holds.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::error::ConfigError;
+use super::explain::explain;
+use super::model::{
+    CertificateSource, Config, Http, LogLevel, Metrics, PortRange, Signal, Turn, TurnListener,
+    TurnTransport,
+};
+use super::reader::{Entry, Reader};
+use super::sources::Sources;
+use super::values::Users;
+use crate::relay::RelayAddress;
+use crate::server::interfaces::Interfaces;
+
+/// A configuration, and where each of its values came from.
+#[derive(Clone, Debug)]
+pub struct Resolved {
+    /// The configuration.
+    pub config: Config,
+    entries: Vec<Entry>,
+}
+
+impl Resolved {
+    /// Checks `sources` and fills in defaults. `interfaces` are this machine's addresses;
+    /// `state_directory` is used where none is written.
+    ///
+    /// # Errors
+    /// For the first value that is wrong.
+    pub fn new(
+        sources: &Sources,
+        interfaces: &Interfaces,
+        state_directory: PathBuf,
+    ) -> Result<Self, ConfigError> {
+        let mut reader = Reader::new(sources);
+        let config = Config {
+            state_directory: reader.path_or("state_directory", state_directory)?,
+            log_level: reader.get("log_level", LogLevel::Info)?,
+            http: http(&mut reader)?,
+            signal: signal(&mut reader)?,
+            turn: turn(&mut reader, interfaces)?,
+            metrics: metrics(&mut reader)?,
+        };
+        not_yet(&mut reader)?;
+        let entries = reader.into_entries();
+        Ok(Self { config, entries })
+    }
+
+    /// The configuration as TOML, secrets redacted, with the origin of each value behind it.
+    #[must_use]
+    pub fn explain(&self) -> String {
+        explain(&self.entries)
+    }
+}
+
+fn http(reader: &mut Reader<'_>) -> Result<Http, ConfigError> {
+    Ok(Http {
+        listen: reader.get(
+            "http.listen",
+            vec![SocketAddr::from(([127, 0, 0, 1], 8080))],
+        )?,
+        tls_listen: reader.get(
+            "http.tls_listen",
+            vec![SocketAddr::from(([0, 0, 0, 0], 8443))],
+        )?,
+        public_url: reader.optional("http.public_url")?,
+        allowed_origins: reader.get("http.allowed_origins", Vec::new())?,
+        web_root: web_root(reader)?,
+        connections: count(reader, "http.connections", 8192, 1_000_000)?,
+        connections_per_address: reader.get("http.connections_per_address", 512_u32)? as usize,
+        certificate: certificate(reader)?,
+    })
+}
+
+fn web_root(reader: &mut Reader<'_>) -> Result<Option<PathBuf>, ConfigError> {
+    let root = reader.path("http.web_root")?;
+    if let Some(root) = &root {
+        reader.ensure("http.web_root", root.is_dir(), "a folder that exists")?;
+    }
+    Ok(root)
+}
+
+fn certificate(reader: &mut Reader<'_>) -> Result<CertificateSource, ConfigError> {
+    let local = reader.get("http.tls.local_ca", true)?;
+    let certificate = reader.path("http.tls.certificate")?;
+    let key = reader.path("http.tls.key")?;
+    match (certificate, key) {
+        (Some(certificate), Some(key)) => Ok(CertificateSource::Files { certificate, key }),
+        (Some(_), None) => {
+            Err(reader.refuse("http.tls.certificate", "needs http.tls.key beside it"))
+        }
+        (None, Some(_)) => {
+            Err(reader.refuse("http.tls.key", "needs http.tls.certificate beside it"))
+        }
+        (None, None) if local => Ok(CertificateSource::LocalCa),
+        (None, None) => Err(reader.refuse(
+            "http.tls.local_ca",
+            "must be true, or http.tls.certificate and http.tls.key must be set",
+        )),
+    }
+}
+
+fn signal(reader: &mut Reader<'_>) -> Result<Signal, ConfigError> {
+    let resume_window = reader.get("signal.resume_window", Duration::from_secs(60))?;
+    let bounds = Duration::from_secs(1)..=Duration::from_secs(3600);
+    reader.ensure(
+        "signal.resume_window",
+        bounds.contains(&resume_window),
+        r#"from "1s" to "1h""#,
+    )?;
+    Ok(Signal {
+        connections: count(reader, "signal.connections", 20_000, 10_000_000)?,
+        sessions: count(reader, "signal.sessions", 100_000, 10_000_000)?,
+        room_members: count(reader, "signal.room_members", 64, 1024)?,
+        resume_window,
+    })
+}
+
+/// A number from 1 to `most`.
+fn count(
+    reader: &mut Reader<'_>,
+    key: &'static str,
+    default: u32,
+    most: u32,
+) -> Result<usize, ConfigError> {
+    let count = reader.get(key, default)?;
+    let allowed = format!("a whole number from 1 to {most}");
+    reader.ensure(key, (1..=most).contains(&count), &allowed)?;
+    Ok(count as usize)
+}
+
+fn turn(reader: &mut Reader<'_>, interfaces: &Interfaces) -> Result<Turn, ConfigError> {
+    let realm = reader.get("turn.realm", "peerage".to_owned())?;
+    reader.ensure(
+        "turn.realm",
+        !realm.is_empty()
+            && realm.len() <= 128
+            && !realm.contains(|c: char| c.is_control() || c == '"'),
+        "1 to 128 bytes, without quotes and control characters",
+    )?;
+    Ok(Turn {
+        realm,
+        listen: turn_listen(reader, interfaces)?,
+        relay_addresses: relay_addresses(reader, interfaces)?,
+        relay_ports: relay_ports(reader)?,
+        secret: reader.optional("turn.secret")?,
+        credential_lifetime: credential_lifetime(reader)?,
+        users: reader.get("turn.users", Users::default())?.0,
+        allow_peers: reader.get("turn.allow_peers", Vec::new())?,
+        max_allocations_per_user: reader.get("turn.max_allocations_per_user", 10)?,
+        unauthenticated_rate: reader.get("turn.unauthenticated_rate", 200)?,
+        workers: workers(reader)?,
+    })
+}
+
+fn turn_listen(
+    reader: &mut Reader<'_>,
+    interfaces: &Interfaces,
+) -> Result<Vec<TurnListener>, ConfigError> {
+    let udp = |address| TurnListener {
+        transport: TurnTransport::Udp,
+        address,
+    };
+    let mut default = vec![udp(SocketAddr::from(([0; 4], 3478)))];
+    if interfaces.has_ipv6() {
+        default.push(udp(SocketAddr::from(([0_u16; 8], 3478))));
+    }
+    let listen = reader.get("turn.listen", default)?;
+    let only_udp = listen
+        .iter()
+        .all(|listener| listener.transport == TurnTransport::Udp);
+    reader.available("turn.listen", only_udp, "udp:// listeners")?;
+    Ok(listen)
+}
+
+fn credential_lifetime(reader: &mut Reader<'_>) -> Result<Duration, ConfigError> {
+    let key = "turn.credential_lifetime";
+    let lifetime = reader.get(key, Duration::from_secs(3600))?;
+    let bounds = Duration::from_secs(60)..=Duration::from_secs(86_400);
+    reader.ensure(key, bounds.contains(&lifetime), r#"from "1m" to "24h""#)?;
+    Ok(lifetime)
+}
+
+fn workers(reader: &mut Reader<'_>) -> Result<usize, ConfigError> {
+    let workers = reader.get("turn.workers", 0_u32)?;
+    reader.ensure(
+        "turn.workers",
+        workers <= 256,
+        "a whole number from 0 to 256",
+    )?;
+    Ok(workers as usize)
+}
+
+fn relay_ports(reader: &mut Reader<'_>) -> Result<PortRange, ConfigError> {
+    let none = reader.says("turn.relay_ports", "none");
+    reader.available("turn.relay_ports", !none, "a range of ports")?;
+    let default = PortRange {
+        first: 49152,
+        last: 65535,
+    };
+    reader.get("turn.relay_ports", default)
+}
+
+/// Pairs what relay sockets are bound to with what clients are told, family by family.
+fn relay_addresses(
+    reader: &mut Reader<'_>,
+    interfaces: &Interfaces,
+) -> Result<Vec<RelayAddress>, ConfigError> {
+    let bound = reader.get_or_find("turn.relay_addresses", || interfaces.relay_addresses())?;
+    one_a_family(reader, "turn.relay_addresses", &bound)?;
+    let usable = bound
+        .iter()
+        .all(|address| !address.is_unspecified() && !address.is_multicast());
+    reader.ensure(
+        "turn.relay_addresses",
+        usable,
+        "addresses of this machine, not 0.0.0.0 or [::]",
+    )?;
+    let external: Vec<IpAddr> = reader.get("turn.external_addresses", Vec::new())?;
+    one_a_family(reader, "turn.external_addresses", &external)?;
+    let of_family = |addresses: &[IpAddr], like: IpAddr| {
+        addresses
+            .iter()
+            .copied()
+            .find(|address| address.is_ipv4() == like.is_ipv4())
+    };
+    for address in &external {
+        if of_family(&bound, *address).is_none() {
+            let problem = format!("{address} has no partner of its family in turn.relay_addresses");
+            return Err(reader.refuse("turn.external_addresses", problem));
+        }
+    }
+    let pair = |bound: IpAddr| RelayAddress {
+        bound,
+        advertised: of_family(&external, bound).unwrap_or(bound),
+    };
+    Ok(bound.into_iter().map(pair).collect())
+}
+
+fn one_a_family(
+    reader: &Reader<'_>,
+    key: &'static str,
+    addresses: &[IpAddr],
+) -> Result<(), ConfigError> {
+    let v4 = addresses.iter().filter(|address| address.is_ipv4()).count();
+    let one = v4 <= 1 && addresses.len() - v4 <= 1;
+    reader.ensure(key, one, "at most one IPv4 and one IPv6 address")
+}
+
+fn metrics(reader: &mut Reader<'_>) -> Result<Metrics, ConfigError> {
+    let listen = reader.get(
+        "metrics.listen",
+        vec![SocketAddr::from(([127, 0, 0, 1], 9090))],
+    )?;
+    let token = reader.optional("metrics.token")?;
+    let local = listen.iter().all(|address| address.ip().is_loopback());
+    reader.ensure(
+        "metrics.listen",
+        local || token.is_some(),
+        "loopback addresses such as \"127.0.0.1:9090\", unless metrics.token is set",
+    )?;
+    Ok(Metrics { listen, token })
+}
+
+/// Keys that the design names and that only have one value so far.
+fn not_yet(reader: &mut Reader<'_>) -> Result<(), ConfigError> {
+    let mode = reader.get("auth.mode", "open".to_owned())?;
+    if mode != "token" {
+        reader.ensure("auth.mode", mode == "open", r#""open""#)?;
+    }
+    reader.available("auth.mode", mode == "open", r#""open""#)?;
+    let bus = reader.get("cluster.bus", "local".to_owned())?;
+    reader.available("cluster.bus", bus == "local", r#""local""#)?;
+    let acme = reader.get("http.tls.acme", false)?;
+    reader.available("http.tls.acme", !acme, "false")?;
+    let bandwidth = reader.get("turn.max_bandwidth_per_allocation", "0".to_owned())?;
+    reader.available(
+        "turn.max_bandwidth_per_allocation",
+        bandwidth == "0",
+        r#""0""#,
+    )?;
+    for key in ["turn.tcp_relay", "turn.mobility"] {
+        let on = reader.get(key, false)?;
+        reader.available(key, !on, "false")?;
+    }
+    let alternate = reader.get("turn.nat_discovery_alternate", String::new())?;
+    reader.available("turn.nat_discovery_alternate", alternate.is_empty(), "\"\"")
+}

@@ -1,0 +1,61 @@
+//! Why the server did not start.
+
+use std::fmt;
+use std::net::SocketAddr;
+
+use super::holder::{Protocol, holder};
+use super::state::StateError;
+use super::tls::CertificateError;
+
+/// Why the server did not start, in one line that says what to change.
+#[derive(Debug)]
+pub struct StartError(String);
+
+impl StartError {
+    /// A listener could not be bound. `key` is the configuration's.
+    pub(super) fn bind(
+        protocol: Protocol,
+        address: SocketAddr,
+        key: &str,
+        source: &std::io::Error,
+    ) -> Self {
+        let (name, port) = (protocol.name(), address.port());
+        Self(match source.kind() {
+            std::io::ErrorKind::AddrInUse => {
+                let by = holder(protocol, address);
+                let by = by.unwrap_or_else(|| "another process".into());
+                format!("{name} {port} is in use by {by}; change {key} ({address}) or stop it")
+            }
+            std::io::ErrorKind::AddrNotAvailable => {
+                format!(
+                    "{} is no address of this machine; change {key}",
+                    address.ip()
+                )
+            }
+            std::io::ErrorKind::PermissionDenied => format!(
+                "{name} {port} needs more rights than this user has; change {key} ({address})"
+            ),
+            _ => format!("cannot listen on {name} {address}: {source}; change {key}"),
+        })
+    }
+}
+
+impl From<StateError> for StartError {
+    fn from(error: StateError) -> Self {
+        Self(error.to_string())
+    }
+}
+
+impl From<CertificateError> for StartError {
+    fn from(error: CertificateError) -> Self {
+        Self(error.to_string())
+    }
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for StartError {}

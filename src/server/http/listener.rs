@@ -1,0 +1,171 @@
+//! Takes connections, shakes hands and serves HTTP/1.1 on them.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::ConnectInfo;
+use axum::http::Request;
+use axum::response::Response;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsAcceptor;
+use tower::ServiceExt;
+use tracing::{debug, warn};
+
+use super::admission::{Admission, Permit};
+
+/// How long a client may take for the TLS handshake.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+/// How long a client may take for the headers of a request, the wait for it included.
+const HEADERS: Duration = Duration::from_secs(10);
+/// How long a connection that is no WebSocket may live: a client that does not read what it
+/// asked for would otherwise keep its place for ever.
+const LIFE: Duration = Duration::from_secs(300);
+/// How long a request may still take when the connection is to end.
+const LAST_REQUEST: Duration = Duration::from_secs(5);
+/// Bytes of a request's headers.
+const HEADER_BYTES: usize = 16 * 1024;
+/// Header fields of a request.
+const HEADER_FIELDS: usize = 100;
+/// The pause after `accept` failed, which mostly means that no file descriptor is free.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Said to a client for whom there is no place.
+const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\n\
+    X-Content-Type-Options: nosniff\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+
+/// A bound listener with all that its connections need.
+pub(in crate::server) struct Listener {
+    /// The socket.
+    pub(in crate::server) socket: TcpListener,
+    /// For HTTPS.
+    pub(in crate::server) tls: Option<TlsAcceptor>,
+    /// What answers.
+    pub(in crate::server) router: Router,
+    /// How many connections there may be.
+    pub(in crate::server) admission: Arc<Admission>,
+}
+
+impl Listener {
+    /// Serves until `stop` turns true, then closes the socket. Connections end by themselves soon
+    /// after: idle ones at once, others with the answer that they wait for.
+    pub(in crate::server) async fn run(self, mut stop: watch::Receiver<bool>) {
+        loop {
+            let accepted = tokio::select! {
+                // An error means that the owner is gone, which is a stop too.
+                _ = stop.wait_for(|stop| *stop) => return,
+                accepted = self.socket.accept() => accepted,
+            };
+            match accepted {
+                Ok((stream, peer)) => self.take(stream, peer, &stop),
+                Err(error) => {
+                    warn!("cannot take a connection: {error}");
+                    sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    fn take(&self, stream: TcpStream, peer: SocketAddr, stop: &watch::Receiver<bool>) {
+        let Some(permit) = self.admission.admit(peer.ip()) else {
+            debug!("no place for a connection from {peer}");
+            if self.tls.is_none() {
+                // What does not fit into an empty send buffer is not worth waiting for.
+                drop(stream.try_write(FULL));
+            }
+            return;
+        };
+        // Signaling messages are small and should not wait for more.
+        if let Err(error) = stream.set_nodelay(true) {
+            debug!("{peer} was gone at once: {error}");
+            return;
+        }
+        let connection = Connection {
+            peer,
+            router: self.router.clone(),
+            stop: stop.clone(),
+            _permit: permit,
+        };
+        match self.tls.clone() {
+            None => tokio::spawn(connection.serve(stream)),
+            Some(tls) => tokio::spawn(connection.shake_hands(tls, stream)),
+        };
+    }
+}
+
+struct Connection {
+    peer: SocketAddr,
+    router: Router,
+    stop: watch::Receiver<bool>,
+    _permit: Permit,
+}
+
+impl Connection {
+    async fn shake_hands(mut self, tls: TlsAcceptor, stream: TcpStream) {
+        let shaken = tokio::select! {
+            _ = self.stop.wait_for(|stop| *stop) => return,
+            shaken = timeout(HANDSHAKE, tls.accept(stream)) => shaken,
+        };
+        match shaken {
+            Ok(Ok(stream)) => self.serve(stream).await,
+            Ok(Err(error)) => debug!("no TLS with {}: {error}", self.peer),
+            Err(_) => debug!("{} took too long for the TLS handshake", self.peer),
+        }
+    }
+
+    async fn serve<S>(mut self, stream: S)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let (peer, router) = (self.peer, self.router.clone());
+        let service = service_fn(move |request| answer(router.clone(), peer, request));
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEADERS)
+            .max_headers(HEADER_FIELDS)
+            .max_header_size(HEADER_BYTES)
+            .max_buf_size(2 * HEADER_BYTES)
+            .serve_connection(TokioIo::new(stream), service)
+            .with_upgrades();
+        let mut connection = pin!(connection);
+        let ended = tokio::select! {
+            ended = connection.as_mut() => Some(ended),
+            _ = self.stop.wait_for(|stop| *stop) => None,
+            () = sleep(LIFE) => None,
+        };
+        let ended = match ended {
+            Some(ended) => ended,
+            None => {
+                connection.as_mut().graceful_shutdown();
+                match timeout(LAST_REQUEST, connection).await {
+                    Ok(ended) => ended,
+                    Err(_) => return debug!("{peer} was cut off"),
+                }
+            }
+        };
+        if let Err(error) = ended {
+            debug!("connection of {peer}: {error}");
+        }
+    }
+}
+
+async fn answer(
+    router: Router,
+    peer: SocketAddr,
+    request: Request<Incoming>,
+) -> Result<Response, Infallible> {
+    let mut request = request.map(Body::new);
+    request.extensions_mut().insert(ConnectInfo(peer));
+    router.oneshot(request).await
+}

@@ -1,0 +1,17 @@
+//! The web side: the page, health, metrics, and the listeners that carry them.
+
+mod admission;
+mod assets;
+mod content_type;
+mod headers;
+mod health;
+mod listener;
+mod metrics;
+mod router;
+
+pub(super) use admission::Admission;
+pub(super) use assets::Assets;
+pub(super) use health::{Readiness, State};
+pub(super) use listener::Listener;
+pub(super) use metrics::MetricsPage;
+pub(super) use router::{metrics_router, public_router};

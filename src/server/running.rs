@@ -1,0 +1,270 @@
+//! Start, drain, stop.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use tokio::sync::watch;
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+use tracing::{info, warn};
+
+use super::bind::{Bound, bind_all};
+use super::config::{CertificateSource, Config};
+use super::error::StartError;
+use super::holder::Protocol;
+use super::http::{
+    Admission, Assets, Listener, MetricsPage, Readiness, State, metrics_router, public_router,
+};
+use super::interfaces::{Interfaces, hostname};
+use super::signaling::{self, Signaling};
+use super::state::StateDirectory;
+use super::tls::{self, Tls};
+use crate::auth::{RelayCredentials, Secret};
+use crate::metrics::Registry;
+use crate::relay::{self, Relay};
+
+/// The file of the relay's secret in the state directory.
+const TURN_SECRET: &str = "turn-secret";
+/// How long signaling may take to send its clients away.
+const DRAIN: Duration = Duration::from_millis(2500);
+/// How long HTTP connections may then take to end.
+const LAST_ANSWERS: Duration = Duration::from_millis(1000);
+/// How long the relay's workers may take to end.
+const RELAY_STOP: Duration = Duration::from_millis(1000);
+/// Connections of the metrics listener at a time.
+const METRICS_CONNECTIONS: usize = 64;
+
+/// Where the server listens, with the ports that the system gave.
+#[derive(Clone, Debug, Default)]
+pub struct Addresses {
+    /// Plain HTTP.
+    pub http: Vec<SocketAddr>,
+    /// HTTPS.
+    pub https: Vec<SocketAddr>,
+    /// STUN and TURN over UDP.
+    pub turn: Vec<SocketAddr>,
+    /// Metrics.
+    pub metrics: Vec<SocketAddr>,
+}
+
+/// A running server. Dropping it stops it without drain.
+#[derive(Debug)]
+pub struct Server {
+    addresses: Addresses,
+    local_ca: Option<PathBuf>,
+    readiness: Arc<Readiness>,
+    signaling: Signaling,
+    admission: Arc<Admission>,
+    relay: Option<Relay>,
+    stop_public: watch::Sender<bool>,
+    stop_metrics: watch::Sender<bool>,
+}
+
+impl Server {
+    /// Binds every listener and starts everything. Must be called within a Tokio runtime.
+    ///
+    /// # Errors
+    /// If an address cannot be bound, or the state directory or a certificate cannot be used.
+    /// Nothing runs then.
+    pub async fn start(config: &Config, interfaces: &Interfaces) -> Result<Self, StartError> {
+        let http = bind_all(&config.http.listen, "http.listen")?;
+        let https = bind_all(&config.http.tls_listen, "http.tls_listen")?;
+        let metrics = bind_all(&config.metrics.listen, "metrics.listen")?;
+        let state = StateDirectory::open(&config.state_directory)?;
+        let tls = prepare_tls(config, &state, interfaces)?;
+        let secret = match &config.turn.secret {
+            Some(secret) => secret.clone(),
+            None => state.secret(TURN_SECRET)?,
+        };
+        let relay = start_relay(config, secret.clone())?;
+        let addresses = Addresses {
+            http: http.iter().map(|bound| bound.address).collect(),
+            https: https.iter().map(|bound| bound.address).collect(),
+            turn: relay
+                .iter()
+                .flat_map(|relay| relay.addresses())
+                .copied()
+                .collect(),
+            metrics: metrics.iter().map(|bound| bound.address).collect(),
+        };
+        let server = Self {
+            signaling: start_signaling(config, secret, &addresses)?,
+            addresses,
+            local_ca: tls.as_ref().and_then(|tls| tls.local_ca.clone()),
+            readiness: Arc::new(Readiness::new()),
+            admission: Arc::new(Admission::new(
+                config.http.connections,
+                config.http.connections_per_address,
+            )),
+            relay,
+            stop_public: watch::Sender::new(false),
+            stop_metrics: watch::Sender::new(false),
+        };
+        server.serve_public(config, http, https, tls);
+        server.serve_metrics(config, metrics);
+        server.readiness.set(State::Ready);
+        Ok(server)
+    }
+
+    /// Where the server listens.
+    #[must_use]
+    pub fn addresses(&self) -> &Addresses {
+        &self.addresses
+    }
+
+    /// The file of the local CA's certificate, if HTTPS uses one.
+    #[must_use]
+    pub fn local_ca(&self) -> Option<&Path> {
+        self.local_ca.as_deref()
+    }
+
+    /// Takes no more connections, sends signaling's clients away, lets requests finish, and ends
+    /// the relay. Takes less than 5 seconds, whatever clients do.
+    pub async fn stop(self) {
+        info!("draining");
+        self.readiness.set(State::Draining);
+        self.stop_public.send_replace(true);
+        if timeout(DRAIN, self.signaling.drain(DRAIN)).await.is_err() {
+            warn!("signaling did not drain in time");
+        }
+        if timeout(LAST_ANSWERS, self.admission.all_gone())
+            .await
+            .is_err()
+        {
+            warn!("some HTTP connections were cut off");
+        }
+        if let Some(relay) = self.relay {
+            let stopped = tokio::task::spawn_blocking(move || relay.stop());
+            if timeout(RELAY_STOP, stopped).await.is_err() {
+                warn!("the relay did not stop in time");
+            }
+        }
+        self.stop_metrics.send_replace(true);
+        info!("stopped");
+    }
+
+    fn serve_public(&self, config: &Config, http: Vec<Bound>, https: Vec<Bound>, tls: Option<Tls>) {
+        let router = |hsts| {
+            let assets = match &config.http.web_root {
+                Some(root) => Assets::Folder(root.clone()),
+                None => Assets::Embedded,
+            };
+            public_router(self.signaling.router(), assets, &self.readiness, hsts)
+        };
+        self.listen(http, None, &router(false), &self.stop_public);
+        if let Some(tls) = tls {
+            let hsts = tls.local_ca.is_none();
+            let acceptor = TlsAcceptor::from(tls.config);
+            self.listen(https, Some(&acceptor), &router(hsts), &self.stop_public);
+        }
+    }
+
+    fn listen(
+        &self,
+        bound: Vec<Bound>,
+        tls: Option<&TlsAcceptor>,
+        router: &Router,
+        stop: &watch::Sender<bool>,
+    ) {
+        for Bound { socket, .. } in bound {
+            let listener = Listener {
+                socket,
+                tls: tls.cloned(),
+                router: router.clone(),
+                admission: Arc::clone(&self.admission),
+            };
+            tokio::spawn(listener.run(stop.subscribe()));
+        }
+    }
+
+    /// The metrics listener has places of its own, and lives until the end, so that a drain can be
+    /// watched.
+    fn serve_metrics(&self, config: &Config, bound: Vec<Bound>) {
+        let workers = self.relay.as_ref().map_or(&[][..], Relay::counters);
+        let page = MetricsPage {
+            registry: Registry::new(workers.to_vec(), self.signaling.counters()),
+            token: config.metrics.token.clone(),
+        };
+        let router = metrics_router(page, &self.readiness);
+        let admission = Arc::new(Admission::new(METRICS_CONNECTIONS, 0));
+        for Bound { socket, .. } in bound {
+            let listener = Listener {
+                socket,
+                tls: None,
+                router: router.clone(),
+                admission: Arc::clone(&admission),
+            };
+            tokio::spawn(listener.run(self.stop_metrics.subscribe()));
+        }
+    }
+}
+
+/// The certificate, unless there is no HTTPS listener to show it.
+fn prepare_tls(
+    config: &Config,
+    state: &StateDirectory,
+    interfaces: &Interfaces,
+) -> Result<Option<Tls>, StartError> {
+    if config.http.tls_listen.is_empty() {
+        return Ok(None);
+    }
+    let mut names = tls::leaf_names(interfaces, hostname().as_deref());
+    if config.http.certificate == CertificateSource::LocalCa {
+        let public = config
+            .http
+            .public_url
+            .as_ref()
+            .map(|url| url.host().to_owned());
+        names.extend(public.filter(|public| !names.contains(public)));
+    }
+    Ok(Some(tls::prepare(&config.http.certificate, state, &names)?))
+}
+
+/// Starts the relay, unless it has no listener.
+fn start_relay(config: &Config, secret: Secret) -> Result<Option<Relay>, StartError> {
+    let turn = &config.turn;
+    if turn.listen.is_empty() {
+        return Ok(None);
+    }
+    let credentials = turn.users.iter().fold(
+        RelayCredentials::new(&turn.realm).with_secret(secret),
+        |credentials, (name, password)| credentials.with_user(name, password),
+    );
+    let settings = relay::Settings {
+        listen: turn
+            .listen
+            .iter()
+            .map(|listener| listener.address)
+            .collect(),
+        realm: turn.realm.clone(),
+        credentials,
+        relay_addresses: turn.relay_addresses.clone(),
+        relay_ports: turn.relay_ports.first..=turn.relay_ports.last,
+        allow_peers: turn.allow_peers.clone(),
+        max_allocations_per_user: turn.max_allocations_per_user,
+        unauthenticated_rate: turn.unauthenticated_rate,
+        workers: turn.workers,
+    };
+    let failed = |error: relay::StartError| {
+        StartError::bind(Protocol::Udp, error.address, "turn.listen", &error.source)
+    };
+    Relay::start(settings).map(Some).map_err(failed)
+}
+
+fn start_signaling(
+    config: &Config,
+    secret: Secret,
+    addresses: &Addresses,
+) -> Result<Signaling, StartError> {
+    Signaling::start(signaling::Settings {
+        limits: config.signal.clone(),
+        allowed_origins: config.http.allowed_origins.clone(),
+        public_url: config.http.public_url.clone(),
+        relay: config.advertised_turn(&addresses.turn),
+        secret,
+        credential_lifetime: config.turn.credential_lifetime,
+    })
+}
