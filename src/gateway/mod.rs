@@ -5,7 +5,6 @@
 //! Between them are bounded queues: a client that sends too fast waits, one that reads too slowly
 //! loses its connection.
 
-mod clock;
 mod origin;
 mod owner;
 mod websocket;
@@ -60,11 +59,12 @@ impl Default for Settings {
 }
 
 /// The door to a hub. A clone is another handle of the same.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Gateway {
     shared: Arc<Shared>,
 }
 
+#[derive(Debug)]
 struct Shared {
     settings: Settings,
     hub: mpsc::Sender<ToHub>,

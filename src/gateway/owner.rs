@@ -7,8 +7,8 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
-use super::clock::Clock;
 use crate::metrics::SignalCounters;
+use crate::net::Clock;
 use crate::signal::{Close, ConnectionId, Event, Hub, Input, Message, Offset};
 use crate::time::Now;
 
@@ -92,7 +92,7 @@ impl Owner {
 
     fn wake(&self) -> tokio::time::Instant {
         match self.hub.poll_timeout() {
-            Some(at) => self.clock.runtime(at),
+            Some(at) => self.clock.system(at).into(),
             None => tokio::time::Instant::now() + LONG,
         }
     }

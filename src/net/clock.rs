@@ -19,6 +19,12 @@ impl Clock {
         }
     }
 
+    /// When `instant` is, or was, on the system's clock.
+    #[must_use]
+    pub fn system(&self, instant: time::Instant) -> Instant {
+        self.start + instant.since_start()
+    }
+
     /// What the time is.
     #[must_use]
     pub fn now(&self) -> Now {

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use super::holder::{Protocol, holder};
 use super::state::StateError;
 use super::tls::CertificateError;
+use crate::relay;
 
 /// Why the server did not start, in one line that says what to change.
 #[derive(Debug)]
@@ -37,6 +38,24 @@ impl StartError {
             ),
             _ => format!("cannot listen on {name} {address}: {source}; change {key}"),
         })
+    }
+}
+
+impl StartError {
+    /// The operating system gave no randomness, without which no secret can be made.
+    pub(super) fn randomness(source: getrandom::Error) -> Self {
+        Self(format!("the system gives no randomness: {source}"))
+    }
+}
+
+impl From<relay::StartError> for StartError {
+    fn from(error: relay::StartError) -> Self {
+        match &error {
+            relay::StartError::Listen { address, source } => {
+                Self::bind(Protocol::Udp, *address, "turn.listen", source)
+            }
+            relay::StartError::System(_) => Self(error.to_string()),
+        }
     }
 }
 

@@ -14,7 +14,6 @@ use tracing::{info, warn};
 use super::bind::{Bound, bind_all};
 use super::config::{CertificateSource, Config};
 use super::error::StartError;
-use super::holder::Protocol;
 use super::http::{
     Admission, Assets, Listener, MetricsPage, Readiness, State, metrics_router, public_router,
 };
@@ -137,7 +136,7 @@ impl Server {
             warn!("some HTTP connections were cut off");
         }
         if let Some(relay) = self.relay {
-            let stopped = tokio::task::spawn_blocking(move || relay.stop());
+            let stopped = tokio::task::spawn_blocking(move || drop(relay));
             if timeout(RELAY_STOP, stopped).await.is_err() {
                 warn!("the relay did not stop in time");
             }
@@ -248,10 +247,7 @@ fn start_relay(config: &Config, secret: Secret) -> Result<Option<Relay>, StartEr
         unauthenticated_rate: turn.unauthenticated_rate,
         workers: turn.workers,
     };
-    let failed = |error: relay::StartError| {
-        StartError::bind(Protocol::Udp, error.address, "turn.listen", &error.source)
-    };
-    Relay::start(settings).map(Some).map_err(failed)
+    Ok(Some(Relay::start(settings)?))
 }
 
 fn start_signaling(

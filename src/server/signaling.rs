@@ -9,14 +9,12 @@ use axum::Router;
 use super::config::{AllowedOrigin, PublicUrl, Signal};
 use super::error::StartError;
 use crate::auth::Secret;
+use crate::gateway::{self, Gateway};
 use crate::metrics::SignalCounters;
+use crate::signal::{self, Hub, IceConfig};
 
 /// What signaling needs to know.
 #[derive(Clone, Debug)]
-#[expect(
-    dead_code,
-    reason = "the gateway, which reads these, is not composed yet"
-)]
 pub(super) struct Settings {
     /// Limits.
     pub(super) limits: Signal,
@@ -35,20 +33,24 @@ pub(super) struct Settings {
 /// Signaling that runs.
 #[derive(Debug)]
 pub(super) struct Signaling {
+    gateway: Gateway,
     counters: Arc<SignalCounters>,
 }
 
 impl Signaling {
     /// Starts the hub and its transports.
-    pub(super) fn start(_settings: Settings) -> Result<Self, StartError> {
-        Ok(Self {
-            counters: Arc::default(),
-        })
+    pub(super) fn start(settings: Settings) -> Result<Self, StartError> {
+        let mut seed = [0; 32];
+        getrandom::fill(&mut seed).map_err(StartError::randomness)?;
+        let hub = Hub::new(hub_config(&settings), seed);
+        let counters = Arc::<SignalCounters>::default();
+        let gateway = Gateway::start(hub, gateway_settings(&settings), Arc::clone(&counters));
+        Ok(Self { gateway, counters })
     }
 
     /// The routes of its transports.
     pub(super) fn router(&self) -> Router {
-        Router::new()
+        self.gateway.router()
     }
 
     /// What it counts.
@@ -57,5 +59,45 @@ impl Signaling {
     }
 
     /// Tells clients to go and closes their connections; returns within `within`.
-    pub(super) async fn drain(&self, _within: Duration) {}
+    pub(super) async fn drain(&self, within: Duration) {
+        self.gateway.drain(within).await;
+    }
+}
+
+fn hub_config(settings: &Settings) -> signal::Config {
+    let url = |scheme: &str, query: &str| {
+        let urls = settings
+            .relay
+            .iter()
+            .map(|address| format!("{scheme}:{address}{query}"));
+        urls.collect::<Vec<_>>()
+    };
+    signal::Config {
+        sessions: settings.limits.sessions,
+        room_members: settings.limits.room_members,
+        resume_window: settings.limits.resume_window,
+        ice: IceConfig {
+            stun_urls: url("stun", ""),
+            turn_urls: url("turn", "?transport=udp"),
+            secret: Some(settings.secret.clone()),
+            lifetime: settings.credential_lifetime,
+        },
+        ..signal::Config::default()
+    }
+}
+
+fn gateway_settings(settings: &Settings) -> gateway::Settings {
+    let listed = settings
+        .allowed_origins
+        .iter()
+        .map(|origin| origin.as_str().to_owned());
+    let own = settings
+        .public_url
+        .iter()
+        .map(|url| url.as_str().to_owned());
+    gateway::Settings {
+        allowed_origins: listed.chain(own).collect(),
+        max_connections: u32::try_from(settings.limits.connections).unwrap_or(u32::MAX),
+        ..gateway::Settings::default()
+    }
 }
