@@ -255,7 +255,7 @@ fn start_signaling(
     secret: Secret,
     addresses: &Addresses,
 ) -> Result<Signaling, StartError> {
-    Signaling::start(signaling::Settings {
+    Signaling::start(&signaling::Settings {
         limits: config.signal.clone(),
         allowed_origins: config.http.allowed_origins.clone(),
         public_url: config.http.public_url.clone(),

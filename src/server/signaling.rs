@@ -39,12 +39,12 @@ pub(super) struct Signaling {
 
 impl Signaling {
     /// Starts the hub and its transports.
-    pub(super) fn start(settings: Settings) -> Result<Self, StartError> {
+    pub(super) fn start(settings: &Settings) -> Result<Self, StartError> {
         let mut seed = [0; 32];
         getrandom::fill(&mut seed).map_err(StartError::randomness)?;
-        let hub = Hub::new(hub_config(&settings), seed);
+        let hub = Hub::new(hub_config(settings), seed);
         let counters = Arc::<SignalCounters>::default();
-        let gateway = Gateway::start(hub, gateway_settings(&settings), Arc::clone(&counters));
+        let gateway = Gateway::start(hub, gateway_settings(settings), Arc::clone(&counters));
         Ok(Self { gateway, counters })
     }
 

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use super::{MAGIC_COOKIE, TransactionId};
+use super::header::{MAGIC_COOKIE, TransactionId};
 
 /// An address family, as address attributes number it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

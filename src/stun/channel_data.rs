@@ -73,7 +73,7 @@ mod tests {
     #[test]
     fn a_payload_may_be_empty() {
         let parsed = ChannelData::parse(&[0x4f, 0xff, 0, 0]).expect("well formed");
-        assert_eq!(parsed.payload, []);
+        assert!(parsed.payload.is_empty());
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use hmac::{Hmac, KeyInit, Mac};
 use sha1::Sha1;
 
-use super::HEADER_LENGTH;
+use super::header::HEADER_LENGTH;
 
 /// Length of the value of MESSAGE-INTEGRITY.
 pub(super) const LENGTH: usize = 20;

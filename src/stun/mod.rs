@@ -33,6 +33,7 @@ mod address;
 mod attribute;
 mod channel_data;
 mod demux;
+mod header;
 mod integrity;
 mod message;
 mod writer;
@@ -41,11 +42,6 @@ pub use address::{AddressError, Family, decode_xor_address};
 pub use attribute::{Attribute, ErrorCode};
 pub use channel_data::{ChannelData, ChannelNumber};
 pub use demux::{Protocol, classify};
-pub use message::{Attributes, Class, Message, Method, ParseError, TransactionId};
+pub use header::{Class, HEADER_LENGTH, MAGIC_COOKIE, Method, TransactionId};
+pub use message::{Attributes, Message, ParseError};
 pub use writer::{Full, Writer, data_indication_header, padding};
-
-/// Length of the header of every STUN message, in bytes.
-pub const HEADER_LENGTH: usize = 20;
-
-/// The magic cookie in bytes 4 to 7 of every STUN message (RFC 8489 section 5).
-pub const MAGIC_COOKIE: u32 = 0x2112_A442;

@@ -3,9 +3,9 @@
 use std::net::SocketAddr;
 
 use super::address::encode_xor_address;
+use super::attribute::{Attribute, ErrorCode};
+use super::header::{Class, HEADER_LENGTH, MAGIC_COOKIE, Method, TransactionId, type_field};
 use super::integrity;
-use super::message::type_field;
-use super::{Attribute, Class, ErrorCode, HEADER_LENGTH, MAGIC_COOKIE, Method, TransactionId};
 
 /// The message did not fit the buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

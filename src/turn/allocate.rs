@@ -1,10 +1,11 @@
 //! Allocate (RFC 8656 section 7.2).
 
 use super::allocation::{Allocation, expiry, granted_lifetime};
-use super::authenticate::User;
+use super::five_tuple::Transport;
+use super::request::{Request, User};
 use super::response::{Body, Response};
-use super::server::{Action, BindFailed, Pending, Request, Server, Siblings};
-use super::{AllocationId, Transport};
+use super::server::{Action, BindFailed, Pending, Server, Siblings};
+use super::table::AllocationId;
 use crate::auth::Credentials;
 use crate::stun::{Attribute, ErrorCode, Family};
 use crate::time::Now;

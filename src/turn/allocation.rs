@@ -3,8 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::FiveTuple;
 use super::channels::Channels;
+use super::five_tuple::FiveTuple;
 use super::permissions::Permissions;
 use crate::auth::Key;
 use crate::stun::{Family, TransactionId};

@@ -1,16 +1,10 @@
 //! The server's side of the long-term credential mechanism (RFC 8489 section 9.2.4).
 
+use super::request::{Request, User};
 use super::response::Body;
-use super::server::{Request, Server, Siblings};
+use super::server::{Server, Siblings};
 use crate::auth::{Credentials, Key};
 use crate::stun::{Attribute, ErrorCode};
-
-/// Who made a request.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct User<'a> {
-    pub(super) name: &'a str,
-    pub(super) key: Key,
-}
 
 impl<C: Credentials, S: Siblings> Server<C, S> {
     /// Finds out who made `request`, or what to answer instead. The steps are in the order of

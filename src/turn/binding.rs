@@ -1,7 +1,8 @@
 //! Binding (RFC 8489 section 3): where does my packet come from?
 
+use super::request::Request;
 use super::response::{Body, Response};
-use super::server::{Request, Server, Siblings};
+use super::server::{Server, Siblings};
 use crate::auth::Credentials;
 
 impl<C: Credentials, S: Siblings> Server<C, S> {

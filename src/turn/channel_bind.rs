@@ -1,9 +1,10 @@
 //! ChannelBind (RFC 8656 section 12.2).
 
-use super::AllocationId;
 use super::channels::BindError;
+use super::request::Request;
 use super::response::Body;
-use super::server::{Request, Server, Siblings};
+use super::server::{Server, Siblings};
+use super::table::AllocationId;
 use crate::auth::Credentials;
 use crate::stun::{Attribute, ChannelNumber, ErrorCode};
 

@@ -2,10 +2,11 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::AllocationId;
 use super::policy::Standing;
+use super::request::Request;
 use super::response::Body;
-use super::server::{Request, Server, Siblings};
+use super::server::{Server, Siblings};
+use super::table::AllocationId;
 use crate::auth::Credentials;
 use crate::stun::{Attribute, ErrorCode, Family, Message, decode_xor_address};
 

@@ -6,7 +6,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use super::Cidr;
+use super::cidr::Cidr;
 use crate::stun::Family;
 
 /// An address of this machine for relayed addresses, and how the world sees it.

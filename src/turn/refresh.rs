@@ -1,10 +1,11 @@
 //! Refresh (RFC 8656 section 8.2).
 
-use super::AllocationId;
 use super::allocate::requested_family;
 use super::allocation::{expiry, granted_lifetime};
+use super::request::Request;
 use super::response::Body;
-use super::server::{Request, Server, Siblings};
+use super::server::{Server, Siblings};
+use super::table::AllocationId;
 use crate::auth::Credentials;
 use crate::stun::{Attribute, ErrorCode};
 

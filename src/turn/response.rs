@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use super::FiveTuple;
+use super::five_tuple::FiveTuple;
 use super::nonce::Nonce;
 use crate::auth::Key;
 use crate::stun::{Attribute, Class, ErrorCode, Full, Message, Method, TransactionId, Writer};

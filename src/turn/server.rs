@@ -4,12 +4,15 @@ use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use super::authenticate::User;
+use super::five_tuple::FiveTuple;
 use super::nonce::Nonces;
+use super::policy::PeerPolicy;
+use super::request::{Request, User};
 use super::response::{Body, Response, UnknownAttributes};
+use super::route::{ToClient, ToPeer};
 use super::strangers::Strangers;
-use super::table::Table;
-use super::{AllocationId, FiveTuple, PeerPolicy, ToClient, ToPeer};
+use super::table::{AllocationId, Table};
+
 use crate::auth::{Credentials, Key};
 use crate::stun::{
     Attribute, Class, ErrorCode, Message, Method, Protocol, TransactionId, classify,
@@ -100,14 +103,6 @@ pub struct Tally {
     pub unauthenticated: u64,
     /// Datagrams with data that were not relayed.
     pub refused: u64,
-}
-
-/// A request while it is handled.
-#[derive(Debug)]
-pub(super) struct Request<'a> {
-    pub(super) client: FiveTuple,
-    pub(super) message: Message<'a>,
-    pub(super) now: Now,
 }
 
 /// An Allocate request that waits for its socket.

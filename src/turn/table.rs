@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use super::FiveTuple;
 use super::allocation::Allocation;
+use super::five_tuple::FiveTuple;
 use crate::time::{Deadlines, Instant};
 
 /// Names an allocation for its lifetime; never used again for another.

@@ -72,7 +72,7 @@ pub(crate) const LAYERS: &[Layer] = &[
     sans_io("dialect", 3, &["signal"], &["serde", "serde_json"]),
     sans_io("cluster", 3, &["time", "signal"], &["serde", "serde_json"]),
     shell("metrics", 4, &[]),
-    shell("net", 4, &[]),
+    shell("net", 4, &["time"]),
     shell(
         "relay",
         5,

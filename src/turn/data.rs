@@ -1,0 +1,220 @@
+//! Relayed data (RFC 8656 sections 11 and 12): it is neither copied nor answered.
+
+use std::net::SocketAddr;
+use std::ops::Range;
+
+use super::five_tuple::FiveTuple;
+use super::policy::Standing;
+use super::route::{Header, ToClient, ToPeer};
+use super::server::{Server, Siblings};
+use super::table::AllocationId;
+use crate::auth::Credentials;
+use crate::stun::{Attribute, ChannelData, Family, Message};
+use crate::time::Now;
+
+impl<C: Credentials, S: Siblings> Server<C, S> {
+    /// ChannelData from a client (RFC 8656 section 12.6). The binding is all that is asked for:
+    /// a permission that has run out stops the peer, not the client.
+    pub(super) fn relay_channel_data(
+        &mut self,
+        client: FiveTuple,
+        datagram: &[u8],
+        now: Now,
+    ) -> Option<ToPeer> {
+        let data = ChannelData::parse(datagram)?;
+        let via = self.table.of_client(client)?;
+        let allocation = self.table.allocation(via)?;
+        let peer = allocation.channels.peer(data.number, now.instant)?;
+        self.may_reach(peer).then(|| ToPeer {
+            via,
+            peer: self.config.policy.bound(peer),
+            payload: range_within(datagram, data.payload),
+        })
+    }
+
+    /// A Send indication (section 11.3). It carries no credentials; it is only as good as the
+    /// permission that an authenticated request has installed.
+    pub(super) fn relay_send_indication(
+        &mut self,
+        client: FiveTuple,
+        datagram: &[u8],
+        message: &Message<'_>,
+        now: Now,
+    ) -> Option<ToPeer> {
+        if self.unknown_attributes(message).is_some() {
+            return None;
+        }
+        let peer = message
+            .find_xor_address(Attribute::XOR_PEER_ADDRESS)?
+            .ok()?;
+        let data = message.find(Attribute::DATA)?;
+        let via = self.table.of_client(client)?;
+        let allocation = self.table.allocation(via)?;
+        let permitted = allocation.permissions.permits(peer.ip(), now.instant)
+            && allocation.family() == Family::of(peer.ip());
+        (permitted && self.may_reach(peer)).then(|| ToPeer {
+            via,
+            peer: self.config.policy.bound(peer),
+            payload: range_within(datagram, data),
+        })
+    }
+
+    /// A datagram at a relayed address (section 11.4).
+    pub(super) fn relay_from_peer(
+        &mut self,
+        relayed: AllocationId,
+        source: SocketAddr,
+        now: Now,
+    ) -> Option<ToClient> {
+        let peer = self.config.policy.advertised(source);
+        let allocation = self.table.allocation(relayed)?;
+        if !allocation.permissions.permits(peer.ip(), now.instant) {
+            return None;
+        }
+        let client = allocation.client;
+        let header = match allocation.channels.number(peer, now.instant) {
+            Some(number) => Header::Channel(number),
+            None => Header::Indication {
+                peer,
+                transaction_id: self.next_transaction_id(),
+            },
+        };
+        Some(ToClient { client, header })
+    }
+
+    /// Whether packets may go to exactly this address. Of our own addresses, only those that are
+    /// relayed addresses at this moment may be reached: any other port is not the relay's.
+    pub(super) fn may_reach(&self, peer: SocketAddr) -> bool {
+        match self.config.policy.standing(peer.ip()) {
+            Standing::Permitted => true,
+            Standing::Relayed => self.siblings.is_relayed(self.config.policy.bound(peer)),
+            Standing::Refused => false,
+        }
+    }
+}
+
+/// Where `part`, which is a slice of `whole`, lies in it.
+fn range_within(whole: &[u8], part: &[u8]) -> Range<usize> {
+    let start = part.as_ptr().addr() - whole.as_ptr().addr();
+    start..start + part.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::world::{World, address};
+    use super::*;
+
+    #[test]
+    fn data_flows_both_ways_through_a_permission() {
+        let mut world = World::new();
+        let client = world.allocated("alice");
+        let peer = address("8.8.8.8:1000");
+        world.permit(&client, peer);
+        assert_eq!(
+            world.send(&client, peer, b"hello"),
+            Some((peer, b"hello".to_vec()))
+        );
+        let (to, bytes) = world.at_relayed(&client, peer, b"hi").expect("permitted");
+        assert_eq!(to, client.five_tuple);
+        let message = Message::parse(&bytes).expect("a Data indication");
+        assert_eq!(message.find(Attribute::DATA), Some(&b"hi"[..]));
+        assert_eq!(
+            message.find_xor_address(Attribute::XOR_PEER_ADDRESS),
+            Some(Ok(peer))
+        );
+    }
+
+    #[test]
+    fn data_flows_both_ways_through_a_channel() {
+        let mut world = World::new();
+        let client = world.allocated("alice");
+        let peer = address("8.8.8.8:1000");
+        world.bind_channel(&client, 0x4001, peer);
+        assert_eq!(
+            world.channel(&client, 0x4001, b"hello"),
+            Some((peer, b"hello".to_vec()))
+        );
+        let (_, bytes) = world.at_relayed(&client, peer, b"hi").expect("permitted");
+        assert_eq!(bytes, [0x40, 0x01, 0, 2, b'h', b'i']);
+        // Another port of the same address has no channel, but the permission.
+        let (_, bytes) = world
+            .at_relayed(&client, address("8.8.8.8:2"), b"hi")
+            .expect("permitted");
+        assert!(Message::parse(&bytes).is_ok());
+    }
+
+    #[test]
+    fn nothing_flows_without_a_permission() {
+        let mut world = World::new();
+        let client = world.allocated("alice");
+        let peer = address("8.8.8.8:1000");
+        assert_eq!(world.send(&client, peer, b"hello"), None);
+        assert_eq!(world.channel(&client, 0x4001, b"hello"), None);
+        assert_eq!(world.at_relayed(&client, peer, b"hi"), None);
+    }
+
+    #[test]
+    fn traffic_keeps_no_permission_alive() {
+        let mut world = World::new();
+        let client = world.allocated("alice");
+        let peer = address("8.8.8.8:1000");
+        world.permit(&client, peer);
+        for _ in 0..29 {
+            world.pass(10);
+            assert!(world.send(&client, peer, b"hello").is_some());
+            assert!(world.at_relayed(&client, peer, b"hi").is_some());
+        }
+        world.pass(10);
+        assert_eq!(world.send(&client, peer, b"hello"), None);
+        assert_eq!(world.at_relayed(&client, peer, b"hi"), None);
+    }
+
+    #[test]
+    fn an_expired_permission_stops_the_peer_of_a_channel_but_not_the_client() {
+        let mut world = World::new();
+        let client = world.allocated("alice");
+        let peer = address("8.8.8.8:1000");
+        world.bind_channel(&client, 0x4001, peer);
+        world.pass(300);
+        assert!(world.channel(&client, 0x4001, b"hello").is_some());
+        assert_eq!(world.at_relayed(&client, peer, b"hi"), None);
+    }
+
+    #[test]
+    fn two_relayed_clients_meet_on_the_servers_own_address() {
+        let mut world = World::new();
+        let (alice, bob) = (world.allocated("alice"), world.allocated("bob"));
+        world.permit(&alice, bob.relayed);
+        world.bind_channel(&bob, 0x4000, alice.relayed);
+        let sent = world.send(&alice, bob.relayed, b"to bob");
+        assert_eq!(sent, Some((bob.relayed, b"to bob".to_vec())));
+        assert!(world.at_relayed(&bob, alice.relayed, b"to bob").is_some());
+        assert!(world.channel(&bob, 0x4000, b"to alice").is_some());
+    }
+
+    #[test]
+    fn other_ports_of_the_server_cannot_be_reached() {
+        let mut world = World::new();
+        let (alice, bob) = (world.allocated("alice"), world.allocated("bob"));
+        world.permit(&alice, bob.relayed);
+        let ssh = SocketAddr::new(bob.relayed.ip(), 22);
+        assert_eq!(world.send(&alice, ssh, b"hello"), None);
+        assert_eq!(world.try_bind_channel(&alice, 0x4000, ssh), Err(403));
+        world.bind_channel(&alice, 0x4001, bob.relayed);
+        world.release(&bob);
+        assert_eq!(world.channel(&alice, 0x4001, b"hello"), None);
+        assert_eq!(world.send(&alice, bob.relayed, b"hello"), None);
+    }
+
+    #[test]
+    fn empty_payloads_are_relayed() {
+        let mut world = World::new();
+        let client = world.allocated("alice");
+        let peer = address("8.8.8.8:1000");
+        world.bind_channel(&client, 0x4001, peer);
+        assert_eq!(world.send(&client, peer, b""), Some((peer, vec![])));
+        assert_eq!(world.channel(&client, 0x4001, b""), Some((peer, vec![])));
+        let (_, bytes) = world.at_relayed(&client, peer, b"").expect("permitted");
+        assert_eq!(bytes, [0x40, 0x01, 0, 0]);
+    }
+}

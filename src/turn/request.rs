@@ -1,0 +1,21 @@
+//! A request, and who made it.
+
+use super::five_tuple::FiveTuple;
+use crate::auth::Key;
+use crate::stun::Message;
+use crate::time::Now;
+
+/// A request while it is handled.
+#[derive(Debug)]
+pub(super) struct Request<'a> {
+    pub(super) client: FiveTuple,
+    pub(super) message: Message<'a>,
+    pub(super) now: Now,
+}
+
+/// Who made a request.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct User<'a> {
+    pub(super) name: &'a str,
+    pub(super) key: Key,
+}
