@@ -51,3 +51,24 @@ impl Readiness {
 pub(super) fn alive() -> Response {
     ([(CACHE_CONTROL, "no-store")], "ok\n").into_response()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_ready_server_takes_work() {
+        let readiness = Readiness::new();
+        assert_eq!(
+            readiness.respond().status(),
+            StatusCode::SERVICE_UNAVAILABLE
+        );
+        readiness.set(State::Ready);
+        assert_eq!(readiness.respond().status(), StatusCode::OK);
+        readiness.set(State::Draining);
+        assert_eq!(
+            readiness.respond().status(),
+            StatusCode::SERVICE_UNAVAILABLE
+        );
+    }
+}

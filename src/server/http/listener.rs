@@ -169,3 +169,51 @@ async fn answer(
     request.extensions_mut().insert(ConnectInfo(peer));
     router.oneshot(request).await
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::extract::WebSocketUpgrade;
+    use axum::extract::ws::WebSocket;
+    use axum::routing::any;
+    use futures_util::{SinkExt, StreamExt};
+    use tokio_tungstenite::tungstenite::Message;
+
+    use super::*;
+
+    async fn echo(mut socket: WebSocket) {
+        while let Some(Ok(message)) = socket.recv().await {
+            if socket.send(message).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_websocket_takes_no_place_and_outlives_the_listener() {
+        let upgrade = |upgrade: WebSocketUpgrade| async { upgrade.on_upgrade(echo) };
+        let socket = TcpListener::bind("127.0.0.1:0").await.expect("bound");
+        let address = socket.local_addr().expect("bound");
+        let admission = Arc::new(Admission::new(1, 0));
+        let listener = Listener {
+            socket,
+            tls: None,
+            router: Router::new().route("/", any(upgrade)),
+            admission: Arc::clone(&admission),
+        };
+        let stop = watch::Sender::new(false);
+        let running = tokio::spawn(listener.run(stop.subscribe()));
+        let stream = TcpStream::connect(address).await.expect("connected");
+        let (mut client, _) = tokio_tungstenite::client_async(format!("ws://{address}/"), stream)
+            .await
+            .expect("upgraded");
+        admission.all_gone().await;
+        stop.send_replace(true);
+        running.await.expect("ended");
+        client
+            .send(Message::text("still here"))
+            .await
+            .expect("sent");
+        let answer = client.next().await.expect("open").expect("a message");
+        assert_eq!(answer, Message::text("still here"));
+    }
+}

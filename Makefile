@@ -1,0 +1,67 @@
+# `make run` starts a server; `make help` says what else there is.
+
+ARGS ?=
+PEERAGE := target/release/peerage
+
+# The page is built where web/ is; without it the server still builds, and says so at `/`.
+HAS_WEB := $(wildcard web/package.json)
+WEB_SOURCES := $(if $(HAS_WEB),$(shell find web -type f -not -path '*/node_modules/*' -not -path '*/dist/*'))
+PAGE := $(if $(HAS_WEB),web/app/dist/index.html)
+WEB_PACKAGES := $(if $(HAS_WEB),web/node_modules/.package-lock.json)
+
+.PHONY: help run build test test-packages lint bench clean cargo node
+.DEFAULT_GOAL := help
+
+help: ## Say what there is
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@echo "Flags of the server go into ARGS: make run ARGS='--log-level debug'"
+
+run: build ## Build everything and run a server
+	$(PEERAGE) serve $(ARGS)
+
+build: cargo $(PAGE) ## Build the page and the server
+	cargo build --release --locked
+
+test: cargo test-packages $(PAGE) ## Run all tests; installs by apt what they need
+	$(if $(HAS_WEB),npm --prefix web test)
+	cargo build --locked
+	@if cargo nextest --version >/dev/null 2>&1; then \
+		echo "cargo nextest run --locked && cargo test --locked --doc"; \
+		cargo nextest run --locked && cargo test --locked --doc; \
+	else \
+		echo "cargo test --locked"; \
+		cargo test --locked; \
+	fi
+	@if [ -f tests/browser/package.json ]; then \
+		echo "browser suite"; \
+		cd tests/browser && npm ci --no-audit --no-fund && npm test; \
+	fi
+
+lint: cargo $(WEB_PACKAGES) ## Check format and lints
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- -D warnings
+	$(if $(HAS_WEB),npm --prefix web run lint --if-present)
+
+bench: cargo ## Measure
+	cargo bench --locked --benches
+
+clean: ## Remove what was built
+	rm -rf target web/app/dist web/sdk/dist web/node_modules tests/browser/node_modules
+
+test-packages:
+	@tests/install-packages.sh
+
+web/node_modules/.package-lock.json: web/package.json web/package-lock.json | node
+	cd web && npm ci --no-audit --no-fund
+	@touch $@
+
+web/app/dist/index.html: $(WEB_PACKAGES) $(WEB_SOURCES) | node
+	cd web && npm run build
+	@touch $@
+
+cargo:
+	@command -v cargo >/dev/null || { echo "cargo is missing: install Rust 1.95 or later from https://rustup.rs" >&2; exit 1; }
+
+node:
+	@command -v node >/dev/null || { echo "node is missing: install Node.js 20 or later, https://nodejs.org" >&2; exit 1; }
+	@command -v npm >/dev/null || { echo "npm is missing: it comes with Node.js 20, on Debian as the package npm" >&2; exit 1; }

@@ -1,0 +1,202 @@
+//! What the configuration allows, and what is said when it does not.
+
+use std::fs;
+use std::path::Path;
+
+use crate::process::{Server, peerage, run};
+
+/// What `check` says on stderr about a file of this text; it must be one line and status 1.
+#[track_caller]
+fn refused(text: &str) -> String {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("peerage.toml");
+    fs::write(&file, text).expect("written");
+    let output = run(&["check", "--config", file.to_str().expect("plain")]);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(output.stdout.is_empty(), "{text}");
+    let said = String::from_utf8(output.stderr).expect("text");
+    assert_eq!(said.lines().count(), 1, "{said}");
+    let folder = format!("{}/", folder.path().display());
+    said.trim_end().replace(&folder, "")
+}
+
+/// Files and what is said about them.
+const WRONG: &[(&str, &str)] = &[
+    (
+        "[http]\nlisten = [\"localhost\"]",
+        r#"http.listen = "localhost": must be a list, and each of it an IP address and a port such as "127.0.0.1:8080" or "[::]:8080" (peerage.toml line 2)"#,
+    ),
+    (
+        "[turn]\nrelm = \"x\"",
+        "turn.relm: no such key; did you mean turn.realm? (peerage.toml line 2)",
+    ),
+    (
+        "\n[tern]\nrealm = \"x\"",
+        "tern: no such key; `peerage check` lists those that exist (peerage.toml line 2)",
+    ),
+    (
+        "[turn]\nlisten = [\"tls://0.0.0.0:5349\"]",
+        r#"turn.listen = ["tls://0.0.0.0:5349"]: not available in this version; use udp:// listeners (peerage.toml line 2)"#,
+    ),
+    (
+        "[turn]\nrelay_ports = \"9-1\"",
+        r#"turn.relay_ports = "9-1": must be a range of ports such as "49152-65535", the first above 0 and not above the last (peerage.toml line 2)"#,
+    ),
+    (
+        "[turn]\nrelay_ports = \"none\"",
+        r#"turn.relay_ports = "none": not available in this version; use a range of ports (peerage.toml line 2)"#,
+    ),
+    (
+        "[turn]\nallow_peers = [\"10.0.0.1/8\"]",
+        r#"turn.allow_peers = "10.0.0.1/8": must be a list, and each of it an address range such as "10.0.0.0/8" or "fd00::/8", with no bits set beyond the prefix (peerage.toml line 2)"#,
+    ),
+    (
+        "[turn]\nrelay_addresses = [\"10.0.0.1\"]\nexternal_addresses = [\"2001:db8::1\"]",
+        r#"turn.external_addresses = ["2001:db8::1"]: 2001:db8::1 has no partner of its family in turn.relay_addresses (peerage.toml line 3)"#,
+    ),
+    (
+        "[turn]\nsecret = 5",
+        "turn.secret: must be a string that is not empty (peerage.toml line 2)",
+    ),
+    (
+        "[turn.users]\nalice = 5",
+        r#"turn.users: must be a table of names and passwords, none of them empty (in a variable: "name=password,…") (peerage.toml line 1)"#,
+    ),
+    (
+        "[auth]\nmode = \"token\"",
+        r#"auth.mode = "token": not available in this version; use "open" (peerage.toml line 2)"#,
+    ),
+    (
+        "[auth]\nmode = \"closed\"",
+        r#"auth.mode = "closed": must be "open" (peerage.toml line 2)"#,
+    ),
+    (
+        "[cluster]\nbus = \"redis://u:hush@h\"",
+        r#"cluster.bus: not available in this version; use "local" (peerage.toml line 2)"#,
+    ),
+    (
+        "[http]\nallowed_origins = [\"https://a.example/\"]",
+        r#"http.allowed_origins = "https://a.example/": must be a list, and each of it an origin such as "https://app.example.org" (lower case, no path), or "*" for all (peerage.toml line 2)"#,
+    ),
+    (
+        "[signal]\nroom_members = 0",
+        "signal.room_members = 0: must be a whole number from 1 to 1024 (peerage.toml line 2)",
+    ),
+    (
+        "[signal]\nresume_window = 60",
+        r#"signal.resume_window = 60: must be a time such as "500ms", "60s", "10m" or "24h" (peerage.toml line 2)"#,
+    ),
+    (
+        "[metrics]\nlisten = [\"0.0.0.0:9090\"]",
+        r#"metrics.listen = ["0.0.0.0:9090"]: must be loopback addresses such as "127.0.0.1:9090", unless metrics.token is set (peerage.toml line 2)"#,
+    ),
+    (
+        "[http.tls]\ncertificate = \"a.pem\"",
+        r#"http.tls.certificate = "a.pem": needs http.tls.key beside it (peerage.toml line 2)"#,
+    ),
+    (
+        "[http]\nweb_root = \"missing\"",
+        r#"http.web_root = "missing": must be a folder that exists (peerage.toml line 2)"#,
+    ),
+    (
+        "http = 5",
+        "http: no such key; `peerage check` lists those that exist (peerage.toml line 1)",
+    ),
+];
+
+#[test]
+fn an_error_names_key_value_what_is_allowed_and_the_line() {
+    for (text, expected) in WRONG {
+        assert_eq!(refused(text), format!("peerage: {expected}"), "{text}");
+    }
+    let said = refused("[turn\n");
+    assert!(
+        said.starts_with("peerage: not TOML: ") && said.ends_with("line 1)"),
+        "{said}"
+    );
+}
+
+#[test]
+fn an_unknown_variable_is_an_error_with_a_suggestion() {
+    let output = peerage(&["check"]).env("PEERAGE_TURN_RELM", "x").output();
+    let said = String::from_utf8(output.expect("runs").stderr).expect("text");
+    let expected = "peerage: PEERAGE_TURN_RELM: no such variable; did you mean PEERAGE_TURN_REALM? \
+                    (variable PEERAGE_TURN_RELM)\n";
+    assert_eq!(said, expected);
+}
+
+#[test]
+fn flags_win_over_variables_and_variables_over_the_file() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("peerage.toml");
+    let text = "log_level = \"warn\"\n[http]\nlisten = [\"127.0.0.1:1\"]\n[turn]\nrealm = \"file\"";
+    fs::write(&file, text).expect("written");
+    let output = peerage(&["check", "--log-level", "error"])
+        .env("PEERAGE_CONFIG", &file)
+        .env("PEERAGE_LOG_LEVEL", "debug")
+        .env("PEERAGE_HTTP_LISTEN", "127.0.0.1:2, [::1]:2")
+        .output()
+        .expect("runs");
+    let said = String::from_utf8(output.stdout).expect("text");
+    for line in [
+        "log_level = \"error\"  # flag --log-level",
+        "listen = [\"127.0.0.1:2\", \"[::1]:2\"]  # variable PEERAGE_HTTP_LISTEN",
+        &format!("realm = \"file\"  # {} line 5", file.display()),
+        "relay_ports = \"49152-65535\"  # default",
+    ] {
+        assert!(
+            said.lines().any(|said| said == line),
+            "no {line:?} in\n{said}"
+        );
+    }
+}
+
+#[test]
+fn what_check_prints_is_a_configuration() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("printed.toml");
+    let first = run(&["check"]);
+    fs::write(&file, &first.stdout).expect("written");
+    let second = run(&["check", "--config", file.to_str().expect("plain")]);
+    assert_eq!(second.status.code(), Some(0), "{second:?}");
+}
+
+const SECRETS: [&str; 4] = ["hush-shared", "hush-alice", "hush-bob", "hush-metrics"];
+
+#[test]
+fn secrets_show_in_neither_check_nor_log() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("peerage.toml");
+    let text = "[turn]\nsecret = \"hush-shared\"\n[turn.users]\nalice = \"hush-alice\"\n\
+                bob = \"hush-bob\"\n[metrics]\ntoken = \"hush-metrics\"\n";
+    fs::write(&file, text).expect("written");
+    let file = file.to_str().expect("plain");
+    let check = run(&["check", "--config", file]);
+    let shown = String::from_utf8(check.stdout).expect("text");
+    assert!(shown.contains("secret = \"(redacted)\""), "{shown}");
+    assert!(
+        shown.contains("users = {\"alice\" = \"(redacted)\", "),
+        "{shown}"
+    );
+    let server = Server::start(folder.path(), &["--config", file, "--log-level", "trace"]);
+    server.terminate();
+    let (_, stdout, log) = server.wait();
+    for secret in SECRETS {
+        for (where_, text) in [("check", &shown), ("stdout", &stdout), ("log", &log)] {
+            assert!(!text.contains(secret), "{secret} in {where_}:\n{text}");
+        }
+    }
+}
+
+#[test]
+fn the_generated_secret_is_kept_and_not_shown() {
+    let state = tempfile::tempdir().expect("a folder");
+    let kept = |state: &Path| fs::read_to_string(state.join("turn-secret")).expect("kept");
+    let server = Server::start(state.path(), &["--log-level", "trace"]);
+    let first = kept(state.path());
+    server.terminate();
+    let (_, stdout, log) = server.wait();
+    assert!(!stdout.contains(first.trim()) && !log.contains(first.trim()));
+    let _again = Server::start(state.path(), &[]);
+    assert_eq!(kept(state.path()), first);
+}

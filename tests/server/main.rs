@@ -1,0 +1,9 @@
+//! The server from outside: the real binary, real sockets.
+
+mod client;
+mod command;
+mod configuration;
+mod life;
+mod page;
+mod process;
+mod tls;
