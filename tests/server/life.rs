@@ -104,7 +104,6 @@ fn a_port_in_use_names_its_holder() {
 
 /// Waits for the relay to bind real sockets; see `src/relay`.
 #[test]
-#[ignore = "the relay binds no sockets yet"]
 fn a_turn_port_in_use_names_its_holder() {
     let state = tempfile::tempdir().expect("a folder");
     let held = UdpSocket::bind("127.0.0.1:0").expect("bound");
