@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::extract::ws::{CloseFrame, Message as WsMessage, Utf8Bytes, WebSocket};
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::time::{Instant, Sleep, timeout_at};
 use tungstenite::Error as WsError;
 use tungstenite::error::CapacityError;
@@ -28,6 +28,8 @@ const ALIVE: Duration = Duration::from_secs(5);
 pub(super) struct Carrier {
     id: ConnectionId,
     socket: WebSocket,
+    /// Given back when the task ends.
+    _place: OwnedSemaphorePermit,
     hub: mpsc::Sender<ToHub>,
     outbox: mpsc::Receiver<Outgoing>,
     write_timeout: Duration,
@@ -59,14 +61,14 @@ impl From<Close> for End {
 impl Carrier {
     pub(super) fn new(
         id: ConnectionId,
-        socket: WebSocket,
-        hub: mpsc::Sender<ToHub>,
-        outbox: mpsc::Receiver<Outgoing>,
+        (socket, place): (WebSocket, OwnedSemaphorePermit),
+        (hub, outbox): (mpsc::Sender<ToHub>, mpsc::Receiver<Outgoing>),
         settings: &Settings,
     ) -> Self {
         Self {
             id,
             socket,
+            _place: place,
             hub,
             outbox,
             write_timeout: settings.write_timeout,
