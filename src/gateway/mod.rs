@@ -165,11 +165,9 @@ async fn carry(shared: Arc<Shared>, socket: WebSocket, place: OwnedSemaphorePerm
     let id = ConnectionId(shared.connections.fetch_add(1, Ordering::Relaxed));
     let (to_connection, outbox) = mpsc::channel(OUTBOX);
     let hub = shared.hub.clone();
-    if hub.send(ToHub::Open(id, to_connection)).await.is_err() {
-        return;
+    if hub.send(ToHub::Open(id, to_connection)).await.is_ok() {
+        let carrier = Carrier::new(id, (socket, place), (hub, outbox), &shared.settings);
+        // In a task of its own: that of the upgrade is several times as large.
+        tokio::spawn(carrier.run());
     }
-    let carrier = Carrier::new(id, socket, hub, outbox, &shared.settings);
-    drop(shared);
-    carrier.run().await;
-    drop(place);
 }

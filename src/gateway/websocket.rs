@@ -1,17 +1,19 @@
 //! One WebSocket: frames in, frames out, and every way in which it can end.
 
+use std::fmt;
 use std::time::Duration;
 
 use axum::extract::ws::{CloseFrame, Message as WsMessage, Utf8Bytes, WebSocket};
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::time::{Instant, Sleep, timeout_at};
+use tracing::debug;
 use tungstenite::Error as WsError;
 use tungstenite::error::CapacityError;
 
 use super::Settings;
 use super::owner::{Outgoing, ToHub};
 use crate::dialect::native;
-use crate::signal::{Close, ConnectionId, Input, Message, Offset, Rejection};
+use crate::signal::{Close, Command, ConnectionId, Input, Message, Offset, Rejection};
 
 /// How many messages may wait for a connection: all that a mailbox keeps, and as many answers
 /// again. The queue takes memory only as it fills.
@@ -28,6 +30,8 @@ const ALIVE: Duration = Duration::from_secs(5);
 pub(super) struct Carrier {
     id: ConnectionId,
     socket: WebSocket,
+    /// Given back when the task ends.
+    _place: OwnedSemaphorePermit,
     hub: mpsc::Sender<ToHub>,
     outbox: mpsc::Receiver<Outgoing>,
     write_timeout: Duration,
@@ -50,6 +54,18 @@ enum End {
     Gone,
 }
 
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Close(code, reason) | Self::Unreadable(code, reason) => {
+                write!(f, "closed with {code}, {reason}")
+            }
+            Self::Closed => f.write_str("closed by the peer"),
+            Self::Gone => f.write_str("gone"),
+        }
+    }
+}
+
 impl From<Close> for End {
     fn from(close: Close) -> Self {
         Self::Close(close.code(), close.reason())
@@ -59,14 +75,14 @@ impl From<Close> for End {
 impl Carrier {
     pub(super) fn new(
         id: ConnectionId,
-        socket: WebSocket,
-        hub: mpsc::Sender<ToHub>,
-        outbox: mpsc::Receiver<Outgoing>,
+        (socket, place): (WebSocket, OwnedSemaphorePermit),
+        (hub, outbox): (mpsc::Sender<ToHub>, mpsc::Receiver<Outgoing>),
         settings: &Settings,
     ) -> Self {
         Self {
             id,
             socket,
+            _place: place,
             hub,
             outbox,
             write_timeout: settings.write_timeout,
@@ -79,6 +95,7 @@ impl Carrier {
     /// Carries messages both ways until the connection ends.
     pub(super) async fn run(mut self) {
         let end = self.exchange().await;
+        debug!(connection = self.id.0, %end, "over");
         self.outbox.close();
         // The session is suspended now; how long the goodbye takes does not matter to others.
         let _ = self.hub.send(ToHub::Input(self.id, Input::Closed)).await;
@@ -114,11 +131,12 @@ impl Carrier {
     }
 
     async fn take(&mut self, text: &Utf8Bytes) -> Result<(), End> {
-        let input = Input::Message {
-            length: text.len(),
-            command: native::decode(text.as_bytes()).map_err(Rejection::from),
-        };
-        self.tell(input).await
+        let command = native::decode(text.as_bytes()).map_err(Rejection::from);
+        if let Ok(Command::Hello(hello)) = &command {
+            debug!(connection = self.id.0, client = ?hello.client, "hello");
+        }
+        let length = text.len();
+        self.tell(Input::Message { length, command }).await
     }
 
     async fn alive(&mut self) -> Result<(), End> {

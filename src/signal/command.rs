@@ -31,6 +31,8 @@ pub enum Command {
 pub struct Hello {
     /// The version of the protocol.
     pub version: u64,
+    /// What the client says it is, for the log.
+    pub client: Option<Box<str>>,
     /// The session to go on with.
     pub resume: Option<Resume>,
 }

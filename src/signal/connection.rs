@@ -229,3 +229,94 @@ impl Command {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::testing::World;
+    use super::super::{Close, Command, Config, Hello, Input, Reject, Rejection};
+
+    fn malformed() -> Input {
+        Input::Message {
+            length: 1,
+            command: Err(Rejection::new(None, Reject::Malformed)),
+        }
+    }
+
+    #[test]
+    fn who_says_no_hello_within_ten_seconds_is_closed() {
+        let mut world = World::new(Config::default());
+        let connection = world.open();
+        world.wait(Duration::from_secs(9));
+        world.input(connection, Input::Alive);
+        assert!(world.closed.is_empty());
+        world.wait(Duration::from_secs(1));
+        assert_eq!(world.closed[&connection], Close::NoHello);
+    }
+
+    #[test]
+    fn a_connection_lives_as_long_as_something_is_heard() {
+        let mut world = World::new(Config::default());
+        let client = world.client();
+        for _ in 0..10 {
+            world.wait(Duration::from_secs(44));
+            world.input(client.connection, Input::Alive);
+        }
+        assert!(world.closed.is_empty());
+        world.wait(Duration::from_secs(45));
+        assert_eq!(world.closed[&client.connection], Close::Silent);
+    }
+
+    #[test]
+    fn seventeen_malformed_messages_in_a_row_are_too_many() {
+        let mut world = World::new(Config::default());
+        let client = world.client();
+        for _ in 0..16 {
+            world.input(client.connection, malformed());
+        }
+        world.say(client.connection, Command::Ping);
+        for _ in 0..16 {
+            world.input(client.connection, malformed());
+        }
+        assert!(world.closed.is_empty());
+        world.input(client.connection, malformed());
+        assert_eq!(world.closed[&client.connection], Close::BrokenProtocol);
+    }
+
+    #[test]
+    fn a_steady_flood_is_ended_though_a_message_is_let_through_now_and_then() {
+        let mut world = World::new(Config::default());
+        let client = world.client();
+        for _ in 0..2_000 {
+            world.say(client.connection, Command::Ping);
+            world.wait(Duration::from_millis(1));
+        }
+        assert_eq!(world.closed[&client.connection], Close::Flooding);
+    }
+
+    #[test]
+    fn who_is_a_little_too_fast_is_only_slowed_down() {
+        let mut world = World::new(Config::default());
+        let client = world.client();
+        for _ in 0..6_000 {
+            world.say(client.connection, Command::Ping);
+            world.wait(Duration::from_millis(10));
+        }
+        assert!(world.closed.is_empty());
+        assert_eq!(world.error(&client), Some(Reject::RateLimited));
+    }
+
+    #[test]
+    fn a_second_hello_is_refused() {
+        let mut world = World::new(Config::default());
+        let client = world.client();
+        let hello = Hello {
+            version: 1,
+            client: None,
+            resume: None,
+        };
+        world.say(client.connection, Command::Hello(hello));
+        assert_eq!(world.error(&client), Some(Reject::HelloRepeated));
+    }
+}

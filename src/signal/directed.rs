@@ -33,3 +33,70 @@ impl Hub {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{World, offer};
+    use super::super::{Close, Config, Input, Message, Reject};
+
+    fn small() -> Config {
+        Config {
+            mailbox_messages: 4,
+            ..Config::default()
+        }
+    }
+
+    #[test]
+    fn a_message_goes_to_its_addressee_alone_and_is_stamped_with_its_sender() {
+        let mut world = World::new(Config::default());
+        let members = ["blue"; 3].map(|room| world.member(room));
+        for member in &members {
+            world.got(member.connection);
+        }
+        let [ada, grace, alan] = members;
+        world.ask(&ada, offer("blue", &grace, 2));
+        assert!(world.got(alan.connection).is_empty());
+        assert!(world.got(ada.connection).is_empty());
+        let Message::Delivery(delivery) = &*world.got(grace.connection)[0] else {
+            panic!("no offer");
+        };
+        assert_eq!(delivery.from, ada.session);
+    }
+
+    #[test]
+    fn members_of_different_rooms_do_not_reach_each_other() {
+        let mut world = World::new(Config::default());
+        let (ada, grace) = (world.member("blue"), world.member("green"));
+        world.ask(&ada, offer("blue", &grace, 1));
+        assert_eq!(world.error(&ada), Some(Reject::NoSuchMember));
+        world.ask(&ada, offer("green", &grace, 1));
+        assert_eq!(world.error(&ada), Some(Reject::NotInRoom));
+    }
+
+    #[test]
+    fn a_slow_addressee_is_suspended_and_loses_nothing_that_was_accepted() {
+        let mut world = World::new(small());
+        let (ada, grace) = (world.member("blue"), world.member("blue"));
+        for _ in 0..3 {
+            world.ask(&ada, offer("blue", &grace, 2));
+        }
+        assert_eq!(world.error(&ada), None);
+        world.ask(&ada, offer("blue", &grace, 2));
+        assert_eq!(world.error(&ada), Some(Reject::AddresseeOverloaded));
+        assert_eq!(world.closed[&grace.connection], Close::TooSlow);
+        let grace = world.resume(&grace, 1);
+        assert!(grace.resumed);
+        assert_eq!(world.offsets(grace.connection), [2, 3, 4]);
+    }
+
+    #[test]
+    fn presence_is_forgotten_from_a_full_mailbox_and_the_client_is_told_so() {
+        let mut world = World::new(small());
+        let ada = world.member("blue");
+        world.input(ada.connection, Input::Closed);
+        for _ in 0..6 {
+            world.member("blue");
+        }
+        assert!(!world.resume(&ada, 1).resumed);
+    }
+}

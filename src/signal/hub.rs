@@ -194,3 +194,107 @@ impl Hub {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::super::testing::{World, join, leave, offer};
+    use super::super::{Command, Hello, Offset, Reject, Rejection};
+    use super::*;
+
+    #[test]
+    fn a_drain_spreads_the_return_of_the_clients() {
+        let mut world = World::new(Config::default());
+        let clients: Vec<_> = (0..50).map(|_| world.member("blue")).collect();
+        for client in &clients {
+            world.got(client.connection);
+        }
+        world.hub.handle_drain(Duration::from_secs(10), world.now);
+        world.collect();
+        let returns: BTreeSet<_> = clients
+            .iter()
+            .map(|client| {
+                let got = world.got(client.connection);
+                assert_eq!(got.len(), 1, "the goaway alone");
+                match *got[0] {
+                    Message::Goaway { reconnect_in } => reconnect_in,
+                    _ => panic!("not the goaway"),
+                }
+            })
+            .collect();
+        assert!(returns.len() > 40, "{returns:?}");
+        assert!(returns.iter().all(|time| *time <= Duration::from_secs(10)));
+        assert_eq!(world.closed.len(), 50);
+        assert_eq!(world.hub.connections(), 0);
+    }
+
+    #[test]
+    fn what_is_said_of_unknown_connections_is_ignored() {
+        let mut world = World::new(Config::default());
+        let stranger = ConnectionId(99);
+        world.say(stranger, Command::Ping);
+        for input in [Input::Alive, Input::Stalled, Input::Closed] {
+            world.input(stranger, input);
+        }
+        assert!(world.got(stranger).is_empty());
+        assert!(world.closed.is_empty());
+    }
+
+    /// What a client that keeps to no rule may say.
+    fn odd_command(choice: u8, number: u64, world: &mut World) -> Result<Command, Rejection> {
+        let room = ["blue", "green", ""][number as usize % 3];
+        let request = match choice {
+            0 => join(room),
+            1 => leave(room),
+            2 => offer(room, &world.client(), number),
+            3 => return Err(Rejection::new(Some(number), Reject::Malformed)),
+            4 => return Ok(Command::Ack(Offset(number << 56))),
+            5 => return Ok(Command::Bye),
+            6 => return Ok(Command::Ping),
+            _ => {
+                return Ok(Command::Hello(Hello {
+                    version: number,
+                    client: None,
+                    resume: None,
+                }));
+            }
+        };
+        Ok(Command::Request {
+            id: number,
+            request,
+        })
+    }
+
+    fn odd_input(choice: u8, number: u64, world: &mut World) -> Input {
+        match choice {
+            0 => Input::Alive,
+            1 => Input::Stalled,
+            2 => Input::Closed,
+            other => Input::Message {
+                length: if number == 0 { usize::MAX } else { 100 },
+                command: odd_command(other - 3, number, world),
+            },
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_sequence_of_inputs_makes_it_panic(
+            inputs in prop::collection::vec((0_u8..11, 0_u64..6, 0_u64..20), 0..100)
+        ) {
+            let config = Config { mailbox_messages: 3, ..Config::default() };
+            let mut world = World::new(config);
+            for _ in 0..3 {
+                world.member("blue");
+            }
+            for (choice, connection, number) in inputs {
+                let input = odd_input(choice, number, &mut world);
+                world.input(ConnectionId(connection), input);
+                world.wait(Duration::from_secs(number));
+            }
+        }
+    }
+}

@@ -90,4 +90,34 @@ mod tests {
         assert_eq!(least, Duration::from_secs(60));
         assert_eq!(most, Duration::from_secs(80));
     }
+
+    #[test]
+    fn a_connected_session_is_given_new_ones_in_time_and_again() {
+        use super::super::testing::World;
+        use super::super::{Config, Input};
+
+        let lifetime = Duration::from_secs(100);
+        let ice = IceConfig {
+            turn_urls: vec!["turn:a".to_owned()],
+            secret: Some(Secret::new("north")),
+            lifetime,
+            ..IceConfig::default()
+        };
+        let config = Config {
+            ice,
+            ..Config::default()
+        };
+        let mut world = World::new(config);
+        let ada = world.client();
+        world.got(ada.connection);
+        for _ in 0..30 {
+            world.wait(Duration::from_secs(10));
+            world.input(ada.connection, Input::Alive);
+        }
+        let renewed = world.got(ada.connection).len();
+        assert!((3..=5).contains(&renewed), "{renewed} in three lives");
+        world.input(ada.connection, Input::Closed);
+        world.wait(Duration::from_secs(1_000));
+        assert_eq!(world.hub.poll_timeout(), None, "nothing is left to do");
+    }
 }

@@ -281,3 +281,89 @@ impl Hub {
         name.cloned().ok_or(Reject::NotInRoom)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{Client, World, join, leave};
+    use super::super::{Config, Member, Message, Reject, State};
+
+    /// The members that the last `joined` of this client has listed.
+    fn snapshot(world: &mut World, client: &Client) -> Vec<Member> {
+        let got = world.got(client.connection);
+        let members = got.iter().rev().find_map(|message| match &**message {
+            Message::Joined { members, .. } => Some(members.clone()),
+            _ => None,
+        });
+        members.expect("it has joined")
+    }
+
+    #[test]
+    fn who_comes_later_is_polite_and_gives_the_epoch() {
+        let mut world = World::new(Config::default());
+        let ada = world.member("blue");
+        world.got(ada.connection);
+        let grace = world.member("blue");
+        let seen = snapshot(&mut world, &grace).remove(0);
+        assert_eq!((seen.polite, seen.epoch), (true, 2));
+        let Message::Presence { member, .. } = &*world.got(ada.connection)[0] else {
+            panic!("no presence");
+        };
+        assert_eq!((member.polite, member.epoch), (false, 2));
+        assert_eq!(member.state, State::Joined);
+    }
+
+    #[test]
+    fn an_epoch_never_comes_again_though_the_room_was_gone() {
+        let mut world = World::new(Config::default());
+        let (ada, grace) = (world.member("blue"), world.member("blue"));
+        world.ask(&ada, leave("blue"));
+        world.ask(&grace, leave("blue"));
+        assert_eq!(world.hub.rooms(), 0);
+        world.ask(&ada, join("blue"));
+        world.ask(&grace, join("blue"));
+        assert_eq!(snapshot(&mut world, &grace)[0].epoch, 4);
+    }
+
+    #[test]
+    fn rooms_and_their_members_are_bounded() {
+        let config = Config {
+            room_members: 1,
+            rooms_per_session: 1,
+            ..Config::default()
+        };
+        let mut world = World::new(config);
+        let ada = world.member("blue");
+        world.ask(&ada, join("green"));
+        assert_eq!(world.error(&ada), Some(Reject::TooManyRooms));
+        let grace = world.member("blue");
+        assert_eq!(world.error(&grace), Some(Reject::RoomFull));
+        assert_eq!(world.hub.rooms(), 1);
+    }
+
+    #[test]
+    fn an_update_keeps_what_it_leaves_out() {
+        use super::super::Request;
+        let mut world = World::new(Config::default());
+        let ada = world.client();
+        world.ask(
+            &ada,
+            Request::Join {
+                room: "blue".into(),
+                name: Some("Ada".into()),
+                data: serde_json::value::RawValue::from_string("1".to_owned()).ok(),
+            },
+        );
+        world.ask(
+            &ada,
+            Request::Update {
+                room: "blue".into(),
+                name: Some("Ada L.".into()),
+                data: None,
+            },
+        );
+        let grace = world.member("blue");
+        let profile = snapshot(&mut world, &grace).remove(0).profile;
+        assert_eq!(profile.name.as_deref(), Some("Ada L."));
+        assert_eq!(profile.data.as_ref().map(|data| data.get()), Some("1"));
+    }
+}

@@ -182,3 +182,120 @@ impl Hub {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::testing::{World, join, leave, offer};
+    use super::super::{Close, Command, Config, Input, Message, Offset, Reason, State};
+
+    fn states(world: &mut World, connection: super::ConnectionId) -> Vec<State> {
+        let got = world.got(connection);
+        let states = got.iter().filter_map(|message| match &**message {
+            Message::Presence { member, .. } => Some(member.state),
+            _ => None,
+        });
+        states.collect()
+    }
+
+    #[test]
+    fn a_suspended_session_is_gone_after_its_window() {
+        let mut world = World::new(Config::default());
+        let ada = world.member("blue");
+        let grace = world.member("blue");
+        world.input(grace.connection, Input::Closed);
+        world.wait(Duration::from_secs(40));
+        world.input(ada.connection, Input::Alive);
+        world.wait(Duration::from_secs(19));
+        assert_eq!(
+            states(&mut world, ada.connection),
+            [State::Joined, State::Suspended]
+        );
+        world.wait(Duration::from_secs(1));
+        assert_eq!(
+            states(&mut world, ada.connection),
+            [State::Left(Reason::Expired)]
+        );
+        assert_eq!(world.hub.sessions(), 1);
+        assert!(!world.resume(&grace, 0).resumed);
+    }
+
+    #[test]
+    fn a_session_that_comes_back_hears_what_it_missed_once() {
+        let mut world = World::new(Config::default());
+        let ada = world.member("blue");
+        let grace = world.member("blue");
+        world.input(ada.connection, Input::Closed);
+        for _ in 0..3 {
+            world.ask(&grace, offer("blue", &ada, 2));
+        }
+        let ada = world.resume(&ada, 2);
+        assert!(ada.resumed);
+        assert_eq!(world.offsets(ada.connection), [3, 4, 5]);
+        world.wait(Duration::from_secs(61));
+        assert_eq!(world.closed.get(&ada.connection), Some(&Close::Silent));
+    }
+
+    #[test]
+    fn the_newest_connection_wins_and_others_see_nothing_of_it() {
+        let mut world = World::new(Config::default());
+        let ada = world.member("blue");
+        let old = world.member("blue");
+        world.got(ada.connection);
+        let new = world.resume(&old, 1);
+        assert!(new.resumed);
+        assert_eq!(world.closed[&old.connection], Close::Replaced);
+        world.input(old.connection, Input::Closed);
+        world.say(old.connection, Command::Bye);
+        assert!(states(&mut world, ada.connection).is_empty());
+        assert!(!world.resume(&old, 1).resumed, "its token is void");
+        assert!(world.resume(&new, 1).resumed);
+    }
+
+    #[test]
+    fn what_was_acknowledged_or_never_sent_cannot_be_resumed_from() {
+        for seen in [0, 2] {
+            let mut world = World::new(Config::default());
+            let ada = world.member("blue");
+            world.say(ada.connection, Command::Ack(Offset(1)));
+            assert!(!world.resume(&ada, seen).resumed);
+            assert_eq!(world.hub.sessions(), 1);
+            assert_eq!(world.hub.rooms(), 0);
+        }
+    }
+
+    #[test]
+    fn an_id_that_was_applied_is_dropped_and_one_that_was_refused_is_not() {
+        let mut world = World::new(Config::default());
+        let ada = world.client();
+        let request = |id, request| Command::Request { id, request };
+        world.say(ada.connection, request(5, leave("blue")));
+        world.say(ada.connection, request(5, join("blue")));
+        world.say(ada.connection, request(5, leave("blue")));
+        world.say(ada.connection, request(4, leave("blue")));
+        assert_eq!(world.hub.rooms(), 1);
+        world.say(ada.connection, request(6, leave("blue")));
+        assert_eq!(world.hub.rooms(), 0);
+    }
+
+    #[test]
+    fn a_full_server_takes_nobody_new_but_who_comes_back() {
+        let config = Config {
+            sessions: 1,
+            ..Config::default()
+        };
+        let mut world = World::new(config);
+        let ada = world.client();
+        world.input(ada.connection, Input::Closed);
+        let stranger = world.open();
+        let hello = super::super::Hello {
+            version: 1,
+            client: None,
+            resume: None,
+        };
+        world.say(stranger, Command::Hello(hello));
+        assert_eq!(world.closed[&stranger], Close::Full);
+        assert!(world.resume(&ada, 0).resumed);
+    }
+}

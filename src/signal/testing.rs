@@ -1,1 +1,188 @@
+//! A hub under virtual time, for the tests of its parts.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::value::RawValue;
+
+use super::{
+    Close, Command, Config, ConnectionId, Directed, Event, Hello, Hub, Input, Kind, Message,
+    Offset, Reject, Request, Resume, SessionId,
+};
+use crate::auth::Secret;
+use crate::time::Now;
+
+pub(super) struct World {
+    pub(super) hub: Hub,
+    pub(super) now: Now,
+    pub(super) closed: BTreeMap<ConnectionId, Close>,
+    got: BTreeMap<ConnectionId, Vec<Got>>,
+    connections: u64,
+    requests: u64,
+}
+
+type Got = (Option<Offset>, Arc<Message>);
+
+/// A client that has been welcomed.
+#[derive(Clone)]
+pub(super) struct Client {
+    pub(super) connection: ConnectionId,
+    pub(super) session: SessionId,
+    pub(super) token: Secret,
+    pub(super) resumed: bool,
+}
+
+impl World {
+    pub(super) fn new(config: Config) -> Self {
+        Self {
+            hub: Hub::new(config, [3; 32]),
+            now: Now::default(),
+            closed: BTreeMap::new(),
+            got: BTreeMap::new(),
+            connections: 0,
+            requests: 0,
+        }
+    }
+
+    pub(super) fn open(&mut self) -> ConnectionId {
+        self.connections += 1;
+        let connection = ConnectionId(self.connections);
+        self.input(connection, Input::Open);
+        connection
+    }
+
+    pub(super) fn input(&mut self, connection: ConnectionId, input: Input) {
+        self.hub.handle(connection, input, self.now);
+        self.collect();
+    }
+
+    pub(super) fn say(&mut self, connection: ConnectionId, command: Command) {
+        let input = Input::Message {
+            length: 100,
+            command: Ok(command),
+        };
+        self.input(connection, input);
+    }
+
+    pub(super) fn ask(&mut self, client: &Client, request: Request) {
+        self.requests += 1;
+        let id = self.requests;
+        self.say(client.connection, Command::Request { id, request });
+    }
+
+    fn hello(&mut self, resume: Option<Resume>) -> Client {
+        let connection = self.open();
+        self.say(
+            connection,
+            Command::Hello(Hello {
+                version: 1,
+                client: None,
+                resume,
+            }),
+        );
+        let messages = self.got.get(&connection).expect("an answer");
+        let Some((None, message)) = messages.first() else {
+            panic!("no welcome: {messages:?}");
+        };
+        let Message::Welcome(welcome) = &**message else {
+            panic!("no welcome: {message:?}");
+        };
+        Client {
+            connection,
+            session: welcome.session,
+            token: welcome.token.clone(),
+            resumed: welcome.resumed,
+        }
+    }
+
+    pub(super) fn client(&mut self) -> Client {
+        self.hello(None)
+    }
+
+    pub(super) fn resume(&mut self, client: &Client, seen: u64) -> Client {
+        let session = client.session.to_string();
+        let resume = Resume::new(&session, client.token.expose(), Offset(seen));
+        self.hello(Some(resume))
+    }
+
+    pub(super) fn member(&mut self, room: &str) -> Client {
+        let client = self.client();
+        self.ask(&client, join(room));
+        client
+    }
+
+    /// Moves time, and rings every timer on the way at its time.
+    pub(super) fn wait(&mut self, duration: Duration) {
+        let until = self.now.after(duration);
+        while let Some(at) = self.hub.poll_timeout().filter(|&at| at <= until.instant) {
+            self.now = self.now.after(at.saturating_since(self.now.instant));
+            self.hub.handle_timeout(self.now);
+            self.collect();
+        }
+        self.now = until;
+    }
+
+    pub(super) fn collect(&mut self) {
+        while let Some(event) = self.hub.poll_event() {
+            match event {
+                Event::Send {
+                    connection,
+                    offset,
+                    message,
+                } => self
+                    .got
+                    .entry(connection)
+                    .or_default()
+                    .push((offset, message)),
+                Event::Close { connection, close } => {
+                    assert_eq!(self.closed.insert(connection, close), None);
+                }
+            }
+        }
+    }
+
+    /// What has been sent on a connection since this was last asked.
+    pub(super) fn got(&mut self, connection: ConnectionId) -> Vec<Arc<Message>> {
+        let got = self.got.remove(&connection).unwrap_or_default();
+        got.into_iter().map(|(_, message)| message).collect()
+    }
+
+    /// The positions of what has been sent on a connection since it was last asked.
+    pub(super) fn offsets(&mut self, connection: ConnectionId) -> Vec<u64> {
+        let got = self.got.remove(&connection).unwrap_or_default();
+        let offsets = got.into_iter().filter_map(|(offset, _)| offset);
+        offsets.map(|offset| offset.0).collect()
+    }
+
+    /// The last error that a client has been told.
+    pub(super) fn error(&mut self, client: &Client) -> Option<Reject> {
+        let got = self.got(client.connection);
+        got.iter().rev().find_map(|message| match &**message {
+            Message::Error(rejection) => Some(rejection.reject),
+            _ => None,
+        })
+    }
+}
+
+pub(super) fn join(room: &str) -> Request {
+    Request::Join {
+        room: room.into(),
+        name: None,
+        data: None,
+    }
+}
+
+pub(super) fn leave(room: &str) -> Request {
+    Request::Leave { room: room.into() }
+}
+
+pub(super) fn offer(room: &str, to: &Client, epoch: u64) -> Request {
+    Request::Directed(Directed {
+        kind: Kind::Offer,
+        room: room.into(),
+        to: Some(to.session),
+        epoch,
+        body: RawValue::from_string("1".to_owned()).expect("JSON"),
+    })
+}

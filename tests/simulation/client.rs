@@ -43,7 +43,11 @@ impl Client {
             .identity
             .as_ref()
             .map(|(session, token)| Resume::new(&session.to_string(), token.expose(), self.seen));
-        Command::Hello(Hello { version: 1, resume })
+        Command::Hello(Hello {
+            version: 1,
+            client: None,
+            resume,
+        })
     }
 
     pub(crate) fn session(&self) -> Option<SessionId> {

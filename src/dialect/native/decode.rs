@@ -86,8 +86,7 @@ struct Envelope<'a> {
 #[derive(Deserialize)]
 struct HelloFrame<'a> {
     version: u64,
-    #[serde(borrow)]
-    client: Option<Cow<'a, str>>,
+    client: Option<Box<str>>,
     #[serde(borrow)]
     resume: Option<ResumeFrame<'a>>,
 }
@@ -137,10 +136,9 @@ fn present<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Box<RawValue>>, 
 const CLIENT_BYTES: usize = 128;
 
 fn hello(frame: HelloFrame<'_>) -> Result<Command, DecodeError> {
-    if frame
-        .client
-        .is_some_and(|client| client.len() > CLIENT_BYTES)
-    {
+    let client = frame.client;
+    let is_too_long = |client: &str| client.len() > CLIENT_BYTES;
+    if client.as_deref().is_some_and(is_too_long) {
         return Err(malformed(None, "client is longer than 128 bytes"));
     }
     let resume = frame
@@ -148,6 +146,7 @@ fn hello(frame: HelloFrame<'_>) -> Result<Command, DecodeError> {
         .map(|resume| Resume::new(&resume.session, &resume.token, Offset(resume.seq)));
     Ok(Command::Hello(Hello {
         version: frame.version,
+        client,
         resume,
     }))
 }
