@@ -7,6 +7,7 @@
 
 mod origin;
 mod owner;
+mod settings;
 mod websocket;
 
 use std::sync::Arc;
@@ -24,6 +25,7 @@ use axum::routing::get;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use self::owner::{Owner, ToHub};
+pub use self::settings::Settings;
 use self::websocket::{Carrier, OUTBOX};
 use crate::metrics::SignalCounters;
 use crate::signal::{ConnectionId, Hub, MESSAGE_BYTES};
@@ -32,31 +34,6 @@ use crate::signal::{ConnectionId, Hub, MESSAGE_BYTES};
 const INBOX: usize = 1_024;
 /// What a client is told to wait that finds no place, in seconds.
 const RETRY_AFTER_SECONDS: &str = "5";
-
-/// What the operator decides about the transports.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// The origins whose pages may connect beside this server's own, exactly as browsers send
-    /// them; `*` for any. None.
-    pub allowed_origins: Vec<String>,
-    /// How many connections there may be. 100,000.
-    pub max_connections: u32,
-    /// How often a connection is pinged. 20 s.
-    pub ping_interval: Duration,
-    /// How long a socket may take nothing of what is written to it. 10 s.
-    pub write_timeout: Duration,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            allowed_origins: Vec::new(),
-            max_connections: 100_000,
-            ping_interval: Duration::from_secs(20),
-            write_timeout: Duration::from_secs(10),
-        }
-    }
-}
 
 /// The door to a hub. A clone is another handle of the same.
 #[derive(Clone, Debug)]

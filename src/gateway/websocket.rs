@@ -10,8 +10,8 @@ use tracing::debug;
 use tungstenite::Error as WsError;
 use tungstenite::error::CapacityError;
 
-use super::Settings;
 use super::owner::{Outgoing, ToHub};
+use super::settings::Settings;
 use crate::dialect::native;
 use crate::signal::{Close, Command, ConnectionId, Input, Message, Offset, Rejection};
 

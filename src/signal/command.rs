@@ -26,6 +26,17 @@ pub enum Command {
     },
 }
 
+impl Command {
+    /// The client's id of this message, if it is of a kind that has one.
+    #[must_use]
+    pub fn id(&self) -> Option<u64> {
+        match self {
+            Self::Request { id, .. } => Some(*id),
+            _ => None,
+        }
+    }
+}
+
 /// The first message of a connection.
 #[derive(Clone, Debug)]
 pub struct Hello {

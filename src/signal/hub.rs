@@ -9,6 +9,7 @@ use super::ice::Issuer;
 use super::random::Random;
 use super::room::Rooms;
 use super::session::Session;
+use super::timer::Timer;
 use super::{Close, Config, ConnectionId, Event, Input, Message, SessionId};
 use crate::time::{Deadlines, Instant, Now};
 
@@ -28,17 +29,6 @@ pub struct Hub {
     pub(super) lost: VecDeque<SessionId>,
     pub(super) draining: bool,
     events: VecDeque<Event>,
-}
-
-/// Why the hub wants to be called.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) enum Timer {
-    /// A connection has not said hello, or nothing at all, for too long.
-    Connection(ConnectionId),
-    /// A suspended session has not come back.
-    Expiry(SessionId),
-    /// A session's ICE credentials are to be replaced.
-    Ice(SessionId),
 }
 
 impl Hub {

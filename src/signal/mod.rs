@@ -38,19 +38,24 @@
 mod close;
 mod command;
 mod config;
+mod connect;
 mod connection;
 mod directed;
 mod hub;
 mod ice;
 mod ids;
+mod join;
 mod limits;
 mod mailbox;
 mod message;
 mod presence;
 mod random;
 mod reject;
+mod renew;
+mod resume;
 mod room;
 mod session;
+mod timer;
 
 pub use close::Close;
 pub use command::{Command, Directed, Hello, Input, Request, Resume};

@@ -1,0 +1,28 @@
+//! What the operator decides about the transports.
+
+use std::time::Duration;
+
+/// What the operator decides about the transports.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The origins whose pages may connect beside this server's own, exactly as browsers send
+    /// them; `*` for any. None.
+    pub allowed_origins: Vec<String>,
+    /// How many connections there may be. 100,000.
+    pub max_connections: u32,
+    /// How often a connection is pinged. 20 s.
+    pub ping_interval: Duration,
+    /// How long a socket may take nothing of what is written to it. 10 s.
+    pub write_timeout: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            allowed_origins: Vec::new(),
+            max_connections: 100_000,
+            ping_interval: Duration::from_secs(20),
+            write_timeout: Duration::from_secs(10),
+        }
+    }
+}

@@ -1,0 +1,303 @@
+//! A connection, from its first message to its last.
+
+use super::connection::Connection;
+use super::limits::Buckets;
+use super::timer::Timer;
+use super::{Close, Command, ConnectionId, Hello, Hub, Message, Reject, Rejection, SessionId};
+use crate::time::Now;
+
+/// How many malformed messages in a row end a connection.
+const MALFORMED_IN_A_ROW: u8 = 16;
+/// How many messages beyond the rate end a connection.
+const LIMITED: u8 = 200;
+/// How many of these one message within the rate makes up for. A flood is let through a message
+/// now and then, so to begin anew with each would never end it.
+const FORGIVEN: u8 = 4;
+
+impl Hub {
+    pub(super) fn open(&mut self, id: ConnectionId, now: Now) {
+        let connection = Connection {
+            session: None,
+            heard: now.instant,
+            malformed: 0,
+            limited: 0,
+        };
+        self.connections.insert(id, connection);
+        let deadline = now.instant + self.config.hello_timeout;
+        self.deadlines.set(Timer::Connection(id), deadline);
+        if self.draining {
+            self.close(id, Close::GoingAway, now);
+        }
+    }
+
+    pub(super) fn heard(&mut self, connection: ConnectionId, now: Now) {
+        if let Some(connection) = self.connections.get_mut(&connection) {
+            connection.heard = now.instant;
+        }
+    }
+
+    /// The connection carries `session` from now on.
+    pub(super) fn carry(&mut self, connection: ConnectionId, session: SessionId, now: Now) {
+        if let Some(carrier) = self.connections.get_mut(&connection) {
+            carrier.session = Some(session);
+            let deadline = now.instant + self.config.silence_timeout;
+            self.deadlines.set(Timer::Connection(connection), deadline);
+        }
+    }
+
+    /// The deadline is not moved with every message; it is looked at again when it comes.
+    pub(super) fn check_silence(&mut self, id: ConnectionId, now: Now) {
+        let Some(connection) = self.connections.get(&id) else {
+            return;
+        };
+        let deadline = connection.heard + self.config.silence_timeout;
+        if connection.session.is_none() {
+            self.close(id, Close::NoHello, now);
+        } else if deadline <= now.instant {
+            self.close(id, Close::Silent, now);
+        } else {
+            self.deadlines.set(Timer::Connection(id), deadline);
+        }
+    }
+
+    /// The connection is gone; its session is suspended.
+    pub(super) fn forget_connection(&mut self, connection: ConnectionId, now: Now) {
+        let Some(gone) = self.connections.remove(&connection) else {
+            return;
+        };
+        self.deadlines.clear(Timer::Connection(connection));
+        if let Some(session) = gone.session {
+            self.suspend(session, now);
+        }
+    }
+
+    pub(super) fn message(
+        &mut self,
+        id: ConnectionId,
+        length: usize,
+        command: Result<Command, Rejection>,
+        now: Now,
+    ) {
+        self.heard(id, now);
+        match self.connections.get(&id).map(|known| known.session) {
+            None => {}
+            Some(None) => self.first_message(id, command, now),
+            Some(Some(session)) => self.later_message(id, session, length, command, now),
+        }
+    }
+
+    fn first_message(&mut self, id: ConnectionId, command: Result<Command, Rejection>, now: Now) {
+        let rejection = match command {
+            Ok(Command::Hello(hello)) if hello.version == 1 => {
+                return self.hello(id, &hello, now);
+            }
+            Ok(Command::Hello(_)) => Rejection::new(None, Reject::UnsupportedVersion),
+            Ok(other) => Rejection::new(other.id(), Reject::HelloExpected),
+            Err(rejection) => rejection,
+        };
+        self.tell(id, Message::Error(rejection));
+        self.close(id, Close::BrokenProtocol, now);
+    }
+
+    fn hello(&mut self, id: ConnectionId, hello: &Hello, now: Now) {
+        match &hello.resume {
+            Some(resume) => self.resume(id, resume, now),
+            None => self.begin(id, now),
+        }
+    }
+
+    fn later_message(
+        &mut self,
+        id: ConnectionId,
+        session: SessionId,
+        length: usize,
+        command: Result<Command, Rejection>,
+        now: Now,
+    ) {
+        match self.within_rate(session, length, &command, now) {
+            Ok(()) => self.forgive(id),
+            Err(rejection) => return self.refuse(id, rejection, now),
+        };
+        match command {
+            Ok(command) => {
+                if let Some(connection) = self.connections.get_mut(&id) {
+                    connection.malformed = 0;
+                }
+                if let Err(rejection) = self.obey(id, session, command, now) {
+                    self.refuse(id, rejection, now);
+                }
+            }
+            Err(rejection) => self.refuse(id, rejection, now),
+        }
+    }
+
+    fn within_rate(
+        &mut self,
+        session: SessionId,
+        length: usize,
+        command: &Result<Command, Rejection>,
+        now: Now,
+    ) -> Result<(), Rejection> {
+        let session = self.sessions.get_mut(&session);
+        let buckets: &mut Buckets = match session {
+            Some(session) => &mut session.buckets,
+            None => return Ok(()),
+        };
+        let taken = buckets.take(length, &self.config, now.instant);
+        taken.map_err(|wait| {
+            let re = match command {
+                Ok(command) => command.id(),
+                Err(rejection) => rejection.re,
+            };
+            let mut rejection = Rejection::new(re, Reject::RateLimited);
+            rejection.retry_after = Some(wait);
+            rejection
+        })
+    }
+
+    /// Answers with an error, and closes the connection of a client that does not listen.
+    fn refuse(&mut self, id: ConnectionId, rejection: Rejection, now: Now) {
+        let reject = rejection.reject;
+        self.tell(id, Message::Error(rejection));
+        match reject {
+            Reject::RateLimited if self.count_limited(id) > LIMITED => {
+                self.close(id, Close::Flooding, now);
+            }
+            Reject::Malformed if self.count_malformed(id) > MALFORMED_IN_A_ROW => {
+                self.close(id, Close::BrokenProtocol, now);
+            }
+            _ => {}
+        }
+    }
+
+    fn count_limited(&mut self, id: ConnectionId) -> u8 {
+        self.connections.get_mut(&id).map_or(0, |connection| {
+            connection.limited = connection.limited.saturating_add(1);
+            connection.limited
+        })
+    }
+
+    fn forgive(&mut self, id: ConnectionId) {
+        if let Some(connection) = self.connections.get_mut(&id) {
+            connection.limited = connection.limited.saturating_sub(FORGIVEN);
+        }
+    }
+
+    fn count_malformed(&mut self, id: ConnectionId) -> u8 {
+        self.connections.get_mut(&id).map_or(0, |connection| {
+            connection.malformed = connection.malformed.saturating_add(1);
+            connection.malformed
+        })
+    }
+
+    fn obey(
+        &mut self,
+        id: ConnectionId,
+        session: SessionId,
+        command: Command,
+        now: Now,
+    ) -> Result<(), Rejection> {
+        match command {
+            Command::Hello(_) => return Err(Rejection::new(None, Reject::HelloRepeated)),
+            Command::Ack(seen) => self.acknowledge(session, seen),
+            Command::Ping => self.tell(id, Message::Pong),
+            Command::Bye => self.bye(id, session, now),
+            Command::Request { id, request } => {
+                let applied = self.apply(session, id, request, now);
+                return applied.map_err(|reject| Rejection::new(Some(id), reject));
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::testing::World;
+    use super::super::{Close, Command, Config, Hello, Input, Reject, Rejection};
+
+    fn malformed() -> Input {
+        Input::Message {
+            length: 1,
+            command: Err(Rejection::new(None, Reject::Malformed)),
+        }
+    }
+
+    #[test]
+    fn who_says_no_hello_within_ten_seconds_is_closed() {
+        let mut world = World::new(Config::default());
+        let connection = world.open();
+        world.wait(Duration::from_secs(9));
+        world.input(connection, Input::Alive);
+        assert!(world.closed.is_empty());
+        world.wait(Duration::from_secs(1));
+        assert_eq!(world.closed[&connection], Close::NoHello);
+    }
+
+    #[test]
+    fn a_connection_lives_as_long_as_something_is_heard() {
+        let mut world = World::new(Config::default());
+        let client = world.client();
+        for _ in 0..10 {
+            world.wait(Duration::from_secs(44));
+            world.input(client.connection, Input::Alive);
+        }
+        assert!(world.closed.is_empty());
+        world.wait(Duration::from_secs(45));
+        assert_eq!(world.closed[&client.connection], Close::Silent);
+    }
+
+    #[test]
+    fn seventeen_malformed_messages_in_a_row_are_too_many() {
+        let mut world = World::new(Config::default());
+        let client = world.client();
+        for _ in 0..16 {
+            world.input(client.connection, malformed());
+        }
+        world.say(client.connection, Command::Ping);
+        for _ in 0..16 {
+            world.input(client.connection, malformed());
+        }
+        assert!(world.closed.is_empty());
+        world.input(client.connection, malformed());
+        assert_eq!(world.closed[&client.connection], Close::BrokenProtocol);
+    }
+
+    #[test]
+    fn a_steady_flood_is_ended_though_a_message_is_let_through_now_and_then() {
+        let mut world = World::new(Config::default());
+        let client = world.client();
+        for _ in 0..2_000 {
+            world.say(client.connection, Command::Ping);
+            world.wait(Duration::from_millis(1));
+        }
+        assert_eq!(world.closed[&client.connection], Close::Flooding);
+    }
+
+    #[test]
+    fn who_is_a_little_too_fast_is_only_slowed_down() {
+        let mut world = World::new(Config::default());
+        let client = world.client();
+        for _ in 0..6_000 {
+            world.say(client.connection, Command::Ping);
+            world.wait(Duration::from_millis(10));
+        }
+        assert!(world.closed.is_empty());
+        assert_eq!(world.error(&client), Some(Reject::RateLimited));
+    }
+
+    #[test]
+    fn a_second_hello_is_refused() {
+        let mut world = World::new(Config::default());
+        let client = world.client();
+        let hello = Hello {
+            version: 1,
+            client: None,
+            resume: None,
+        };
+        world.say(client.connection, Command::Hello(hello));
+        assert_eq!(world.error(&client), Some(Reject::HelloRepeated));
+    }
+}

@@ -1,0 +1,82 @@
+//! ICE credentials are replaced before they expire.
+
+use std::time::Duration;
+
+use super::ice::IceServers;
+use super::timer::Timer;
+use super::{Hub, Message, SessionId};
+use crate::time::Now;
+
+/// When to replace credentials of this lifetime: between 60 and 80 per cent of it, elsewhere for
+/// each session, so that a thousand that came at once are not renewed at once.
+fn renewal(lifetime: Duration, session: SessionId) -> Duration {
+    let [first, second, ..] = *session.as_bytes();
+    let spread = u32::from(u16::from_be_bytes([first, second]));
+    lifetime * 3 / 5 + lifetime / 5 * spread / u32::from(u16::MAX)
+}
+
+impl Hub {
+    /// Fresh servers for `session`; they will be replaced in time.
+    pub(super) fn issue_ice_servers(&mut self, session: SessionId, now: Now) -> IceServers {
+        let servers = self.issuer.servers(session, now);
+        if let Some((_, lifetime)) = &servers.credentials {
+            let at = now.instant + renewal(*lifetime, session);
+            self.deadlines.set(Timer::Ice(session), at);
+        }
+        servers
+    }
+
+    /// Sends fresh credentials to a session that is connected.
+    pub(super) fn renew_ice_servers(&mut self, session: SessionId, now: Now) {
+        if let Some(connection) = self.connection_of(session) {
+            let servers = self.issue_ice_servers(session, now);
+            self.tell(connection, Message::IceServers(servers));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::IceConfig;
+    use super::*;
+    use crate::auth::Secret;
+
+    #[test]
+    fn credentials_are_replaced_between_60_and_80_per_cent_of_their_life() {
+        let lifetime = Duration::from_secs(100);
+        let least = renewal(lifetime, SessionId::from_random([0; 16]));
+        let most = renewal(lifetime, SessionId::from_random([0xff; 16]));
+        assert_eq!(least, Duration::from_secs(60));
+        assert_eq!(most, Duration::from_secs(80));
+    }
+
+    #[test]
+    fn a_connected_session_is_given_new_ones_in_time_and_again() {
+        use super::super::testing::World;
+        use super::super::{Config, Input};
+
+        let lifetime = Duration::from_secs(100);
+        let ice = IceConfig {
+            turn_urls: vec!["turn:a".to_owned()],
+            secret: Some(Secret::new("north")),
+            lifetime,
+            ..IceConfig::default()
+        };
+        let config = Config {
+            ice,
+            ..Config::default()
+        };
+        let mut world = World::new(config);
+        let ada = world.client();
+        world.got(ada.connection);
+        for _ in 0..30 {
+            world.wait(Duration::from_secs(10));
+            world.input(ada.connection, Input::Alive);
+        }
+        let renewed = world.got(ada.connection).len();
+        assert!((3..=5).contains(&renewed), "{renewed} in three lives");
+        world.input(ada.connection, Input::Closed);
+        world.wait(Duration::from_secs(1_000));
+        assert_eq!(world.hub.poll_timeout(), None, "nothing is left to do");
+    }
+}

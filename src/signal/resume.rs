@@ -1,0 +1,284 @@
+//! A session, from its welcome to its end.
+
+use super::message::Welcome;
+use super::timer::Timer;
+use super::{
+    Close, ConnectionId, Hub, Limits, MESSAGE_BYTES, Message, Offset, Reason, Reject, Request,
+    Resume, SessionId, State,
+};
+use crate::time::Now;
+
+impl Hub {
+    /// A connection wants a session of its own.
+    pub(super) fn begin(&mut self, connection: ConnectionId, now: Now) {
+        if self.sessions.len() >= self.config.sessions {
+            return self.close(connection, Close::Full, now);
+        }
+        let session = SessionId::from_random(self.random.next());
+        self.sessions.insert(session, Box::default());
+        self.welcome(connection, session, false, now);
+    }
+
+    /// A connection wants to go on with a session.
+    pub(super) fn resume(&mut self, connection: ConnectionId, resume: &Resume, now: Now) {
+        match self.proven(resume) {
+            None => self.begin(connection, now),
+            Some((session, true)) => self.take_over(connection, session, resume.seen, now),
+            Some((session, false)) => {
+                self.close_carrier(session, now);
+                self.end(session, Reason::Replaced, now);
+                self.begin(connection, now);
+            }
+        }
+    }
+
+    /// The session that the client has proven to be, and whether nothing it needs is missing.
+    fn proven(&self, resume: &Resume) -> Option<(SessionId, bool)> {
+        let id = resume.session?;
+        let session = self.sessions.get(&id)?;
+        self.random
+            .is_token(&resume.token, id, session.welcomes)
+            .then(|| (id, session.mailbox.can_resume_after(resume.seen)))
+    }
+
+    fn take_over(&mut self, connection: ConnectionId, id: SessionId, seen: Offset, now: Now) {
+        let was_suspended = self.connection_of(id).is_none();
+        self.close_carrier(id, now);
+        self.acknowledge(id, seen);
+        self.welcome(connection, id, true, now);
+        self.replay(id, connection);
+        if was_suspended {
+            self.announce(id, State::Joined, now);
+        }
+    }
+
+    /// Closes the connection that carries `session`, if there is one, without a word to others.
+    fn close_carrier(&mut self, session: SessionId, now: Now) {
+        if let Some(connection) = self.connection_of(session) {
+            self.close(connection, Close::Replaced, now);
+            self.lost.retain(|&lost| lost != session);
+        }
+    }
+
+    fn welcome(&mut self, connection: ConnectionId, id: SessionId, resumed: bool, now: Now) {
+        self.deadlines.clear(Timer::Expiry(id));
+        self.carry(connection, id, now);
+        let ice = self.issue_ice_servers(id, now);
+        let limits = self.limits();
+        let Some(session) = self.sessions.get_mut(&id) else {
+            return;
+        };
+        session.connection = Some(connection);
+        session.welcomes += 1;
+        let welcome = Welcome {
+            session: id,
+            token: self.random.token(id, session.welcomes),
+            resumed,
+            resume_window: self.config.resume_window,
+            applied: session.applied,
+            ice,
+            limits,
+        };
+        self.tell(connection, Message::Welcome(Box::new(welcome)));
+    }
+
+    fn limits(&self) -> Limits {
+        Limits {
+            message_bytes: MESSAGE_BYTES,
+            messages_per_second: self.config.messages_per_second,
+            burst: self.config.message_burst,
+            room_members: self.config.room_members,
+            rooms: self.config.rooms_per_session,
+            data_bytes: self.config.data_bytes,
+        }
+    }
+
+    /// The session's connection is lost. Its rooms are told when the present call is done.
+    pub(super) fn suspend(&mut self, id: SessionId, now: Now) {
+        if let Some(session) = self.sessions.get_mut(&id) {
+            session.connection = None;
+            self.deadlines.clear(Timer::Ice(id));
+            let deadline = now.instant + self.config.resume_window;
+            self.deadlines.set(Timer::Expiry(id), deadline);
+            self.lost.push_back(id);
+        }
+    }
+
+    pub(super) fn tell_of_the_lost(&mut self, now: Now) {
+        while let Some(session) = self.lost.pop_front() {
+            self.announce(session, State::Suspended, now);
+        }
+    }
+
+    pub(super) fn expire(&mut self, session: SessionId, now: Now) {
+        self.end(session, Reason::Expired, now);
+    }
+
+    pub(super) fn bye(&mut self, connection: ConnectionId, session: SessionId, now: Now) {
+        self.end(session, Reason::Bye, now);
+        self.close(connection, Close::Bye, now);
+    }
+
+    /// The session is over; all its rooms are told.
+    fn end(&mut self, id: SessionId, reason: Reason, now: Now) {
+        let Some(session) = self.sessions.remove(&id) else {
+            return;
+        };
+        self.deadlines.clear(Timer::Ice(id));
+        self.deadlines.clear(Timer::Expiry(id));
+        for room in &session.rooms {
+            self.remove_member(room, id, reason, now);
+        }
+    }
+
+    pub(super) fn acknowledge(&mut self, session: SessionId, seen: Offset) {
+        if let Some(session) = self.sessions.get_mut(&session) {
+            session.mailbox.acknowledge(seen);
+        }
+    }
+
+    /// Does what a message asks for, unless it has been done: ids only ever rise.
+    pub(super) fn apply(
+        &mut self,
+        id: SessionId,
+        request_id: u64,
+        request: Request,
+        now: Now,
+    ) -> Result<(), Reject> {
+        let applied = self.sessions.get(&id).map_or(0, |session| session.applied);
+        if request_id <= applied {
+            return Ok(());
+        }
+        match request {
+            Request::Join { room, name, data } => {
+                self.join(id, request_id, room, (name, data), now)?;
+            }
+            Request::Update { room, name, data } => {
+                self.update(id, request_id, &room, (name, data), now)?;
+            }
+            Request::Leave { room } => self.leave(id, request_id, &room, now)?,
+            Request::Directed(directed) => self.direct(id, directed, now)?,
+        }
+        if let Some(session) = self.sessions.get_mut(&id) {
+            session.applied = request_id;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::testing::{World, join, leave, offer};
+    use super::super::{Close, Command, Config, Input, Message, Offset, Reason, State};
+
+    fn states(world: &mut World, connection: super::ConnectionId) -> Vec<State> {
+        let got = world.got(connection);
+        let states = got.iter().filter_map(|message| match &**message {
+            Message::Presence { member, .. } => Some(member.state),
+            _ => None,
+        });
+        states.collect()
+    }
+
+    #[test]
+    fn a_suspended_session_is_gone_after_its_window() {
+        let mut world = World::new(Config::default());
+        let ada = world.member("blue");
+        let grace = world.member("blue");
+        world.input(grace.connection, Input::Closed);
+        world.wait(Duration::from_secs(40));
+        world.input(ada.connection, Input::Alive);
+        world.wait(Duration::from_secs(19));
+        assert_eq!(
+            states(&mut world, ada.connection),
+            [State::Joined, State::Suspended]
+        );
+        world.wait(Duration::from_secs(1));
+        assert_eq!(
+            states(&mut world, ada.connection),
+            [State::Left(Reason::Expired)]
+        );
+        assert_eq!(world.hub.sessions(), 1);
+        assert!(!world.resume(&grace, 0).resumed);
+    }
+
+    #[test]
+    fn a_session_that_comes_back_hears_what_it_missed_once() {
+        let mut world = World::new(Config::default());
+        let ada = world.member("blue");
+        let grace = world.member("blue");
+        world.input(ada.connection, Input::Closed);
+        for _ in 0..3 {
+            world.ask(&grace, offer("blue", &ada, 2));
+        }
+        let ada = world.resume(&ada, 2);
+        assert!(ada.resumed);
+        assert_eq!(world.offsets(ada.connection), [3, 4, 5]);
+        world.wait(Duration::from_secs(61));
+        assert_eq!(world.closed.get(&ada.connection), Some(&Close::Silent));
+    }
+
+    #[test]
+    fn the_newest_connection_wins_and_others_see_nothing_of_it() {
+        let mut world = World::new(Config::default());
+        let ada = world.member("blue");
+        let old = world.member("blue");
+        world.got(ada.connection);
+        let new = world.resume(&old, 1);
+        assert!(new.resumed);
+        assert_eq!(world.closed[&old.connection], Close::Replaced);
+        world.input(old.connection, Input::Closed);
+        world.say(old.connection, Command::Bye);
+        assert!(states(&mut world, ada.connection).is_empty());
+        assert!(!world.resume(&old, 1).resumed, "its token is void");
+        assert!(world.resume(&new, 1).resumed);
+    }
+
+    #[test]
+    fn what_was_acknowledged_or_never_sent_cannot_be_resumed_from() {
+        for seen in [0, 2] {
+            let mut world = World::new(Config::default());
+            let ada = world.member("blue");
+            world.say(ada.connection, Command::Ack(Offset(1)));
+            assert!(!world.resume(&ada, seen).resumed);
+            assert_eq!(world.hub.sessions(), 1);
+            assert_eq!(world.hub.rooms(), 0);
+        }
+    }
+
+    #[test]
+    fn an_id_that_was_applied_is_dropped_and_one_that_was_refused_is_not() {
+        let mut world = World::new(Config::default());
+        let ada = world.client();
+        let request = |id, request| Command::Request { id, request };
+        world.say(ada.connection, request(5, leave("blue")));
+        world.say(ada.connection, request(5, join("blue")));
+        world.say(ada.connection, request(5, leave("blue")));
+        world.say(ada.connection, request(4, leave("blue")));
+        assert_eq!(world.hub.rooms(), 1);
+        world.say(ada.connection, request(6, leave("blue")));
+        assert_eq!(world.hub.rooms(), 0);
+    }
+
+    #[test]
+    fn a_full_server_takes_nobody_new_but_who_comes_back() {
+        let config = Config {
+            sessions: 1,
+            ..Config::default()
+        };
+        let mut world = World::new(config);
+        let ada = world.client();
+        world.input(ada.connection, Input::Closed);
+        let stranger = world.open();
+        let hello = super::super::Hello {
+            version: 1,
+            client: None,
+            resume: None,
+        };
+        world.say(stranger, Command::Hello(hello));
+        assert_eq!(world.closed[&stranger], Close::Full);
+        assert!(world.resume(&ada, 0).resumed);
+    }
+}

@@ -1,0 +1,14 @@
+//! What the hub waits for.
+
+use super::ids::{ConnectionId, SessionId};
+
+/// Why the hub wants to be called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) enum Timer {
+    /// A connection has not said hello, or nothing at all, for too long.
+    Connection(ConnectionId),
+    /// A suspended session has not come back.
+    Expiry(SessionId),
+    /// A session's ICE credentials are to be replaced.
+    Ice(SessionId),
+}

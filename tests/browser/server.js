@@ -1,0 +1,128 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import { networkInterfaces, tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+
+const ROOT = join(import.meta.dirname, "../..");
+const BINARY = process.env.SUITE_SERVER ?? join(ROOT, "target/debug/peerage");
+const READY_WITHIN = 15_000;
+
+/** The address by which this machine's programs reach each other other than by loopback. */
+export function machineAddress() {
+  const all = Object.values(networkInterfaces()).flat();
+  const found = all.find(({ family, internal }) => family === "IPv4" && !internal);
+  if (found) return found.address;
+  throw new Error(
+    "this machine has no IPv4 address other than loopback, and Chromium makes no candidates " +
+      "for loopback: the browser suite needs a network interface",
+  );
+}
+
+/** The real server, as a process. */
+export class Server {
+  #process;
+  #stateDirectory;
+  #flags;
+  #log = [];
+
+  /** Starts one on ports that are free. `turn: false` starts it without STUN and TURN. */
+  static async start({ turn = true, flags = [] } = {}) {
+    const server = new Server();
+    server.#stateDirectory = await mkdtemp(join(tmpdir(), "peerage-suite-"));
+    server.#flags = flags;
+    await server.#run({
+      http: "127.0.0.1:0",
+      turn: turn ? `udp://${machineAddress()}:0` : "",
+    });
+    return server;
+  }
+
+  get url() {
+    return `http://${this.http}`;
+  }
+
+  get port() {
+    return Number(this.http.split(":").at(-1));
+  }
+
+  /** What the server has said, for a test that has failed. */
+  get log() {
+    return this.#log.join("\n");
+  }
+
+  /** The value of one metric. */
+  async metric(name) {
+    const answer = await fetch(`http://${this.metrics}/metrics`);
+    const text = await answer.text();
+    const line = text.split("\n").find((candidate) => candidate.startsWith(`${name} `));
+    if (!line) throw new Error(`the server has no metric ${name}`);
+    return Number(line.slice(name.length + 1));
+  }
+
+  /** Stops the process as an operator does, and hands on its exit code. */
+  async terminate() {
+    const gone = once(this.#process, "exit");
+    this.#process.kill("SIGTERM");
+    const [code] = await gone;
+    return code;
+  }
+
+  /** Starts again after {@link terminate}: the same ports, the same state directory. */
+  async startAgain() {
+    await this.#run({ http: this.http, turn: this.turn === "" ? "" : `udp://${this.turn}` });
+  }
+
+  async close() {
+    if (this.#process.exitCode === null && this.#process.signalCode === null) {
+      const gone = once(this.#process, "exit");
+      this.#process.kill("SIGKILL");
+      await gone;
+    }
+    await rm(this.#stateDirectory, { recursive: true, force: true });
+  }
+
+  async #run({ http, turn }) {
+    if (!existsSync(BINARY)) throw new Error(`${BINARY} is missing: run cargo build first`);
+    const settings = [
+      ["listen", http],
+      ["tls-listen", ""],
+      ["metrics-listen", this.metrics ?? "127.0.0.1:0"],
+      ["turn-listen", turn],
+      ["state-directory", this.#stateDirectory],
+      ...(process.env.SUITE_WEB_ROOT ? [["web-root", process.env.SUITE_WEB_ROOT]] : []),
+    ];
+    const flags = settings.map(([name, value]) => `--${name}=${value}`);
+    this.#process = spawn(BINARY, ["serve", ...flags, ...this.#flags], {
+      cwd: ROOT,
+      env: foreignEnvironment(),
+      stdio: ["ignore", "ignore", "pipe"],
+    });
+    Object.assign(this, await this.#ready());
+  }
+
+  #ready() {
+    return new Promise((resolve, reject) => {
+      const fail = (why) => reject(new Error(`the server ${why}\n${this.log}`));
+      const timer = setTimeout(() => fail("did not get ready"), READY_WITHIN);
+      this.#process.once("error", (error) => fail(`did not start: ${error.message}`));
+      this.#process.once("exit", (code) => fail(`ended with ${code} before it was ready`));
+      createInterface({ input: this.#process.stderr }).on("line", (line) => {
+        this.#log.push(line);
+        const ready = /ready http=(\S*) https=\S* turn=(\S*) metrics=(\S*)/.exec(line);
+        if (!ready) return;
+        clearTimeout(timer);
+        const [, http, turn, metrics] = ready;
+        resolve({ http, turn, metrics });
+      });
+    });
+  }
+}
+
+/** The environment without variables that would configure the server. */
+function foreignEnvironment() {
+  const entries = Object.entries(process.env);
+  return Object.fromEntries(entries.filter(([name]) => !name.startsWith("PEERAGE_")));
+}
