@@ -1,0 +1,54 @@
+import type { JSX } from "preact";
+import { useCallback } from "preact/hooks";
+import { MediaView } from "../controls/media_view.js";
+import type { Call } from "../state/call.js";
+import type { Participant } from "../state/participant.js";
+import { PathBadge } from "./path_badge.js";
+import { Tile } from "./tile.js";
+
+interface RemoteTileProps {
+  readonly participant: Participant;
+  readonly call: Call;
+}
+
+/** Somebody else. */
+export function RemoteTile({ participant, call }: RemoteTileProps): JSX.Element {
+  const blocked = useCallback(() => (call.soundBlocked.value = true), [call]);
+  const { audio, video, screen } = participant.media.value;
+  const name = participant.name.value;
+  return (
+    <Tile
+      label={name}
+      name={name}
+      muted={!audio}
+      speaking={audio && participant.speaking.value}
+      picture={video}
+      status={status(participant)}
+    >
+      <MediaView
+        stream={participant.stream.value}
+        label={`Video of ${name}`}
+        whole={screen}
+        hidden={!video}
+        speaker={call.capture.preferences.speaker.value}
+        blocked={blocked}
+      />
+      <PathBadge participant={participant} />
+    </Tile>
+  );
+}
+
+/** What is the matter, if anything is. */
+function status(participant: Participant): string | undefined {
+  if (participant.suspended.value) return "reconnecting…";
+  switch (participant.connection.value) {
+    case "new":
+    case "connecting":
+      return "connecting…";
+    case "disconnected":
+    case "failed":
+      return "looking for another path…";
+    default:
+      return undefined;
+  }
+}

@@ -1,0 +1,43 @@
+/** Crockford's alphabet: nothing in it is mistaken for something else when read out. */
+const BASE32 = "0123456789abcdefghjkmnpqrstvwxyz";
+const SECRET_LENGTH = 12;
+const ROOM = /^[A-Za-z0-9._~-]{1,128}$/;
+
+const ADJECTIVES =
+  "amber ample azure bold brave brisk calm clear coral crisp dusky eager early fair fleet fond " +
+  "gentle glad golden green hazel humble ivory jolly keen kind lively lucid lunar mellow merry " +
+  "mild misty noble opal pale placid plain proud quick quiet rapid ready royal ruby rustic sandy " +
+  "serene silver sleek snowy solar spry stable sunny swift tidal tidy topaz velvet vivid warm wise";
+const NOUNS =
+  "acorn alder anchor aspen badger basin beacon birch bridge brook canyon cedar cliff cloud clover " +
+  "comet cove crane delta dune eagle elm falcon fern finch fjord forest garden glade grove harbor " +
+  "heron hill island juniper lagoon lake lantern lark linden lynx maple marsh meadow oak orchard " +
+  "otter owl pebble pine plover pond prairie raven reef river robin sparrow spruce summit swan " +
+  "thicket tulip willow wren";
+
+/** The room that the address names, or undefined where it names none that there can be. */
+export function roomFromHash(hash: string): string | undefined {
+  const name = hash.replace(/^#/, "");
+  return ROOM.test(name) ? name : undefined;
+}
+
+/** The room of a pasted link, or of a bare name. */
+export function roomFromLink(text: string): string | undefined {
+  const trimmed = text.trim();
+  return roomFromHash(trimmed.includes("#") ? trimmed.slice(trimmed.indexOf("#")) : trimmed);
+}
+
+/** A name that nobody can guess: whoever has the link may join. */
+export function newRoomName(): string {
+  const random = crypto.getRandomValues(new Uint8Array(SECRET_LENGTH + 2));
+  const [adjective = 0, noun = 0, ...secret] = random;
+  return [
+    pick(ADJECTIVES.split(" "), adjective),
+    pick(NOUNS.split(" "), noun),
+    secret.map((byte) => BASE32.charAt(byte % BASE32.length)).join(""),
+  ].join("-");
+}
+
+function pick(words: readonly string[], index: number): string {
+  return words[index % words.length] ?? "";
+}

@@ -1,0 +1,20 @@
+import { PeerageError } from "@peerage/client";
+
+const WORDS: Readonly<Record<string, string>> = {
+  room_full: "This call is full. Ask somebody to leave, or start another one.",
+  too_many_rooms: "You are in too many calls at once. Leave one of them first.",
+  invalid_room: "This link is not one of a call. Check that it is complete.",
+  invalid_name: "This name cannot be used. Take a shorter one without special characters.",
+  already_joined: "You are in this call already.",
+  rate_limited: "Too much at once. Wait a moment, then try again.",
+  connection_refused: "The server does not accept this page. Reload it to get the latest version.",
+  session_replaced: "The call went on in another place, so it ended here.",
+  negotiation_failed: "The browser could not set up the connection.",
+};
+
+/** An error, for people. */
+export function inWords(error: unknown): string {
+  const known = error instanceof PeerageError ? WORDS[error.code] : undefined;
+  if (known !== undefined) return known;
+  return `Something went wrong: ${error instanceof Error ? error.message : String(error)}`;
+}

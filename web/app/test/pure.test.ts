@@ -1,0 +1,116 @@
+import { describe, expect, it, vi } from "vitest";
+import { arrange } from "../src/call/layout.js";
+import { bitrate, pathDetails } from "../src/call/path_details.js";
+import { chatText, LONGEST_TEXT } from "../src/state/chat.js";
+import { deviceProblem, problemInWords } from "../src/state/device_problem.js";
+import { loudness } from "../src/state/level.js";
+import { mediaState } from "../src/state/participant.js";
+import { newRoomName, roomFromHash, roomFromLink } from "../src/state/room_name.js";
+
+describe("room names", () => {
+  it("are two words and a secret, and never the same", () => {
+    const names = new Set(Array.from({ length: 50 }, newRoomName));
+    expect(names.size).toBe(50);
+    for (const name of names) expect(name).toMatch(/^[a-z]+-[a-z]+-[0-9a-hjkmnp-tv-z]{12}$/);
+  });
+
+  it("are found in links, and only where they can be rooms", () => {
+    expect(roomFromHash("#blue-heron")).toBe("blue-heron");
+    expect(roomFromHash("")).toBeUndefined();
+    expect(roomFromHash("#a/b")).toBeUndefined();
+    expect(roomFromLink(" https://call.example.org/#blue-heron ")).toBe("blue-heron");
+    expect(roomFromLink("blue-heron")).toBe("blue-heron");
+    expect(roomFromLink("https://call.example.org/")).toBeUndefined();
+    expect(roomFromLink("x".repeat(129))).toBeUndefined();
+  });
+});
+
+describe("the arrangement of tiles", () => {
+  it.each([
+    [1, 1280, 700, 1],
+    [2, 1280, 700, 2],
+    [2, 390, 700, 1],
+    [3, 390, 700, 1],
+    [4, 1280, 700, 2],
+    [6, 1280, 700, 3],
+    [6, 390, 700, 2],
+  ])("of %i in %i by %i has %i columns", (count, width, height, columns) => {
+    expect(arrange(count, width, height, 12).columns).toBe(columns);
+  });
+
+  it("fits, whatever there is room for", () => {
+    for (let count = 1; count <= 12; count += 1) {
+      const { columns, width, height } = arrange(count, 800, 500, 12);
+      const rows = Math.ceil(count / columns);
+      expect(width * columns + 12 * (columns - 1)).toBeLessThanOrEqual(800);
+      expect(height * rows + 12 * (rows - 1)).toBeLessThanOrEqual(500);
+    }
+    expect(arrange(3, 0, 0, 12)).toMatchObject({ width: 0, height: 0 });
+  });
+});
+
+describe("chat", () => {
+  it("takes its own messages only, and no more than a screenful", () => {
+    vi.spyOn(console, "info").mockImplementation(() => undefined);
+    expect(chatText('{"type":"chat","text":"hi"}')).toBe("hi");
+    for (const other of ["hi", "{", '{"type":"file"}', '{"type":"chat","text":1}']) {
+      expect(chatText(other)).toBeUndefined();
+    }
+    expect(chatText(new ArrayBuffer(1))).toBeUndefined();
+    const long = JSON.stringify({ type: "chat", text: "x".repeat(9_999) });
+    expect(chatText(long)).toHaveLength(LONGEST_TEXT);
+  });
+});
+
+describe("device problems", () => {
+  it("are told apart, each in words of its own", () => {
+    const named = (name: string) => deviceProblem(new DOMException("", name));
+    expect(named("NotAllowedError")).toBe("refused");
+    expect(named("NotFoundError")).toBe("missing");
+    expect(named("NotReadableError")).toBe("busy");
+    expect(named("TypeError")).toBe("unknown");
+    const problems = ["insecure", "refused", "missing", "busy", "unknown"] as const;
+    const words = new Set(problems.map((problem) => problemInWords(problem, ["camera"])));
+    expect(words.size).toBe(problems.length);
+  });
+});
+
+describe("path details", () => {
+  it("are in a person's units", () => {
+    expect(bitrate(950)).toBe("1 kbit/s");
+    expect(bitrate(1_250_000)).toBe("1.3 Mbit/s");
+    expect(
+      pathDetails({
+        kind: "relayed",
+        protocol: "udp",
+        relay: "own",
+        relayProtocol: "tls",
+        roundTripMs: 24.6,
+        sendBitrate: 64_000,
+        receiveBitrate: undefined,
+      }),
+    ).toEqual([
+      { term: "Protocol", value: "UDP" },
+      { term: "Relay", value: "on your side, over TLS" },
+      { term: "Round trip", value: "25 ms" },
+      { term: "Sending", value: "64 kbit/s" },
+    ]);
+  });
+});
+
+it("reads what members say of their media, and trusts nothing", () => {
+  expect(mediaState({ audio: true, video: 1 })).toEqual({
+    audio: true,
+    video: false,
+    screen: false,
+  });
+  for (const nothing of [undefined, null, "x", [true]]) {
+    expect(mediaState(nothing)).toEqual({ audio: false, video: false, screen: false });
+  }
+});
+
+it("measures silence as nothing and a loud tone as much", () => {
+  expect(loudness(new Float32Array(512))).toBe(0);
+  const tone = Float32Array.from({ length: 512 }, (_, index) => Math.sin(index / 4));
+  expect(loudness(tone)).toBeGreaterThan(0.9);
+});

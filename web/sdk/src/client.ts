@@ -1,0 +1,223 @@
+import type { BackoffOptions } from "./backoff.js";
+import { Connection, type ConnectionState } from "./connection.js";
+import { Emitter, type Unsubscribe } from "./emitter.js";
+import { type PeerageError, ServerError } from "./errors.js";
+import type { LivenessOptions } from "./liveness.js";
+import { LocalMedia } from "./media.js";
+import type { ClientMessage, Joined, Limits, ServerMessage, Welcome } from "./messages.js";
+import type { Entry } from "./outbox.js";
+import { Room, type RoomPort, type Self } from "./room.js";
+import type { TransportFactory } from "./transport.js";
+import { onWake } from "./wake.js";
+import { webSocketTransport } from "./websocket.js";
+
+/** How a {@link Client} reaches its server and its peers. */
+export interface ClientOptions {
+  /** Where the server is, such as `wss://call.example.org/v1/ws`. */
+  readonly url: string;
+  /** `"relay"` hides this side's addresses from the others. Default: `"all"`. */
+  readonly iceTransportPolicy?: RTCIceTransportPolicy;
+  /** Named in the server's log. */
+  readonly name?: string;
+  /** How much a data channel may hold unsent. Default: 1 MiB. */
+  readonly bufferBytes?: number;
+  /** The waits between attempts to connect. Default: up to 500 ms, doubled up to 20 s. */
+  readonly backoff?: BackoffOptions;
+  /** How a dead connection is found out. Default: a ping after 10 s, given up 5 s later. */
+  readonly liveness?: LivenessOptions;
+  /** What carries the messages. Default: a WebSocket. */
+  readonly transport?: TransportFactory;
+  /** Makes peer connections. Default: the browser's own. */
+  readonly createPeerConnection?: (configuration: RTCConfiguration) => RTCPeerConnection;
+}
+
+/** What one joins a room with. */
+export interface JoinOptions extends Self {
+  /** What to send; may be shared between rooms, and changed at any time. */
+  readonly media?: LocalMedia;
+}
+
+/** What a {@link Client} tells. */
+export interface ClientEvents {
+  /** The connection to the server has changed. Calls go on without it. */
+  state: ConnectionState;
+  /** A session has begun; after the first one, because the server had lost the one before. */
+  session: { readonly session: string };
+  /** The server refused something that belongs to no room. */
+  error: PeerageError;
+  /** The client is closed for good, and with it every room. */
+  closed: PeerageError;
+}
+
+const VERSION = "@peerage/client 0.1.0";
+const BUFFER_BYTES = 1 << 20;
+const BACKOFF: BackoffOptions = { base: 500, ceiling: 20_000 };
+const LIVENESS: LivenessOptions = { quiet: 10_000, patience: 5_000 };
+
+/** A session with a server. It connects at once, and again whenever the connection is lost. */
+export class Client extends Emitter<ClientEvents> {
+  readonly #options: ClientOptions;
+  readonly #connection: Connection;
+  readonly #rooms = new Map<string, Room>();
+  readonly #stopWaking: Unsubscribe;
+  #welcome: Welcome | undefined;
+  #iceServers: readonly RTCIceServer[] = [];
+
+  constructor(options: ClientOptions) {
+    super();
+    this.#options = options;
+    this.#connection = new Connection({
+      url: options.url,
+      client: options.name ?? VERSION,
+      transport: options.transport ?? webSocketTransport,
+      backoff: options.backoff ?? BACKOFF,
+      liveness: options.liveness ?? LIVENESS,
+      random: () => Math.random(),
+      now: () => performance.now(),
+    });
+    this.#listen();
+    this.#stopWaking = onWake(() => this.#connection.wake());
+    this.#connection.open();
+  }
+
+  /** How the connection to the server stands. */
+  get state(): ConnectionState {
+    return this.#connection.state;
+  }
+
+  /** The public id of the session, once there is one. */
+  get session(): string | undefined {
+    return this.#welcome?.session;
+  }
+
+  /** What the server enforces, once it has said so. */
+  get limits(): Limits | undefined {
+    return this.#welcome?.limits;
+  }
+
+  /** The rooms that the session is in. */
+  get rooms(): ReadonlyMap<string, Room> {
+    return this.#rooms;
+  }
+
+  /**
+   * Joins a room. While there is no connection it waits for one.
+   *
+   * Whoever is in the room already is in {@link Room.peers} when the promise resolves; the events
+   * tell only of those who come later.
+   *
+   * @throws {@link ServerError} when the server refuses, such as `room_full`
+   */
+  join(name: string, options: JoinOptions = {}): Promise<Room> {
+    const { media = new LocalMedia(), ...self } = options;
+    if (this.#rooms.has(name)) {
+      return Promise.reject(new ServerError("already_joined", `already in the room "${name}"`));
+    }
+    const room = new Room(name, self, media, this.#roomPort());
+    room.on("closed", () => {
+      if (this.#rooms.get(name) === room) this.#rooms.delete(name);
+    });
+    return new Promise((resolve, reject) => {
+      this.#join(room, () => resolve(room), reject);
+    });
+  }
+
+  /** Leaves all rooms and ends the session. */
+  close(): void {
+    this.#connection.close();
+  }
+
+  #listen(): void {
+    this.#connection.on("state", (state) => this.emit("state", state));
+    this.#connection.on("welcome", ({ welcome, lost }) => this.#greet(welcome, lost));
+    this.#connection.on("message", (message) => this.#receive(message));
+    this.#connection.on("refused", ({ error, message }) => {
+      const room = message && this.#rooms.get(message.room);
+      if (room) room.refused(error, "to" in message ? message.to : undefined);
+      else this.emit("error", error);
+    });
+    this.#connection.on("closed", (error) => {
+      this.#stopWaking();
+      for (const room of [...this.#rooms.values()]) room.close(error);
+      this.emit("closed", error);
+    });
+  }
+
+  #greet(welcome: Welcome, lost: readonly Entry[]): void {
+    this.#welcome = welcome;
+    this.#useIceServers(welcome.ice_servers);
+    if (welcome.resumed === "full") return;
+    this.emit("session", { session: welcome.session });
+    for (const room of this.#rooms.values()) this.#rejoin(room);
+    for (const { message, settle } of lost) {
+      // The new session is in no room, so there is nothing to leave; and what an update was to say
+      // the room says when it joins again. Offers and candidates were for an epoch that is over.
+      if (message.type !== "join") settle?.resolve(undefined);
+      else if (!this.#rooms.has(message.room)) this.#connection.send(message, settle);
+    }
+  }
+
+  #rejoin(room: Room): void {
+    const done = () => room.emit("rejoined", undefined);
+    this.#join(room, done, (error) => room.close(error));
+  }
+
+  #join(room: Room, done: () => void, failed: (error: PeerageError) => void): void {
+    this.#connection.send(
+      { type: "join", room: room.name, ...room.self },
+      {
+        resolve: (answer) => {
+          this.#rooms.set(room.name, room);
+          room.enter((answer as Joined).members);
+          done();
+        },
+        reject: failed,
+      },
+    );
+  }
+
+  #receive(message: ServerMessage): void {
+    switch (message.type) {
+      case "presence":
+      case "offer":
+      case "answer":
+      case "candidate":
+        this.#rooms.get(message.room)?.handle(message);
+        return;
+      case "ice_servers":
+        this.#useIceServers(message.ice_servers);
+        return;
+      default:
+    }
+  }
+
+  #useIceServers(servers: readonly RTCIceServer[]): void {
+    this.#iceServers = servers;
+    for (const room of this.#rooms.values()) room.configure(this.#configuration());
+  }
+
+  #configuration(): RTCConfiguration {
+    return {
+      iceServers: [...this.#iceServers],
+      iceTransportPolicy: this.#options.iceTransportPolicy ?? "all",
+    };
+  }
+
+  #roomPort(): RoomPort {
+    const create =
+      this.#options.createPeerConnection ??
+      ((configuration: RTCConfiguration) => new RTCPeerConnection(configuration));
+    return {
+      createConnection: () => create(this.#configuration()),
+      send: (message) => this.#connection.send(message),
+      request: (message) => this.#request(message),
+      bufferBytes: this.#options.bufferBytes ?? BUFFER_BYTES,
+    };
+  }
+
+  #request(message: ClientMessage): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#connection.send(message, { resolve: () => resolve(), reject });
+    });
+  }
+}

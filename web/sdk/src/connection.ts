@@ -1,0 +1,289 @@
+import { Backoff, type BackoffOptions } from "./backoff.js";
+import { finalError, pauseAfter } from "./close_codes.js";
+import { Emitter } from "./emitter.js";
+import { ConnectionError, type PeerageError, ServerError } from "./errors.js";
+import { Inbox } from "./inbox.js";
+import { Liveness, type LivenessOptions } from "./liveness.js";
+import {
+  type ClientMessage,
+  type ConnectionMessage,
+  type Numbered,
+  parseServerMessage,
+  type ServerMessage,
+  type ServerRefusal,
+  type Welcome,
+} from "./messages.js";
+import { type Entry, Outbox, type Settle } from "./outbox.js";
+import { Pacer } from "./pacer.js";
+import type { Transport, TransportEnd, TransportFactory } from "./transport.js";
+
+/** How the connection to the server stands. `closed` is final. */
+export type ConnectionState = "connecting" | "connected" | "reconnecting" | "closed";
+
+/** @internal */
+export interface ConnectionOptions {
+  readonly url: string;
+  readonly client: string;
+  readonly transport: TransportFactory;
+  readonly backoff: BackoffOptions;
+  readonly liveness: LivenessOptions;
+  readonly random: () => number;
+  readonly now: () => number;
+}
+
+/** @internal */
+export interface ConnectionEvents {
+  state: ConnectionState;
+  /** A connection carries the session again, or a new session has begun with `lost` left over. */
+  welcome: { readonly welcome: Welcome; readonly lost: readonly Entry[] };
+  message: ServerMessage;
+  /** The server refused a message whose sender waits for no answer. */
+  refused: { readonly error: ServerError; readonly message: ClientMessage | undefined };
+  closed: PeerageError;
+}
+
+const OUTBOX_CAPACITY = 1024;
+/** So many messages that the server has not confirmed call for a ping, whose answer does. */
+const UNCONFIRMED_BEFORE_PING = 64;
+const WELCOME_WITHIN = 10_000;
+/** The share of the allowed rate that is used, since pings and acknowledgements count as well. */
+const RATE_SHARE = 0.8;
+
+interface Credentials {
+  readonly session: string;
+  readonly token: string;
+}
+
+/**
+ * One session with the server, over as many transports as it takes.
+ *
+ * @internal
+ */
+export class Connection extends Emitter<ConnectionEvents> {
+  readonly #options: ConnectionOptions;
+  readonly #backoff: Backoff;
+  readonly #outbox = new Outbox(OUTBOX_CAPACITY);
+  readonly #pacer = new Pacer();
+  readonly #inbox = new Inbox((seq) => this.#say({ type: "ack", seq }));
+  readonly #liveness: Liveness;
+  #transport: Transport | undefined;
+  #state: ConnectionState = "connecting";
+  #credentials: Credentials | undefined;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #flushTimer: ReturnType<typeof setTimeout> | undefined;
+  /** What the server said before it closed, and the wait that it asked for. */
+  #farewell = { text: "", wait: undefined as number | undefined };
+  /** For each ping on the way, the last id that had been sent before it. */
+  #pings: number[] = [];
+
+  constructor(options: ConnectionOptions) {
+    super();
+    this.#options = options;
+    this.#backoff = new Backoff(options.backoff, options.random);
+    this.#liveness = new Liveness(
+      options.liveness,
+      () => this.#ping(),
+      () => this.#lose({ code: 1006, reason: "the server is silent" }),
+    );
+  }
+
+  get state(): ConnectionState {
+    return this.#state;
+  }
+
+  open(): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(
+      () => this.#lose({ code: 1006, reason: "no welcome came" }),
+      WELCOME_WITHIN,
+    );
+    this.#transport = this.#options.transport(this.#options.url, {
+      onOpen: () => this.#hello(),
+      onMessage: (text) => this.#receive(text),
+      onEnd: (end) => this.#lose(end),
+    });
+  }
+
+  /** Sends as soon as possible, and again after a resume, until the server has applied it. */
+  send(message: ClientMessage, settle?: Settle): void {
+    if (this.#state === "closed") throw new ConnectionError("closed", "the client is closed");
+    this.#outbox.add(message, settle);
+    this.#flush();
+  }
+
+  /** The network or the page has come back: do not wait for timers to find out. */
+  wake(): void {
+    if (this.#state === "connected") this.#liveness.probe(this.#options.liveness.patience);
+    else if (this.#transport === undefined && this.#state !== "closed") this.open();
+  }
+
+  /** Ends the session. */
+  close(): void {
+    if (this.#state === "connected") this.#say({ type: "bye" });
+    this.#finish(new ConnectionError("closed", "the client was closed"));
+  }
+
+  #hello(): void {
+    const resume = this.#credentials && { ...this.#credentials, seq: this.#inbox.seq };
+    this.#say({
+      type: "hello",
+      version: 1,
+      client: this.#options.client,
+      ...(resume && { resume }),
+    });
+  }
+
+  #receive(text: string): void {
+    let message: Numbered | { readonly seq?: number };
+    try {
+      message = parseServerMessage(text);
+    } catch (error) {
+      this.#lose({ code: 1006, reason: String(error) });
+      return;
+    }
+    if (this.#state === "connected") this.#liveness.heard();
+    if (message.seq !== undefined) {
+      const place = this.#inbox.take(message.seq);
+      if (place === "repeated") return;
+      if (place === "gap") {
+        this.#lose({ code: 1006, reason: "a message is missing" });
+        return;
+      }
+    }
+    if ("type" in message) this.#dispatch(message);
+  }
+
+  #dispatch(message: ServerMessage): void {
+    switch (message.type) {
+      case "welcome":
+        this.#welcome(message);
+        return;
+      case "pong":
+        this.#confirm(this.#pings.shift());
+        return;
+      case "error":
+        this.#refuse(message);
+        return;
+      case "goaway":
+        this.#farewell.wait = message.reconnect_in_ms;
+        return;
+      case "joined":
+      case "updated":
+      case "left":
+        this.#outbox.answered(message.re)?.settle?.resolve(message);
+        return;
+      default:
+        this.emit("message", message);
+    }
+  }
+
+  #welcome(welcome: Welcome): void {
+    clearTimeout(this.#timer);
+    const { session, token, limits } = welcome;
+    const first = this.#credentials === undefined;
+    this.#credentials = { session, token };
+    this.#farewell = { text: "", wait: undefined };
+    this.#backoff.reset();
+    this.#pacer.configure(
+      limits.messages_per_second * RATE_SHARE,
+      limits.burst * RATE_SHARE,
+      this.#options.now(),
+    );
+    let lost: Entry[] = [];
+    if (welcome.resumed === "full") {
+      this.#outbox.resend(welcome.applied ?? 0);
+    } else if (!first) {
+      this.#inbox.reset();
+      lost = this.#outbox.clear();
+    }
+    this.#liveness.heard();
+    this.#enter("connected");
+    this.emit("welcome", { welcome, lost });
+    this.#flush();
+  }
+
+  #refuse(refusal: ServerRefusal): void {
+    const error = new ServerError(refusal.code, refusal.message);
+    if (this.#state !== "connected") {
+      this.#farewell.text = refusal.message;
+      return;
+    }
+    if (refusal.code === "rate_limited" && refusal.re !== undefined) {
+      this.#outbox.renumber(refusal.re);
+      this.#pacer.pause(refusal.retry_after_ms ?? 1000, this.#options.now());
+      this.#flush();
+      return;
+    }
+    const entry = refusal.re === undefined ? undefined : this.#outbox.answered(refusal.re);
+    if (entry?.settle) entry.settle.reject(error);
+    else this.emit("refused", { error, message: entry?.message });
+  }
+
+  #flush(): void {
+    clearTimeout(this.#flushTimer);
+    if (this.#state !== "connected") return;
+    for (let entry = this.#outbox.nextUnsent(); entry; entry = this.#outbox.nextUnsent()) {
+      const wait = this.#pacer.take(this.#options.now());
+      if (wait > 0) {
+        this.#flushTimer = setTimeout(() => this.#flush(), wait);
+        return;
+      }
+      entry.sent = true;
+      this.#say({ ...entry.message, id: entry.id });
+    }
+    if (this.#outbox.size >= UNCONFIRMED_BEFORE_PING && this.#pings.length === 0) this.#ping();
+  }
+
+  #ping(): void {
+    const unsent = this.#outbox.nextUnsent();
+    this.#pings.push(unsent === undefined ? this.#outbox.lastId : unsent.id - 1);
+    this.#say({ type: "ping" });
+  }
+
+  /** The server handles messages in order: what was sent before an answered ping is applied. */
+  #confirm(id: number | undefined): void {
+    if (id !== undefined) this.#outbox.applied(id);
+  }
+
+  #say(message: ConnectionMessage | (ClientMessage & { readonly id: number })): void {
+    this.#transport?.send(JSON.stringify(message));
+  }
+
+  #lose(end: TransportEnd): void {
+    const said = this.#farewell.text === "" ? end.reason : this.#farewell.text;
+    this.#drop();
+    const final = finalError(end.code, said);
+    if (final) {
+      this.#finish(final);
+      return;
+    }
+    const wait = this.#farewell.wait ?? this.#backoff.next(pauseAfter(end.code));
+    this.#farewell = { text: "", wait: undefined };
+    this.#timer = setTimeout(() => this.open(), wait);
+    this.#enter(this.#credentials ? "reconnecting" : "connecting");
+  }
+
+  #drop(): void {
+    clearTimeout(this.#timer);
+    clearTimeout(this.#flushTimer);
+    this.#liveness.stop();
+    this.#inbox.suspend();
+    this.#pings = [];
+    this.#transport?.close();
+    this.#transport = undefined;
+  }
+
+  #finish(error: PeerageError): void {
+    if (this.#state === "closed") return;
+    this.#drop();
+    this.#enter("closed");
+    for (const entry of this.#outbox.clear()) entry.settle?.reject(error);
+    this.emit("closed", error);
+  }
+
+  #enter(state: ConnectionState): void {
+    if (this.#state === state) return;
+    this.#state = state;
+    this.emit("state", state);
+  }
+}

@@ -1,0 +1,29 @@
+/**
+ * Rooms, peer connections and data channels through a Peerage server.
+ *
+ * @packageDocumentation
+ */
+export type { BackoffOptions } from "./backoff.js";
+export { Channel, type ChannelData, type ChannelEvents } from "./channel.js";
+export { Client, type ClientEvents, type ClientOptions, type JoinOptions } from "./client.js";
+export type { ConnectionState } from "./connection.js";
+export { Emitter, type Unsubscribe } from "./emitter.js";
+export {
+  ChannelError,
+  type ClientErrorCode,
+  ConnectionError,
+  type ErrorCode,
+  NegotiationError,
+  PeerageError,
+  ServerError,
+  type ServerErrorCode,
+} from "./errors.js";
+export type { LivenessOptions } from "./liveness.js";
+export { LocalMedia, type LocalMediaEvents, type MediaKind, type Slot } from "./media.js";
+export type { Json, LeaveReason, Limits, MemberState } from "./messages.js";
+export type { Path, PathKind } from "./path.js";
+export { Peer, type PeerEvents } from "./peer.js";
+export type { RemoteTrack } from "./receiving.js";
+export { type BroadcastResult, Room, type RoomEvents, type Self } from "./room.js";
+export type { Transport, TransportEnd, TransportFactory, TransportListener } from "./transport.js";
+export { webSocketTransport } from "./websocket.js";

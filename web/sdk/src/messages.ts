@@ -1,0 +1,169 @@
+/** Any value that survives JSON. */
+export type Json =
+  null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
+
+/** What the server enforces, as its welcome says. */
+export interface Limits {
+  readonly message_bytes: number;
+  readonly messages_per_second: number;
+  readonly burst: number;
+  readonly room_members: number;
+  readonly rooms: number;
+  readonly data_bytes: number;
+}
+
+/** Whether a member's connection lives. */
+export type MemberState = "joined" | "suspended" | "left";
+
+/** Why a member left. */
+export type LeaveReason = "left" | "bye" | "expired" | "replaced" | "shutdown";
+
+/** @internal A member as the server describes it to this session. */
+export interface Member {
+  readonly session: string;
+  readonly name?: string;
+  readonly data?: Json;
+  readonly state: MemberState;
+  readonly reason?: LeaveReason;
+  readonly polite: boolean;
+  readonly epoch: number;
+}
+
+/** @internal */
+export interface Welcome {
+  readonly type: "welcome";
+  readonly session: string;
+  readonly token: string;
+  readonly resumed: "none" | "full";
+  readonly resume_window_ms: number;
+  readonly applied?: number;
+  readonly ice_servers: readonly RTCIceServer[];
+  readonly limits: Limits;
+}
+
+/** @internal */
+export type SignalType = "offer" | "answer" | "candidate";
+
+/** @internal An offer, answer or candidate from another member. */
+export interface Signal {
+  readonly type: SignalType;
+  readonly room: string;
+  readonly from: string;
+  readonly epoch: number;
+  readonly body: unknown;
+}
+
+/** @internal */
+export interface Joined {
+  readonly type: "joined";
+  readonly re: number;
+  readonly room: string;
+  readonly members: readonly Member[];
+}
+
+/** @internal */
+export interface Presence {
+  readonly type: "presence";
+  readonly room: string;
+  readonly member: Member;
+}
+
+/** @internal */
+export interface ServerRefusal {
+  readonly type: "error";
+  readonly re?: number;
+  readonly code: string;
+  readonly message: string;
+  readonly retry_after_ms?: number;
+}
+
+/** @internal What the server says, apart from the sequence number. */
+export type ServerMessage =
+  | Welcome
+  | Joined
+  | Presence
+  | Signal
+  | { readonly type: "updated"; readonly re: number; readonly room: string }
+  | { readonly type: "left"; readonly re: number; readonly room: string }
+  | { readonly type: "ice_servers"; readonly ice_servers: readonly RTCIceServer[] }
+  | { readonly type: "pong" }
+  | { readonly type: "goaway"; readonly reason: string; readonly reconnect_in_ms: number }
+  | ServerRefusal;
+
+/** @internal A message with its sequence number, where it has one. */
+export type Numbered = ServerMessage & { readonly seq?: number };
+
+/** @internal What a client says with an id, before it has one. */
+export type ClientMessage =
+  | { readonly type: "join"; readonly room: string; readonly name?: string; readonly data?: Json }
+  | { readonly type: "update"; readonly room: string; readonly name?: string; readonly data?: Json }
+  | { readonly type: "leave"; readonly room: string }
+  | {
+      readonly type: SignalType;
+      readonly room: string;
+      readonly to: string;
+      readonly epoch: number;
+      readonly body: unknown;
+    };
+
+/** @internal What a client says about the connection, without an id. */
+export type ConnectionMessage =
+  | {
+      readonly type: "hello";
+      readonly version: 1;
+      readonly client: string;
+      readonly resume?: { readonly session: string; readonly token: string; readonly seq: number };
+    }
+  | { readonly type: "ack"; readonly seq: number }
+  | { readonly type: "ping" }
+  | { readonly type: "bye" };
+
+type FieldType = "string" | "number" | "object";
+
+/** The fields without which a message of a known type cannot be used. */
+const REQUIRED: Readonly<Record<ServerMessage["type"], Readonly<Record<string, FieldType>>>> = {
+  welcome: { session: "string", token: "string", resumed: "string", limits: "object" },
+  joined: { room: "string", members: "object", re: "number" },
+  presence: { room: "string", member: "object" },
+  updated: { re: "number" },
+  left: { re: "number" },
+  offer: { room: "string", from: "string", epoch: "number" },
+  answer: { room: "string", from: "string", epoch: "number" },
+  candidate: { room: "string", from: "string", epoch: "number" },
+  ice_servers: { ice_servers: "object" },
+  pong: {},
+  goaway: { reconnect_in_ms: "number" },
+  error: { code: "string" },
+};
+
+/**
+ * Reads one message of the server.
+ *
+ * @returns the message; or undefined for a type that this version does not know, which is not an
+ * error, since servers may grow
+ * @throws SyntaxError when it is not of the form that the protocol prescribes
+ * @internal
+ */
+export function parseServerMessage(text: string): Numbered | { readonly seq?: number } {
+  const value: unknown = JSON.parse(text);
+  if (!isRecord(value) || typeof value["type"] !== "string") {
+    throw new SyntaxError("a message is not an object with a type");
+  }
+  const type = value["type"];
+  const required = Object.hasOwn(REQUIRED, type)
+    ? REQUIRED[type as ServerMessage["type"]]
+    : undefined;
+  for (const [field, kind] of Object.entries(required ?? {})) {
+    if (typeof value[field] !== kind || value[field] === null) {
+      throw new SyntaxError(`${type}.${field} is not a ${kind}`);
+    }
+  }
+  if (value["seq"] !== undefined && !Number.isSafeInteger(value["seq"])) {
+    throw new SyntaxError(`${type}.seq is not an integer`);
+  }
+  return required === undefined ? { seq: value["seq"] as number } : value;
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

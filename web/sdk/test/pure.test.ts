@@ -1,0 +1,141 @@
+import { describe, expect, it, vi } from "vitest";
+import { Backoff } from "../src/backoff.js";
+import { finalError, pauseAfter } from "../src/close_codes.js";
+import { Emitter } from "../src/emitter.js";
+import { parseServerMessage } from "../src/messages.js";
+import { Outbox } from "../src/outbox.js";
+import { Pacer } from "../src/pacer.js";
+
+describe("backoff", () => {
+  it("doubles its bound up to the ceiling, and draws from zero to it", () => {
+    const backoff = new Backoff({ base: 100, ceiling: 350 }, () => 1);
+    expect([backoff.next(), backoff.next(), backoff.next(), backoff.next()]).toEqual([
+      100, 200, 350, 350,
+    ]);
+    expect(new Backoff({ base: 100, ceiling: 350 }, () => 0).next()).toBe(0);
+  });
+
+  it("begins anew after a success, and adds to a prescribed pause", () => {
+    const backoff = new Backoff({ base: 100, ceiling: 350 }, () => 0.5);
+    backoff.next();
+    backoff.reset();
+    expect(backoff.next(10_000)).toBe(10_050);
+  });
+});
+
+describe("emitter", () => {
+  it("calls the listeners until they are taken off", () => {
+    const emitter = new Emitter<{ said: string }>();
+    const heard: string[] = [];
+    const off = emitter.on("said", (word) => heard.push(word));
+    emitter.once("said", (word) => heard.push(`once ${word}`));
+    emitter.emit("said", "a");
+    off();
+    emitter.emit("said", "b");
+    expect(heard).toEqual(["a", "once a"]);
+  });
+
+  it("calls the others when a listener throws, and reports what it threw", () => {
+    const report = vi.spyOn(globalThis, "queueMicrotask").mockImplementation(() => undefined);
+    const emitter = new Emitter<{ said: undefined }>();
+    const other = vi.fn();
+    emitter.on("said", () => {
+      throw new Error("mine");
+    });
+    emitter.on("said", other);
+    emitter.emit("said", undefined);
+    expect(other).toHaveBeenCalledOnce();
+    expect(report.mock.calls[0]?.[0]).toThrow("mine");
+    report.mockRestore();
+  });
+});
+
+describe("messages of the server", () => {
+  it("refuses what is not of the prescribed form", () => {
+    for (const text of ["", "[]", "null", '{"type":1}', '{"type":"offer","from":"x"}']) {
+      expect(() => parseServerMessage(text), text).toThrow(SyntaxError);
+    }
+    expect(() => parseServerMessage('{"type":"pong","seq":"1"}')).toThrow(SyntaxError);
+  });
+
+  it("lets types of newer servers pass, with their numbers", () => {
+    expect(parseServerMessage('{"type":"news","seq":3}')).toEqual({ seq: 3 });
+    expect(parseServerMessage('{"type":"toString","seq":4}')).toEqual({ seq: 4 });
+  });
+});
+
+describe("outbox", () => {
+  const update = { type: "update", room: "r" } as const;
+  const settle = { resolve: () => undefined, reject: () => undefined };
+
+  it("keeps what waits for an answer until that has come", () => {
+    const outbox = new Outbox(10);
+    outbox.add(update);
+    outbox.add(update, settle);
+    outbox.applied(2);
+    expect(outbox.size).toBe(1);
+    expect(outbox.answered(2)?.settle).toBe(settle);
+    expect(outbox.size).toBe(0);
+  });
+
+  it("sends again what may be lost, in order, with the same ids", () => {
+    const outbox = new Outbox(10);
+    for (let count = 0; count < 3; count += 1) outbox.add(update).sent = true;
+    outbox.resend(1);
+    expect(outbox.nextUnsent()?.id).toBe(2);
+  });
+
+  it("gives a dropped message, and those not yet sent, ids that were never used", () => {
+    const outbox = new Outbox(10);
+    outbox.add({ ...update, room: "dropped" }).sent = true;
+    outbox.add({ ...update, room: "arrived" }).sent = true;
+    outbox.add({ ...update, room: "waiting" });
+    outbox.renumber(1);
+    expect(outbox.clear().map(({ id, message }) => [id, message.room])).toEqual([
+      [2, "arrived"],
+      [4, "dropped"],
+      [5, "waiting"],
+    ]);
+  });
+
+  it("is bounded", () => {
+    const outbox = new Outbox(1);
+    outbox.add(update);
+    expect(() => outbox.add(update)).toThrow(expect.objectContaining({ code: "outbox_full" }));
+  });
+});
+
+describe("pacer", () => {
+  it("lets a burst through and then the rate", () => {
+    const pacer = new Pacer();
+    pacer.configure(10, 2, 0);
+    expect([pacer.take(0), pacer.take(0), pacer.take(0)]).toEqual([0, 0, 100]);
+    expect(pacer.take(100)).toBe(0);
+  });
+
+  it("pauses for as long as it is told", () => {
+    const pacer = new Pacer();
+    pacer.configure(10, 5, 0);
+    pacer.pause(1000, 0);
+    expect(pacer.take(0)).toBe(1000);
+    expect(pacer.take(1000)).toBe(0);
+  });
+});
+
+describe("close codes", () => {
+  it("tells final ends from passing ones", () => {
+    for (const code of [1001, 1006, 4401, 4408, 4429, 4503]) {
+      expect(finalError(code, ""), String(code)).toBeUndefined();
+    }
+    for (const code of [1000, 1003, 1009, 4400]) {
+      expect(finalError(code, "")?.code).toBe("connection_refused");
+    }
+    expect(finalError(4409, "")?.code).toBe("session_replaced");
+  });
+
+  it("pauses where the server asks for it", () => {
+    expect(pauseAfter(4429)).toBeGreaterThanOrEqual(10_000);
+    expect(pauseAfter(4503)).toBeGreaterThan(0);
+    expect(pauseAfter(1006)).toBe(0);
+  });
+});

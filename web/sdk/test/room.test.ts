@@ -1,0 +1,235 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { Client } from "../src/client.js";
+import { LocalMedia } from "../src/media.js";
+import { FakePeerConnection } from "./fake_peer_connection.js";
+import { FakeServer } from "./fake_transport.js";
+
+const member = (session: string, epoch: number, fields: object = {}) => ({
+  session,
+  name: session,
+  state: "joined",
+  polite: false,
+  epoch,
+  ...fields,
+});
+
+function start() {
+  const server = new FakeServer();
+  const connections: FakePeerConnection[] = [];
+  const client = new Client({
+    url: "wss://example.org/v1/ws",
+    transport: server.open,
+    backoff: { base: 0, ceiling: 0 },
+    bufferBytes: 100,
+    createPeerConnection: (configuration) => {
+      const connection = new FakePeerConnection(configuration);
+      connections.push(connection);
+      return connection.asReal();
+    },
+  });
+  server.last.welcome({ ice_servers: [{ urls: ["stun:192.0.2.1"] }] });
+  return { server, client, connections };
+}
+
+async function inRoom(members: object[], media = new LocalMedia()) {
+  const all = start();
+  const joining = all.client.join("r", { name: "me", data: { audio: true }, media });
+  const { id } = all.server.last.of("join")[0] ?? {};
+  all.server.last.say({ type: "joined", seq: 1, re: id, room: "r", members });
+  return { ...all, room: await joining };
+}
+
+beforeEach(() => {
+  vi.useFakeTimers();
+  vi.stubGlobal("MediaStream", EventTarget);
+});
+afterEach(() => {
+  vi.useRealTimers();
+  vi.unstubAllGlobals();
+});
+
+describe("joining", () => {
+  it("meets who is there, with the server's ICE servers", async () => {
+    const { server, room, connections } = await inRoom([member("a", 1), member("b", 2)]);
+    expect(server.last.of("join")[0]).toMatchObject({
+      room: "r",
+      name: "me",
+      data: { audio: true },
+    });
+    expect([...room.peers.keys()]).toEqual(["a", "b"]);
+    expect(connections[0]?.configuration).toEqual({
+      iceServers: [{ urls: ["stun:192.0.2.1"] }],
+      iceTransportPolicy: "all",
+    });
+  });
+
+  it("fails with the server's reason", async () => {
+    const { server, client } = start();
+    const joining = client.join("r");
+    server.last.say({ type: "error", re: 1, code: "room_full", message: "full" });
+    await expect(joining).rejects.toMatchObject({ name: "ServerError", code: "room_full" });
+  });
+});
+
+describe("presence", () => {
+  it("tells who comes, changes and goes", async () => {
+    const { server, room, connections } = await inRoom([]);
+    const seen: string[] = [];
+    room.on("peerjoined", (peer) => seen.push(`joined ${peer.session}`));
+    room.on("peerupdated", (peer) => seen.push(`${peer.state} ${peer.name ?? ""}`));
+    room.on("peerleft", ({ peer, reason }) => seen.push(`left ${peer.session} ${reason}`));
+    const say = (seq: number, fields: object) => {
+      server.last.say({ type: "presence", seq, room: "r", member: member("a", 1, fields) });
+    };
+    say(2, {});
+    say(3, { state: "suspended", name: "Ada" });
+    expect(connections[0]?.connectionState).toBe("new");
+    say(4, { state: "left", reason: "expired" });
+    expect(seen).toEqual(["joined a", "suspended Ada", "left a expired"]);
+    expect(connections[0]?.connectionState).toBe("closed");
+  });
+
+  it("meets a member anew under a new epoch, and drops what belongs to the old one", async () => {
+    const { server, room, connections } = await inRoom([member("a", 1)]);
+    server.last.say({ type: "presence", seq: 2, room: "r", member: member("a", 2) });
+    expect(connections.map(({ connectionState }) => connectionState)).toEqual(["closed", "new"]);
+    const signal = { type: "offer", room: "r", from: "a", body: { type: "offer", sdp: "x" } };
+    server.last.say({ ...signal, seq: 3, epoch: 1 });
+    await vi.advanceTimersByTimeAsync(0);
+    expect(connections[1]?.remoteDescription).toBeNull();
+    server.last.say({ ...signal, seq: 4, epoch: 2 });
+    await vi.advanceTimersByTimeAsync(0);
+    expect(connections[1]?.remoteDescription?.sdp).toBe("x");
+    expect(server.last.of("answer")[0]).toMatchObject({ to: "a", epoch: 2, room: "r" });
+    expect(room.peers.size).toBe(1);
+  });
+});
+
+describe("the loss of the server", () => {
+  it("leaves the connections to the peers alone when the session goes on", async () => {
+    const { server, connections } = await inRoom([member("a", 1)]);
+    server.last.end(1006);
+    await vi.advanceTimersByTimeAsync(0);
+    server.last.welcome({ resumed: "full", applied: 1, ice_servers: [{ urls: ["stun:new"] }] });
+    expect(connections).toHaveLength(1);
+    expect(connections[0]?.connectionState).toBe("new");
+    expect(connections[0]?.configuration.iceServers).toEqual([{ urls: ["stun:new"] }]);
+  });
+
+  it("joins again when the server has lost the session, as it is by then", async () => {
+    const { server, client, room, connections } = await inRoom([member("a", 1)]);
+    const rejoined = vi.fn();
+    room.on("rejoined", rejoined);
+    server.last.end(1006);
+    const updated = room.update({ data: { audio: false } });
+    await vi.advanceTimersByTimeAsync(0);
+    server.last.welcome({ session: "again" });
+    await updated;
+    const [join] = server.last.of("join");
+    expect(server.last.of("join")).toHaveLength(1);
+    expect(join).toMatchObject({ name: "me", data: { audio: false } });
+    expect(connections[0]?.connectionState).toBe("new");
+    server.last.say({ type: "joined", seq: 1, re: join?.id, room: "r", members: [member("a", 9)] });
+    expect(connections.map(({ connectionState }) => connectionState)).toEqual(["closed", "new"]);
+    expect(rejoined).toHaveBeenCalledOnce();
+    expect(client.session).toBe("again");
+  });
+
+  it("joins again only once when it is lost again before the answer", async () => {
+    const { server } = await inRoom([]);
+    for (let count = 0; count < 2; count += 1) {
+      server.last.end(1006);
+      await vi.advanceTimersByTimeAsync(0);
+      server.last.welcome({ session: `again ${count}` });
+    }
+    expect(server.last.of("join")).toHaveLength(1);
+  });
+
+  it("closes the room when it cannot be joined again", async () => {
+    const { server, room, client } = await inRoom([]);
+    const closed = vi.fn();
+    room.on("closed", closed);
+    server.last.end(1006);
+    await vi.advanceTimersByTimeAsync(0);
+    server.last.welcome({ session: "again" });
+    const [join] = server.last.of("join");
+    server.last.say({ type: "error", re: join?.id, code: "room_full", message: "full" });
+    expect(closed.mock.calls[0]?.[0]).toMatchObject({ error: { code: "room_full" } });
+    expect(client.rooms.size).toBe(0);
+  });
+});
+
+describe("data", () => {
+  it("goes to everyone whose channel is open", async () => {
+    const { room, connections } = await inRoom([member("a", 1), member("b", 2)]);
+    connections[0]?.channels[0]?.open();
+    const { sent, failed } = room.broadcast("hello");
+    expect(sent.map(({ session }) => session)).toEqual(["a"]);
+    expect(failed.map(({ peer, error }) => [peer.session, error.code])).toEqual([
+      ["b", "channel_not_open"],
+    ]);
+    expect(connections[0]?.channels[0]?.sent).toEqual(["hello"]);
+  });
+
+  it("is refused rather than buffered without end", async () => {
+    const { room, connections } = await inRoom([member("a", 1)]);
+    const channel = connections[0]?.channels[0];
+    const peer = room.peers.get("a");
+    channel?.open();
+    if (channel) channel.bufferedAmount = 90;
+    const full: unknown = expect.objectContaining({
+      name: "ChannelError",
+      code: "channel_buffer_full",
+    });
+    expect(() => peer?.send("eleven byte")).toThrow(full);
+    const large: unknown = expect.objectContaining({ code: "message_too_large" });
+    expect(() => peer?.send("x".repeat(1001))).toThrow(large);
+    const drained = peer?.drained();
+    channel?.dispatchEvent(new Event("bufferedamountlow"));
+    await expect(drained).resolves.toBeUndefined();
+  });
+});
+
+describe("media", () => {
+  const track = (kind: string, name: string): MediaStreamTrack =>
+    ({ kind, name }) as unknown as MediaStreamTrack;
+
+  it("goes to present and future peers, and changes without negotiation", async () => {
+    const media = new LocalMedia();
+    media.set("camera", track("video", "front"));
+    const { server, connections } = await inRoom([member("a", 1)], media);
+    server.last.say({ type: "presence", seq: 2, room: "r", member: member("b", 2) });
+    media.set("camera", track("video", "back"));
+    for (const { transceivers } of connections) {
+      expect(transceivers.map(({ sender }) => sender.track)).toEqual([
+        { kind: "video", name: "back" },
+      ]);
+    }
+    media.clear("camera");
+    expect(connections[0]?.transceivers[0]?.sender.track).toBeNull();
+    media.remove("camera");
+    expect(connections[0]?.transceivers[0]?.stopped).toBe(true);
+  });
+
+  it("keeps a slot to its kind", () => {
+    const media = new LocalMedia();
+    media.reserve("camera", "video");
+    expect(() => media.set("camera", track("audio", "x"))).toThrow(TypeError);
+  });
+});
+
+it("uses the credentials that the server pushes", async () => {
+  const { server, connections } = await inRoom([member("a", 1)]);
+  server.last.say({ type: "ice_servers", ice_servers: [{ urls: ["turn:x"], username: "u" }] });
+  expect(connections[0]?.configuration.iceServers).toEqual([{ urls: ["turn:x"], username: "u" }]);
+});
+
+it("leaves", async () => {
+  const { server, room, client, connections } = await inRoom([member("a", 1)]);
+  const leaving = room.leave();
+  const [leave] = server.last.of("leave");
+  server.last.say({ type: "left", seq: 2, re: leave?.id, room: "r" });
+  await leaving;
+  expect(connections[0]?.connectionState).toBe("closed");
+  expect(client.rooms.size).toBe(0);
+});

@@ -1,0 +1,10 @@
+import { defineConfig } from "vitest/config";
+
+export default defineConfig({
+  resolve: { conditions: ["source"] },
+  test: {
+    include: ["*/test/**/*.test.ts"],
+    environment: "node",
+    pool: "threads",
+  },
+});
