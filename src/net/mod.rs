@@ -6,4 +6,4 @@ mod udp;
 
 pub use clock::Clock;
 pub use interfaces::local_addresses;
-pub use udp::{Received, UdpSocket};
+pub use udp::{Arrived, Buffers, Outgoing, ReceiveBatch, SendBatch, SendSpace, Sent, UdpSocket};

@@ -3,8 +3,11 @@
 //! Clients are spread over the workers by the kernel (SO_REUSEPORT), by five-tuple, and all that
 //! belongs to a client lives on its worker.
 
+mod coalescing;
+mod outflow;
 mod ports;
 mod siblings;
+mod sockets;
 mod worker;
 
 use std::fmt;
@@ -19,7 +22,7 @@ use mio::Waker;
 
 use crate::auth::RelayCredentials;
 use crate::metrics::RelayCounters;
-use crate::net::{UdpSocket, local_addresses};
+use crate::net::{Clock, UdpSocket, local_addresses};
 use crate::turn::{self, Cidr, PeerPolicy};
 use siblings::Siblings;
 use worker::{Parts, Worker};
@@ -37,8 +40,9 @@ pub struct Settings {
     pub credentials: RelayCredentials,
     /// On which addresses relayed addresses are made, at most one of each family.
     pub relay_addresses: Vec<RelayAddress>,
-    /// The ports of relayed addresses.
-    pub relay_ports: RangeInclusive<u16>,
+    /// The ports of relayed addresses. `None`: they have no sockets, and only each other can be
+    /// reached; nothing but the listeners must be open then.
+    pub relay_ports: Option<RangeInclusive<u16>>,
     /// Exceptions to the built-in list of refused peers.
     pub allow_peers: Vec<Cidr>,
     /// Allocations that one user may have at a time; 0 is no limit.
@@ -129,6 +133,7 @@ impl Relay {
             server: shared.server()?,
             siblings: Arc::clone(&shared.siblings),
             relay_ports: shared.relay_ports.clone(),
+            clock: shared.clock,
             counters: Arc::clone(&counters),
             stopping: Arc::clone(&self.stopping),
         })?;
@@ -169,7 +174,8 @@ struct Shared {
     config: turn::Config,
     credentials: Arc<RelayCredentials>,
     siblings: Arc<Siblings>,
-    relay_ports: RangeInclusive<u16>,
+    relay_ports: Option<RangeInclusive<u16>>,
+    clock: Clock,
 }
 
 impl Shared {
@@ -183,6 +189,7 @@ impl Shared {
         Ok(Self {
             config: turn::Config {
                 realm: settings.realm,
+                portless: settings.relay_ports.is_none(),
                 policy: PeerPolicy::new(settings.relay_addresses, own, settings.allow_peers),
                 // An address may meet every worker, and the limit is for all of them.
                 unauthenticated_rate: settings.unauthenticated_rate.div_ceil(workers),
@@ -192,6 +199,8 @@ impl Shared {
             credentials: Arc::new(settings.credentials),
             siblings,
             relay_ports: settings.relay_ports,
+            // One clock, since workers look at each other's deadlines.
+            clock: Clock::start(),
         })
     }
 

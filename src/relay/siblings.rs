@@ -1,13 +1,13 @@
-//! What the workers share: quotas, and which ports are relayed addresses. Neither is touched for
-//! a relayed packet, but for a look at a bit where the peer is an address of this server.
+//! What the workers share: quotas, and what stands behind relayed addresses. A relayed packet
+//! touches neither, but for a look, without a lock, where its peer is an address of this server.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::ports::{self, RelayedPorts};
 use crate::auth::account;
-use crate::turn;
+use crate::turn::{self, Reachable};
 
 /// The shared state of all workers.
 #[derive(Debug)]
@@ -55,8 +55,12 @@ impl turn::Siblings for Siblings {
         }
     }
 
-    fn is_relayed(&self, address: SocketAddr) -> bool {
-        ports::is_relayed(&self.relayed, address)
+    fn publish(&self, relayed: SocketAddr, reachable: Option<Arc<Reachable>>) {
+        ports::publish(&self.relayed, relayed, reachable);
+    }
+
+    fn reach<R>(&self, relayed: SocketAddr, look: impl FnOnce(&Reachable) -> R) -> Option<R> {
+        ports::reach(&self.relayed, relayed, look)
     }
 }
 

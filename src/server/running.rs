@@ -241,7 +241,7 @@ fn start_relay(config: &Config, secret: Secret) -> Result<Option<Relay>, StartEr
         realm: turn.realm.clone(),
         credentials,
         relay_addresses: turn.relay_addresses.clone(),
-        relay_ports: turn.relay_ports.first..=turn.relay_ports.last,
+        relay_ports: Some(turn.relay_ports.first..=turn.relay_ports.last),
         allow_peers: turn.allow_peers.clone(),
         max_allocations_per_user: turn.max_allocations_per_user,
         unauthenticated_rate: turn.unauthenticated_rate,

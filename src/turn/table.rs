@@ -31,8 +31,10 @@ struct Slot {
 pub(super) struct Table {
     slots: Vec<Slot>,
     free: Vec<u32>,
-    by_client: HashMap<FiveTuple, AllocationId>,
+    by_client: HashMap<FiveTuple, AllocationId, ahash::RandomState>,
     expiries: Deadlines<AllocationId>,
+    /// The client that was looked for last: packets come in bursts.
+    recent: Option<(FiveTuple, AllocationId)>,
 }
 
 impl Table {
@@ -47,7 +49,7 @@ impl Table {
             index,
             generation: slot.generation,
         };
-        self.by_client.insert(allocation.client, id);
+        self.by_client.insert(allocation.client(), id);
         self.expiries.set(id, allocation.expires);
         slot.allocation = Some(Box::new(allocation));
         id
@@ -61,7 +63,8 @@ impl Table {
         let allocation = slot.allocation.take()?;
         slot.generation = slot.generation.wrapping_add(1);
         self.free.push(id.index);
-        self.by_client.remove(&allocation.client);
+        self.by_client.remove(&allocation.client());
+        self.recent = None;
         self.expiries.clear(id);
         Some(allocation)
     }
@@ -93,6 +96,19 @@ impl Table {
 
     pub(super) fn of_client(&self, client: FiveTuple) -> Option<AllocationId> {
         self.by_client.get(&client).copied()
+    }
+
+    /// The same on the way of a packet: quick where the client is the one of the packet before.
+    pub(super) fn sender(&mut self, client: FiveTuple) -> Option<(AllocationId, &Allocation)> {
+        let id = match self.recent {
+            Some((recent, id)) if recent == client => id,
+            _ => {
+                let id = self.of_client(client)?;
+                self.recent = Some((client, id));
+                id
+            }
+        };
+        self.allocation(id).map(|allocation| (id, allocation))
     }
 
     /// An allocation whose time is over.

@@ -30,7 +30,7 @@ pub(crate) fn start(allow_peers: &[&str]) -> Relay {
         realm: REALM.to_owned(),
         credentials,
         relay_addresses: vec![relay("127.0.0.1"), relay("::1")],
-        relay_ports: 49_152..=65_535,
+        relay_ports: Some(49_152..=65_535),
         allow_peers: allow_peers
             .iter()
             .map(|range| range.parse().expect("a range"))
