@@ -36,7 +36,7 @@ struct Options {
     /// Use relayed candidates only
     #[arg(long)]
     relay_only: bool,
-    /// Offer at once also as the polite side, so that offers collide
+    /// Offer first to every member, before anything of theirs is taken in, so that offers collide
     #[arg(long)]
     eager: bool,
 }

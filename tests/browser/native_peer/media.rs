@@ -15,7 +15,9 @@ use webrtc::media_stream::track_local::TrackLocal;
 use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
 use webrtc::media_stream::track_remote::{TrackRemote, TrackRemoteEvent};
 use webrtc::peer_connection::PeerConnection;
-use webrtc::rtp_transceiver::{RTCRtpTransceiverDirection, RTCRtpTransceiverInit, RtpSender};
+use webrtc::rtp_transceiver::{
+    RTCRtpTransceiverDirection, RTCRtpTransceiverInit, RtpSender, RtpTransceiver,
+};
 
 /// What has come from a peer.
 #[derive(Default)]
@@ -73,6 +75,21 @@ const FRAME_SAMPLES: u32 = 960;
 /// 20 ms of silence in Opus.
 const SILENT_FRAME: &[u8] = &[0xf8, 0xff, 0xfe];
 
+/// Makes room for a camera that stays off, as the call application does.
+///
+/// It also gives this side's offers the sections of the application's. Chromium fails to take a
+/// first offer back for one with fewer sections: it looks for its data channel under the old mid.
+pub(crate) async fn reserve_video(connection: &dyn PeerConnection) -> Result<(), Failure> {
+    let codec = RTCRtpCodec {
+        mime_type: "video/VP8".to_owned(),
+        clock_rate: 90_000,
+        ..Default::default()
+    };
+    let track = local_track("video", RtpCodecKind::Video, codec, getrandom::u32()?);
+    add(connection, track).await?;
+    Ok(())
+}
+
 /// An audio track of nothing but silence.
 pub(crate) struct Silence {
     track: Arc<TrackLocalStaticRTP>,
@@ -84,16 +101,15 @@ impl Silence {
     pub(crate) async fn add(connection: &dyn PeerConnection) -> Result<Self, Failure> {
         // Two of this program must not send under the same source to each other.
         let ssrc = getrandom::u32()?;
-        let track = Arc::new(TrackLocalStaticRTP::new(audio_track(ssrc)));
-        // Only sends, as in the browser's client, so that no offer of the other takes it over.
-        let init = RTCRtpTransceiverInit {
-            direction: RTCRtpTransceiverDirection::Sendonly,
+        let codec = RTCRtpCodec {
+            mime_type: "audio/opus".to_owned(),
+            clock_rate: CLOCK_RATE,
+            channels: 2,
+            sdp_fmtp_line: "minptime=10;useinbandfec=1".to_owned(),
             ..Default::default()
         };
-        let local = Arc::clone(&track) as Arc<dyn TrackLocal>;
-        let transceiver = connection
-            .add_transceiver_from_track(local, Some(init))
-            .await?;
+        let track = local_track("audio", RtpCodecKind::Audio, codec, ssrc);
+        let transceiver = add(connection, Arc::clone(&track)).await?;
         let sender = transceiver
             .sender()
             .await?
@@ -142,14 +158,28 @@ impl Silence {
     }
 }
 
-fn audio_track(ssrc: u32) -> MediaStreamTrack {
-    let codec = RTCRtpCodec {
-        mime_type: "audio/opus".to_owned(),
-        clock_rate: CLOCK_RATE,
-        channels: 2,
-        sdp_fmtp_line: "minptime=10;useinbandfec=1".to_owned(),
+/// Adds a track that is only sent, as in the browser's client, so that no offer of the other side
+/// takes its transceiver over.
+async fn add(
+    connection: &dyn PeerConnection,
+    track: Arc<TrackLocalStaticRTP>,
+) -> Result<Arc<dyn RtpTransceiver>, Failure> {
+    let direction = RTCRtpTransceiverDirection::Sendonly;
+    let init = RTCRtpTransceiverInit {
+        direction,
         ..Default::default()
     };
+    Ok(connection
+        .add_transceiver_from_track(track, Some(init))
+        .await?)
+}
+
+fn local_track(
+    label: &str,
+    kind: RtpCodecKind,
+    codec: RTCRtpCodec,
+    ssrc: u32,
+) -> Arc<TrackLocalStaticRTP> {
     let coding = RTCRtpCodingParameters {
         ssrc: Some(ssrc),
         ..Default::default()
@@ -159,12 +189,7 @@ fn audio_track(ssrc: u32) -> MediaStreamTrack {
         codec,
         ..Default::default()
     };
-    let (stream, track) = ("native".to_owned(), "silence".to_owned());
-    MediaStreamTrack::new(
-        stream,
-        track,
-        "audio".to_owned(),
-        RtpCodecKind::Audio,
-        vec![encoding],
-    )
+    let (stream, label) = ("native".to_owned(), label.to_owned());
+    let track = MediaStreamTrack::new(stream, label.clone(), label, kind, vec![encoding]);
+    Arc::new(TrackLocalStaticRTP::new(track))
 }

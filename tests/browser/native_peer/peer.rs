@@ -2,7 +2,7 @@
 
 use crate::chat::Chat;
 use crate::handler::Handler;
-use crate::media::{Received, Silence};
+use crate::media::{self, Received, Silence};
 use crate::negotiation::Negotiation;
 use crate::path::Path;
 use crate::session::Outgoing;
@@ -18,7 +18,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use webrtc::peer_connection::{
     MediaEngine, PeerConnection, PeerConnectionBuilder, RTCConfiguration, RTCConfigurationBuilder,
     RTCIceCandidate, RTCIceServer, RTCIceTransportPolicy, RTCPeerConnectionState, Registry,
-    SettingEngineBuilder, register_default_interceptors,
+    SettingEngineBuilder, configure_nack, configure_rtcp_reports,
 };
 
 const REPORT_EVERY: Duration = Duration::from_secs(1);
@@ -175,6 +175,7 @@ impl Connected {
         let chat = Chat::open(session.clone(), connection.as_ref()).await?;
         tokio::spawn(chat.run());
         let silence = Some(Silence::add(connection.as_ref()).await?);
+        media::reserve_video(connection.as_ref()).await?;
         let mut negotiation =
             Negotiation::new(Arc::clone(&connection), session.clone(), polite, sender);
         if settings.eager {
@@ -254,9 +255,11 @@ async fn connect(
     settings: &Settings,
     handler: Arc<Handler>,
 ) -> Result<Arc<dyn PeerConnection>, Failure> {
-    let mut media = MediaEngine::default();
-    media.register_default_codecs()?;
-    let interceptors = register_default_interceptors(Registry::new(), &mut media)?;
+    let mut codecs = MediaEngine::default();
+    codecs.register_default_codecs()?;
+    // No header extensions: Chromium keeps the numbers of an offer that it has taken back, and can
+    // make no other beside ours where they differ.
+    let interceptors = configure_rtcp_reports(configure_nack(Registry::new(), &mut codecs));
     // The crate answers every offer with the role set here, while a browser insists that the first
     // one is kept. As browsers answer "active", this side is the server whoever offers first.
     let setting = SettingEngineBuilder::new()
@@ -264,7 +267,7 @@ async fn connect(
         .build();
     let connection = PeerConnectionBuilder::new()
         .with_configuration(settings.configuration())
-        .with_media_engine(media)
+        .with_media_engine(codecs)
         .with_setting_engine(setting)
         .with_interceptor_registry(interceptors)
         .with_handler(handler)
