@@ -22,12 +22,18 @@ use mio::Waker;
 
 use crate::auth::RelayCredentials;
 use crate::metrics::RelayCounters;
-use crate::net::{Clock, UdpSocket, local_addresses};
+use crate::net::{Buffers, Clock, UdpSocket, local_addresses};
 use crate::turn::{self, Cidr, PeerPolicy};
 use siblings::Siblings;
 use worker::{Parts, Worker};
 
 pub use crate::turn::RelayAddress;
+
+/// What may wait at a listener: half a second of a hundred video streams.
+const LISTENER_BUFFERS: Buffers = Buffers {
+    receive: 8 << 20,
+    send: 8 << 20,
+};
 
 /// What the relay needs to know to start.
 #[derive(Clone, Debug)]
@@ -224,6 +230,7 @@ fn bind_listeners(
     workers: usize,
 ) -> Result<(Vec<SocketAddr>, Vec<Vec<UdpSocket>>), StartError> {
     let mut bound = Vec::new();
+    let mut granted = LISTENER_BUFFERS.receive;
     let mut listeners: Vec<Vec<UdpSocket>> = (0..workers).map(|_| Vec::new()).collect();
     for &address in addresses {
         let failed = |source| StartError::Listen { address, source };
@@ -232,10 +239,28 @@ fn bind_listeners(
         let mut actual = address;
         for of_worker in &mut listeners {
             let socket = UdpSocket::listen(actual, true).map_err(failed)?;
+            granted = granted.min(enlarge(&socket, LISTENER_BUFFERS));
             actual = socket.local();
             of_worker.push(socket);
         }
         bound.push(actual);
     }
+    if granted < LISTENER_BUFFERS.receive {
+        tracing::warn!(
+            wanted = LISTENER_BUFFERS.receive,
+            granted,
+            "the system keeps socket buffers small, so bursts may be lost; \
+             set net.core.rmem_max and net.core.wmem_max to {}",
+            LISTENER_BUFFERS.receive
+        );
+    }
     Ok((bound, listeners))
+}
+
+/// Gives how many bytes may wait in `socket` to be received.
+fn enlarge(socket: &UdpSocket, wanted: Buffers) -> usize {
+    // A socket that does not take the option works with what it has.
+    socket
+        .enlarge_buffers(wanted)
+        .map_or(0, |granted| granted.receive)
 }

@@ -20,7 +20,7 @@ use super::siblings::Siblings;
 use super::sockets::{Sockets, Source, WAKE, take_port};
 use crate::auth::RelayCredentials;
 use crate::metrics::RelayCounters;
-use crate::net::{Arrived, Clock, Outgoing, ReceiveBatch, SendSpace, UdpSocket};
+use crate::net::{Arrived, Buffers, Clock, Outgoing, ReceiveBatch, SendSpace, UdpSocket};
 use crate::time::Now;
 use crate::turn::{Action, AllocationId, BindFailed, FiveTuple, Server, Transport};
 
@@ -32,6 +32,12 @@ const TURN_OF_A_SOCKET: usize = 32;
 
 /// How many ready sockets one call of the poller tells about.
 const EVENTS: usize = 1_024;
+
+/// What may wait at a relay socket: some seconds of a video stream.
+const RELAY_BUFFERS: Buffers = Buffers {
+    receive: 1 << 20,
+    send: 1 << 20,
+};
 
 /// Room for any answer.
 const ANSWER: usize = 1_500;
@@ -258,7 +264,10 @@ impl Worker {
             return Some(port);
         };
         let socket = take_port(ports, range, even, |address, port| {
-            UdpSocket::relay(SocketAddr::new(address, port)).ok()
+            let socket = UdpSocket::relay(SocketAddr::new(address, port)).ok()?;
+            // One that stays small works, too.
+            let _ = socket.enlarge_buffers(RELAY_BUFFERS);
+            Some(socket)
         })?;
         let port = socket.local().port();
         if self

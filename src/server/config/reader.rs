@@ -114,15 +114,6 @@ impl<'a> Reader<'a> {
         Ok(Some((path, origin)))
     }
 
-    /// Whether `key` is written as exactly this text.
-    pub(super) fn says(&self, key: &str, text: &str) -> bool {
-        let setting = self.sources.get(key);
-        setting.is_some_and(|setting| match &setting.raw {
-            Raw::Text(written) | Raw::Words(written) => written == text,
-            _ => false,
-        })
-    }
-
     /// An error about the value of `key`.
     pub(super) fn refuse(&self, key: &'static str, problem: impl Into<String>) -> ConfigError {
         let (value, origin) = match self.sources.get(key) {
