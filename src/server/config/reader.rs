@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::error::{ConfigError, Origin};
 use super::keys::Key;
-use super::sources::{Raw, Sources};
+use super::sources::Sources;
 use super::values::Value;
 
 /// A key as it was resolved.
