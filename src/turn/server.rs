@@ -172,7 +172,7 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
             nobody: Key::new("", &config.realm, &nobody),
             credentials,
             siblings,
-            table: Table::default(),
+            table: Table::new(config.seed),
             pending: Vec::new(),
             responses: VecDeque::new(),
             actions: VecDeque::new(),

@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use ahash::RandomState;
+
 use super::allocation::Allocation;
 use super::five_tuple::FiveTuple;
 use crate::time::{Deadlines, Instant};
@@ -27,17 +29,29 @@ struct Slot {
     allocation: Option<Box<Allocation>>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Table {
     slots: Vec<Slot>,
     free: Vec<u32>,
-    by_client: HashMap<FiveTuple, AllocationId, ahash::RandomState>,
+    by_client: HashMap<FiveTuple, AllocationId, RandomState>,
     expiries: Deadlines<AllocationId>,
     /// The client that was looked for last: packets come in bursts.
     recent: Option<(FiveTuple, AllocationId)>,
 }
 
 impl Table {
+    /// An empty table. Nobody who does not know `seed` can choose addresses that collide in it.
+    pub(super) fn new(seed: u64) -> Self {
+        let by_seed = RandomState::with_seeds(seed, !seed, seed.rotate_left(32), 0);
+        Self {
+            slots: Vec::new(),
+            free: Vec::new(),
+            by_client: HashMap::with_hasher(by_seed),
+            expiries: Deadlines::default(),
+            recent: None,
+        }
+    }
+
     /// Takes in an allocation; its five-tuple must have none.
     pub(super) fn insert(&mut self, allocation: Allocation) -> AllocationId {
         let index = self.free.pop().unwrap_or_else(|| {
