@@ -6,6 +6,7 @@
 mod coalescing;
 mod outflow;
 mod ports;
+mod post;
 mod siblings;
 mod sockets;
 mod worker;
@@ -24,7 +25,8 @@ use crate::auth::RelayCredentials;
 use crate::metrics::RelayCounters;
 use crate::net::{Buffers, Clock, UdpSocket, local_addresses};
 use crate::turn::{self, Cidr, PeerPolicy};
-use siblings::Siblings;
+use post::Postbox;
+use siblings::{OfWorker, Siblings};
 use worker::{Parts, Worker};
 
 pub use crate::turn::RelayAddress;
@@ -98,7 +100,7 @@ pub struct Relay {
     addresses: Vec<SocketAddr>,
     counters: Vec<Arc<RelayCounters>>,
     stopping: Arc<AtomicBool>,
-    threads: Vec<(JoinHandle<()>, Waker)>,
+    threads: Vec<(JoinHandle<()>, Arc<Waker>)>,
 }
 
 impl Relay {
@@ -119,34 +121,29 @@ impl Relay {
             threads: Vec::new(),
         };
         let shared = Shared::new(settings, count)?;
-        for (number, listeners) in listeners.into_iter().enumerate() {
-            relay
-                .start_worker(number, listeners, &shared)
-                .map_err(StartError::System)?;
-        }
+        let workers = listeners.into_iter().enumerate();
+        let workers = workers.map(|(number, listeners)| shared.worker(number, listeners));
+        let workers = workers.collect::<io::Result<Vec<_>>>();
+        relay
+            .start_workers(workers.map_err(StartError::System)?)
+            .map_err(StartError::System)?;
         Ok(relay)
     }
 
-    fn start_worker(
-        &mut self,
-        number: usize,
-        listeners: Vec<UdpSocket>,
-        shared: &Shared,
-    ) -> io::Result<()> {
-        let counters = Arc::<RelayCounters>::default();
-        let (worker, waker) = Worker::new(Parts {
-            listeners,
-            server: shared.server()?,
-            siblings: Arc::clone(&shared.siblings),
-            relay_ports: shared.relay_ports.clone(),
-            clock: shared.clock,
-            counters: Arc::clone(&counters),
-            stopping: Arc::clone(&self.stopping),
-        })?;
-        let thread = thread::Builder::new().name(format!("relay-{number}"));
-        let thread = thread.spawn(move || worker.run())?;
-        self.threads.push((thread, waker));
-        self.counters.push(counters);
+    /// Lets every worker know the others' postboxes, and sets them to work.
+    fn start_workers(&mut self, workers: Vec<(Worker, Arc<Waker>)>) -> io::Result<()> {
+        let (boxes, inboxes): (Vec<_>, Vec<_>) = workers
+            .iter()
+            .map(|(_, waker)| Postbox::new(Arc::clone(waker)))
+            .unzip();
+        let boxes: Arc<[Postbox]> = boxes.into();
+        for (number, ((worker, waker), inbox)) in workers.into_iter().zip(inboxes).enumerate() {
+            self.counters.push(worker.counters());
+            let (boxes, stopping) = (Arc::clone(&boxes), Arc::clone(&self.stopping));
+            let thread = thread::Builder::new().name(format!("relay-{number}"));
+            let thread = thread.spawn(move || worker.run(&boxes, &inbox, &stopping))?;
+            self.threads.push((thread, waker));
+        }
         Ok(())
     }
 
@@ -210,17 +207,23 @@ impl Shared {
         })
     }
 
-    fn server(&self) -> io::Result<turn::Server<Arc<RelayCredentials>, Arc<Siblings>>> {
+    fn worker(&self, number: usize, listeners: Vec<UdpSocket>) -> io::Result<(Worker, Arc<Waker>)> {
         let config = turn::Config {
             seed: getrandom::u64()?,
             ..self.config.clone()
         };
+        let siblings = OfWorker {
+            number,
+            siblings: Arc::clone(&self.siblings),
+        };
         let credentials = Arc::clone(&self.credentials);
-        Ok(turn::Server::new(
-            config,
-            credentials,
-            Arc::clone(&self.siblings),
-        ))
+        Worker::new(Parts {
+            listeners,
+            server: turn::Server::new(config, credentials, siblings.clone()),
+            siblings,
+            relay_ports: self.relay_ports.clone(),
+            clock: self.clock,
+        })
     }
 }
 

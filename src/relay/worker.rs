@@ -11,12 +11,14 @@ use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
 use mio::{Events, Poll, Waker};
 
 use super::outflow::Outflow;
-use super::siblings::Siblings;
+use super::post::{LETTERS, Letter, Postbox};
+use super::siblings::OfWorker;
 use super::sockets::{Sockets, Source, WAKE, take_port};
 use crate::auth::RelayCredentials;
 use crate::metrics::RelayCounters;
@@ -45,34 +47,31 @@ const ANSWER: usize = 1_500;
 /// What a worker is made of.
 pub(super) struct Parts {
     pub(super) listeners: Vec<UdpSocket>,
-    pub(super) server: Server<Arc<RelayCredentials>, Arc<Siblings>>,
-    pub(super) siblings: Arc<Siblings>,
+    pub(super) server: TurnServer,
+    pub(super) siblings: OfWorker,
     /// `None`: relayed addresses have no sockets.
     pub(super) relay_ports: Option<RangeInclusive<u16>>,
     pub(super) clock: Clock,
-    pub(super) counters: Arc<RelayCounters>,
-    pub(super) stopping: Arc<AtomicBool>,
 }
 
 /// The ports of relayed addresses that have no sockets: all that anybody may use.
 const PORTLESS_RANGE: RangeInclusive<u16> = 1_024..=u16::MAX;
 
-type TurnServer = Server<Arc<RelayCredentials>, Arc<Siblings>>;
+type TurnServer = Server<Arc<RelayCredentials>, OfWorker>;
 
 pub(super) struct Worker {
     server: TurnServer,
     sockets: Sockets,
-    siblings: Arc<Siblings>,
+    siblings: OfWorker,
     relay_ports: Option<RangeInclusive<u16>>,
     clock: Clock,
     poll: Poll,
     counters: Arc<RelayCounters>,
-    stopping: Arc<AtomicBool>,
     /// Sockets that may have datagrams waiting, each at most once.
     ready: VecDeque<Source>,
     inbox: ReceiveBatch,
     /// Where each arrival in the inbox has come from.
-    origins: Vec<Source>,
+    origins: Vec<Origin>,
     outflow: SendSpace,
     answers: SendSpace,
     /// Addresses of allocations without sockets.
@@ -81,11 +80,11 @@ pub(super) struct Worker {
 
 impl Worker {
     /// Registers the listeners. Gives the worker, and what wakes it from another thread.
-    pub(super) fn new(parts: Parts) -> io::Result<(Self, Waker)> {
+    pub(super) fn new(parts: Parts) -> io::Result<(Self, Arc<Waker>)> {
         let poll = Poll::new()?;
         let can_segment = parts.listeners.first().is_some_and(UdpSocket::can_segment);
         let sockets = Sockets::new(parts.listeners, poll.registry())?;
-        let waker = Waker::new(poll.registry(), WAKE)?;
+        let waker = Arc::new(Waker::new(poll.registry(), WAKE)?);
         let worker = Self {
             server: parts.server,
             sockets,
@@ -93,8 +92,7 @@ impl Worker {
             relay_ports: parts.relay_ports,
             clock: parts.clock,
             poll,
-            counters: parts.counters,
-            stopping: parts.stopping,
+            counters: Arc::default(),
             ready: VecDeque::new(),
             inbox: ReceiveBatch::new(INBOX),
             origins: Vec::with_capacity(INBOX),
@@ -105,10 +103,21 @@ impl Worker {
         Ok((worker, waker))
     }
 
-    /// Serves until told to stop.
-    pub(super) fn run(mut self) {
+    /// What it counts.
+    pub(super) fn counters(&self) -> Arc<RelayCounters> {
+        Arc::clone(&self.counters)
+    }
+
+    /// Serves until told to stop. What is another worker's goes into one of the `boxes`, by its
+    /// number; what others have posted comes by `letters`.
+    pub(super) fn run(
+        mut self,
+        boxes: &[Postbox],
+        letters: &Receiver<Letter>,
+        stopping: &AtomicBool,
+    ) {
         let mut events = Events::with_capacity(EVENTS);
-        while !self.stopping.load(Ordering::Relaxed) {
+        while !stopping.load(Ordering::Relaxed) {
             if let Err(error) = self.poll.poll(&mut events, self.patience())
                 && error.kind() != io::ErrorKind::Interrupted
             {
@@ -122,7 +131,8 @@ impl Worker {
                     self.ready.push_back(source);
                 }
             }
-            self.serve_round();
+            self.serve_round(boxes);
+            self.take_letters(letters);
             self.expire();
             self.publish();
         }
@@ -140,7 +150,7 @@ impl Worker {
     }
 
     /// Gives every ready socket its turn, so that one that is flooded starves no other.
-    fn serve_round(&mut self) {
+    fn serve_round(&mut self, boxes: &[Postbox]) {
         let now = self.clock.now();
         for _ in 0..self.ready.len() {
             let Some(source) = self.ready.pop_front() else {
@@ -148,10 +158,10 @@ impl Worker {
             };
             self.take_from(source, now);
             if self.inbox.room() == 0 {
-                self.handle_inbox(now);
+                self.handle_inbox(boxes, now);
             }
         }
-        self.handle_inbox(now);
+        self.handle_inbox(boxes, now);
     }
 
     /// Takes what `source` has into the inbox; it comes again if it may have more.
@@ -162,7 +172,16 @@ impl Worker {
             .receive(source, &mut self.inbox, limit, now.instant);
         let may_have_more = match taken {
             Ok(count) => {
-                self.origins.extend(std::iter::repeat_n(source, count));
+                let origin = match source {
+                    Source::Listener(_) => Some(Origin::Client),
+                    Source::Relay(index) => self.sockets.allocation(index).map(Origin::Peer),
+                };
+                // A socket that is gone has given nothing.
+                self.origins.extend(
+                    origin
+                        .into_iter()
+                        .flat_map(|o| std::iter::repeat_n(o, count)),
+                );
                 count == limit
             }
             // An error that an earlier datagram has brought says nothing of the next one.
@@ -176,10 +195,10 @@ impl Worker {
     }
 
     /// Routes all that is in the inbox, and empties it.
-    fn handle_inbox(&mut self, now: Now) {
+    fn handle_inbox(&mut self, boxes: &[Postbox], now: Now) {
         let mut next = 0;
         while next < self.inbox.len() {
-            next = self.route_from(next, now);
+            next = self.route_from(next, boxes, now);
             self.follow_up(now);
         }
         self.inbox.clear();
@@ -188,18 +207,22 @@ impl Worker {
 
     /// Routes arrivals from number `first` on. Stops behind one that the server has something to
     /// say about; gives the number of the next.
-    fn route_from(&mut self, first: usize, now: Now) -> usize {
+    fn route_from(&mut self, first: usize, boxes: &[Postbox], now: Now) -> usize {
         let mut out = Outflow::new(&mut self.outflow, &self.sockets, &self.counters);
         for number in first..self.inbox.len() {
             let Some(arrived) = self.inbox.arrived(number) else {
                 continue;
             };
             match self.origins[number] {
-                Source::Listener(_) => route_client(&mut self.server, &arrived, now, &mut out),
-                Source::Relay(index) => {
-                    if let Some(allocation) = self.sockets.allocation(index) {
-                        route_peer(&mut self.server, allocation, &arrived, now, &mut out);
+                Origin::Client => {
+                    let client = five_tuple(&arrived);
+                    match strange_owner(&mut self.server, &self.siblings, client) {
+                        Some(owner) => post(&boxes[owner], client, &arrived, &self.counters),
+                        None => route_client(&mut self.server, client, &arrived, now, &mut out),
                     }
+                }
+                Origin::Peer(allocation) => {
+                    route_peer(&mut self.server, allocation, &arrived, now, &mut out);
                 }
             }
             if self.server.has_output() {
@@ -207,6 +230,19 @@ impl Worker {
             }
         }
         self.inbox.len()
+    }
+
+    /// Handles what other workers have posted.
+    fn take_letters(&mut self, letters: &Receiver<Letter>) {
+        let now = self.clock.now();
+        for Letter { client, datagram } in letters.try_iter().take(LETTERS) {
+            let mut out = Outflow::new(&mut self.outflow, &self.sockets, &self.counters);
+            if let Some(route) = self.server.handle_client(client, &datagram, now) {
+                out.push(&route.to, &datagram[route.payload]);
+            }
+            drop(out);
+            self.follow_up(now);
+        }
     }
 
     /// Does what the server wants done, and sends its answers.
@@ -253,7 +289,7 @@ impl Worker {
     }
 
     fn bind(&mut self, allocation: AllocationId, address: IpAddr, even: bool) -> Option<u16> {
-        let ports = self.siblings.ports(address)?;
+        let ports = self.siblings.siblings.ports(address)?;
         let Some(range) = &self.relay_ports else {
             let port = take_port(ports, &PORTLESS_RANGE, even, |_, port| Some(port))?;
             let index = allocation.index();
@@ -290,7 +326,7 @@ impl Worker {
                 .and_then(Option::take),
         };
         if let Some(relayed) = relayed
-            && let Some(ports) = self.siblings.ports(relayed.ip())
+            && let Some(ports) = self.siblings.siblings.ports(relayed.ip())
         {
             ports.give_back(relayed.port());
         }
@@ -318,18 +354,57 @@ impl Worker {
     }
 }
 
+/// Where an arrival has come from. A peer's is tied to the allocation, not to its place: that may
+/// be another's by the time the arrival is routed.
+#[derive(Clone, Copy, Debug)]
+enum Origin {
+    Client,
+    Peer(AllocationId),
+}
+
+fn five_tuple(arrived: &Arrived<'_>) -> FiveTuple {
+    FiveTuple {
+        client: arrived.from,
+        server: arrived.to,
+        transport: Transport::Udp,
+    }
+}
+
+/// The other worker that has the allocation of `client`, where there is one.
+fn strange_owner(server: &mut TurnServer, siblings: &OfWorker, client: FiveTuple) -> Option<usize> {
+    if server.serves(client) {
+        return None;
+    }
+    siblings
+        .siblings
+        .owner(client)
+        .filter(|&owner| owner != siblings.number)
+}
+
+/// Hands a client's datagrams to the worker that has its allocation.
+fn post(to: &Postbox, client: FiveTuple, arrived: &Arrived<'_>, counters: &RelayCounters) {
+    for datagram in arrived.datagrams() {
+        let posted = to.post(Letter {
+            client,
+            datagram: datagram.into(),
+        });
+        let counter = if posted {
+            &counters.packets_posted
+        } else {
+            &counters.packets_unsent
+        };
+        counter.add(1);
+    }
+}
+
 /// Routes what a client has sent.
 fn route_client<'p>(
     server: &mut TurnServer,
+    client: FiveTuple,
     arrived: &Arrived<'p>,
     now: Now,
     out: &mut Outflow<'p>,
 ) {
-    let client = FiveTuple {
-        client: arrived.from,
-        server: arrived.to,
-        transport: Transport::Udp,
-    };
     for datagram in arrived.datagrams() {
         if let Some(route) = server.handle_client(client, datagram, now) {
             out.push(&route.to, &datagram[route.payload]);

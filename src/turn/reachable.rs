@@ -33,6 +33,12 @@ impl Reachable {
         }
     }
 
+    /// Whose relayed address it is.
+    #[must_use]
+    pub fn client(&self) -> FiveTuple {
+        self.client
+    }
+
     /// Whether packets from `peer` pass (RFC 8656 section 9), and how (section 12.7).
     pub(super) fn admit(&self, peer: SocketAddr, now: Instant) -> Option<Passage> {
         if !self.permissions.permits(peer.ip(), now) {

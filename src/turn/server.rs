@@ -137,7 +137,7 @@ pub(super) struct Pending {
 /// |---|---|
 /// | input | [`handle_client`](Self::handle_client), [`handle_peer`](Self::handle_peer), [`handle_bound`](Self::handle_bound), [`handle_timeout`](Self::handle_timeout) |
 /// | output | their return values, [`poll_action`](Self::poll_action), [`poll_transmit`](Self::poll_transmit), [`poll_timeout`](Self::poll_timeout) |
-/// | questions | [`tally`](Self::tally) |
+/// | questions | [`serves`](Self::serves), [`has_output`](Self::has_output), [`tally`](Self::tally) |
 pub struct Server<C, S> {
     pub(super) config: Config,
     pub(super) credentials: C,
@@ -180,6 +180,12 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
             indications: 0,
             config,
         }
+    }
+
+    /// Whether `client` has an allocation here.
+    #[must_use]
+    pub fn serves(&mut self, client: FiveTuple) -> bool {
+        self.table.sender(client).is_some()
     }
 
     /// A datagram from a client. Gives back where its payload goes, if it carries any; what is

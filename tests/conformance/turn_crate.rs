@@ -13,7 +13,7 @@ use crate::relay;
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
-async fn client(server: SocketAddr, username: &str, password: &str) -> Client {
+pub(crate) async fn client(server: SocketAddr, username: &str, password: &str) -> Client {
     let socket = UdpSocket::bind((server.ip(), 0)).await.expect("bound");
     let client = Client::new(ClientConfig {
         stun_serv_addr: server.to_string(),
