@@ -114,6 +114,9 @@ impl Hub {
         command: Result<Command, Rejection>,
         now: Now,
     ) {
+        if let Some(session) = self.sessions.get_mut(&session) {
+            session.is_confirmed = true;
+        }
         match self.within_rate(session, length, &command, now) {
             Ok(()) => self.forgive(id),
             Err(rejection) => return self.refuse(id, rejection, now),

@@ -36,9 +36,11 @@ impl Hub {
     fn proven(&self, resume: &Resume) -> Option<(SessionId, bool)> {
         let id = resume.session?;
         let session = self.sessions.get(&id)?;
-        self.random
-            .is_token(&resume.token, id, session.welcomes)
-            .then(|| (id, session.mailbox.can_resume_after(resume.seen)))
+        let is_token = |welcomes| self.random.is_token(&resume.token, id, welcomes);
+        // A welcome may have been lost with its connection; the client has the token before then.
+        let is_proven = is_token(session.welcomes)
+            || (!session.is_confirmed && session.welcomes > 1 && is_token(session.welcomes - 1));
+        is_proven.then(|| (id, session.mailbox.can_resume_after(resume.seen)))
     }
 
     fn take_over(&mut self, connection: ConnectionId, id: SessionId, seen: Offset, now: Now) {
@@ -69,7 +71,11 @@ impl Hub {
             return;
         };
         session.connection = Some(connection);
-        session.welcomes += 1;
+        // A token that may not have arrived is given again rather than a third made good.
+        if session.is_confirmed || session.welcomes == 0 {
+            session.welcomes += 1;
+            session.is_confirmed = false;
+        }
         let welcome = Welcome {
             session: id,
             token: self.random.token(id, session.welcomes),
@@ -232,8 +238,25 @@ mod tests {
         world.input(old.connection, Input::Closed);
         world.say(old.connection, Command::Bye);
         assert!(states(&mut world, ada.connection).is_empty());
+        world.say(new.connection, Command::Ping);
         assert!(!world.resume(&old, 1).resumed, "its token is void");
         assert!(world.resume(&new, 1).resumed);
+    }
+
+    #[test]
+    fn a_welcome_that_is_lost_costs_nothing() {
+        let mut world = World::new(Config::default());
+        let ada = world.member("blue");
+        for _ in 0..3 {
+            // The welcome is on its way when the connection is lost: the client has not heard it.
+            world.input(ada.connection, Input::Closed);
+            let lost = world.resume(&ada, 1);
+            assert!(lost.resumed);
+            world.input(lost.connection, Input::Closed);
+            let found = world.resume(&ada, 1);
+            assert!(found.resumed);
+            world.input(found.connection, Input::Closed);
+        }
     }
 
     #[test]

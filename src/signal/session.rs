@@ -15,6 +15,8 @@ pub(super) struct Session {
     pub(super) rooms: Vec<RoomName>,
     /// The largest id that has been applied.
     pub(super) applied: u64,
-    /// How often it has been welcomed: which token is good.
+    /// How many tokens it has been given: which one is good.
     pub(super) welcomes: u64,
+    /// Whether the client has been heard since its last welcome, and so has the token of it.
+    pub(super) is_confirmed: bool,
 }

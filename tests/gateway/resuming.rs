@@ -75,12 +75,14 @@ async fn what_cannot_be_had_is_answered_with_a_new_session() {
 }
 
 #[tokio::test]
-async fn a_token_is_good_once() {
+async fn a_token_is_good_until_the_next_one_has_arrived() {
     let server = Server::start().await;
-    let ada = server.client().await;
+    let mut ada = server.client().await;
+    ada.ping().await;
     let mut second = server.connect().await;
     let welcome = second.resume(&ada.session, &ada.token, 0).await;
     assert_eq!(welcome["resumed"], "full");
+    second.ping().await;
     let mut third = server.connect().await;
     let welcome = third.resume(&ada.session, &ada.token, 0).await;
     assert_eq!(welcome["resumed"], "none");
