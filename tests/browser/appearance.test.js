@@ -20,6 +20,29 @@ const SIZES = [
   { width: 320, height: 568 },
 ];
 
+/** In a call of two, one's own tile is small, within the other's, and hides nothing of use. */
+async function assertOwnTileInCorner(person, name) {
+  const own = await person.tile("You").boundingBox();
+  const other = await person.tile(name).boundingBox();
+  const badge = await person.badge(name).boundingBox();
+  const caption = await person.tile(name).getByText(name, { exact: true }).boundingBox();
+  assert.ok(own.width <= 0.31 * other.width, `it is ${own.width} wide`);
+  assert.ok(Math.abs(right(other) - right(own) - 12) <= 1, "it is not at the right");
+  assert.ok(Math.abs(bottom(other) - bottom(own) - 12) <= 1, "it is not at the bottom");
+  for (const [what, box] of Object.entries({ badge, caption })) {
+    const apart = right(box) <= own.x || bottom(box) <= own.y;
+    assert.ok(apart, `it covers the ${what}`);
+  }
+}
+
+function right({ x, width }) {
+  return x + width;
+}
+
+function bottom({ y, height }) {
+  return y + height;
+}
+
 for (const viewport of SIZES) {
   const size = `${viewport.width}x${viewport.height}`;
   for (const colorScheme of ["light", "dark"]) {
@@ -51,6 +74,8 @@ for (const viewport of SIZES) {
         const grace = await stage.enter("Grace Hopper", { room });
         await ada.receivesMedia();
         await ada.badge("Grace Hopper").waitFor();
+        await ada.page.getByText("Grace Hopper joined").waitFor({ state: "detached" });
+        await assertOwnTileInCorner(ada, "Grace Hopper");
         await see(ada, "call");
         await ada.badge("Grace Hopper").click();
         await see(ada, "path");

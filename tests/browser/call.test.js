@@ -73,6 +73,11 @@ test("who joins with the camera off is heard all the same", { timeout }, async (
   await eventually("Grace hears Ada", async () => {
     assert.ok((await grace.least("audioEnergy")) > 0);
   });
+  await grace.playsSound("Ada");
+  await grace.tile("Ada").getByText("A", { exact: true }).waitFor();
+  await ada.button("Camera").click();
+  await grace.seesMovement("Ada");
+  await grace.playsSound("Ada");
 });
 
 test("who hangs up is gone for the others, and can come back", { timeout }, async () => {

@@ -73,6 +73,7 @@ describe("who has no camera", () => {
     await eventually("Grace hears Ada", async () => {
       assert.ok((await grace.least("audioEnergy")) > 0);
     });
+    await grace.playsSound("Ada");
     const muted = grace.tile("Ada").getByRole("img", { name: "Muted" });
     assert.equal(await muted.isVisible(), false);
     assert.equal(await grace.tile("Ada").locator("video").isVisible(), false);

@@ -7,8 +7,6 @@ const FRAMES = 15;
 const CHANGE = 30;
 const CHANGED_PARTS = 8;
 
-/** Somebody may leave while a candidate is on its way to them. */
-const RACES = [/the call goes on after ServerError: the addressee is not in this room/];
 /** What a page may write to its console while the server cannot be reached. */
 export const WITHOUT_SERVER = [
   /WebSocket connection to .* failed/,
@@ -32,7 +30,7 @@ export class Person {
     person.context = context ?? (await browser.newContext(options));
     person.page = await person.context.newPage();
     person.#origin = new URL(url).origin;
-    person.#expected = [...RACES, ...expected];
+    person.#expected = expected;
     await person.page.addInitScript(observe);
     person.#watch();
     await person.page.goto(room === undefined ? url : `${url}/#${room}`);
@@ -147,6 +145,15 @@ export class Person {
       1e-6,
       options,
     );
+  }
+
+  /** Waits until the page plays the sound of somebody, which is more than that it arrives. */
+  async playsSound(name) {
+    const audio = this.tile(name).locator("audio");
+    const position = () => audio.evaluate(({ currentTime }) => currentTime);
+    await grows(`what ${this.name} has heard of ${name}`, position, 0.5);
+    const [paused, muted] = await audio.evaluate(({ paused, muted }) => [paused, muted]);
+    assert.deepEqual([paused, muted], [false, false]);
   }
 
   /** Waits until there is a picture of somebody, and hands on a sample of it. */

@@ -1,10 +1,12 @@
+import type { Peer } from "@peerage/client";
 import { describe, expect, it, vi } from "vitest";
-import { arrange } from "../src/call/layout.js";
+import { arrange, cornerTile, cropsTooMuch } from "../src/call/layout.js";
 import { bitrate, pathDetails } from "../src/call/path_details.js";
 import { chatText, LONGEST_TEXT } from "../src/state/chat.js";
 import { deviceProblem, problemInWords } from "../src/state/device_problem.js";
-import { loudness } from "../src/state/level.js";
-import { mediaState } from "../src/state/participant.js";
+import { LevelMeter, loudness } from "../src/state/level.js";
+import { IN_PASSING, Notices } from "../src/state/notices.js";
+import { mediaState, Participant } from "../src/state/participant.js";
 import { newRoomName, roomFromHash, roomFromLink } from "../src/state/room_name.js";
 
 describe("room names", () => {
@@ -46,6 +48,38 @@ describe("the arrangement of tiles", () => {
       expect(height * rows + 12 * (rows - 1)).toBeLessThanOrEqual(500);
     }
     expect(arrange(3, 0, 0, 12)).toMatchObject({ width: 0, height: 0 });
+  });
+});
+
+describe("the shape of tiles", () => {
+  it("is that of pictures", () => {
+    for (const [width, height] of [
+      [1256, 716],
+      [374, 770],
+      [904, 716],
+    ] as const) {
+      for (let count = 1; count <= 9; count += 1) {
+        const tile = arrange(count, width, height, 12);
+        expect(tile.width / tile.height).toBeGreaterThan(1.32);
+        expect(tile.width / tile.height).toBeLessThan(1.8);
+      }
+    }
+  });
+
+  it("is in the corner that of one's own picture, and small", () => {
+    expect(cornerTile({ width: 1256, height: 716 })).toEqual({ width: 276, height: 155 });
+    expect(cornerTile({ width: 1256, height: 716 }, 9 / 16)).toEqual({ width: 121, height: 215 });
+    expect(cornerTile({ width: 374, height: 770 }, 9 / 16)).toEqual({ width: 112, height: 199 });
+    expect(cornerTile({ width: 0, height: 0 })).toEqual({ width: 0, height: 0 });
+  });
+
+  it("lets a picture fill it only if most of the picture is seen", () => {
+    expect(cropsTooMuch(16 / 9, { width: 1256, height: 716 })).toBe(false);
+    expect(cropsTooMuch(16 / 9, { width: 400, height: 300 })).toBe(false);
+    expect(cropsTooMuch(16 / 9, { width: 374, height: 770 })).toBe(true);
+    expect(cropsTooMuch(9 / 16, { width: 1256, height: 716 })).toBe(true);
+    expect(cropsTooMuch(undefined, { width: 374, height: 770 })).toBe(false);
+    expect(cropsTooMuch(16 / 9, { width: 0, height: 0 })).toBe(false);
   });
 });
 
@@ -113,4 +147,70 @@ it("measures silence as nothing and a loud tone as much", () => {
   expect(loudness(new Float32Array(512))).toBe(0);
   const tone = Float32Array.from({ length: 512 }, (_, index) => Math.sin(index / 4));
   expect(loudness(tone)).toBeGreaterThan(0.9);
+});
+
+it("tells that nothing is measured while the browser keeps audio asleep", async () => {
+  const node = () => ({ connect: vi.fn(), disconnect: vi.fn() });
+  class FakeContext extends EventTarget {
+    state = "suspended";
+    createAnalyser = () => ({ ...node(), getFloatTimeDomainData: vi.fn() });
+    createMediaStreamSource = node;
+    resume = () => {
+      this.state = "running";
+      this.dispatchEvent(new Event("statechange"));
+      return Promise.resolve();
+    };
+  }
+  vi.stubGlobal("AudioContext", FakeContext);
+  vi.stubGlobal("MediaStream", Object);
+  const meter = new LevelMeter();
+  expect(meter.asleep.value).toBe(false);
+  meter.listen({} as MediaStreamTrack);
+  expect(meter.asleep.value).toBe(true);
+  await meter.wake();
+  expect(meter.asleep.value).toBe(false);
+  meter.listen(null);
+  vi.unstubAllGlobals();
+});
+
+it("keeps sound and picture of somebody apart, and does not disturb what plays", () => {
+  class FakeStream {
+    readonly getTracks: () => readonly object[];
+    constructor(tracks: readonly object[]) {
+      this.getTracks = () => tracks;
+    }
+  }
+  vi.stubGlobal("MediaStream", FakeStream);
+  const listeners: Record<string, () => void> = {};
+  const audio = { kind: "audio", track: { id: "a" } };
+  const video = { kind: "video", track: { id: "v" } };
+  const peer = {
+    session: "s",
+    tracks: [audio],
+    on: (event: string, listener: () => void) => (listeners[event] = listener),
+  };
+  const participant = new Participant(peer as unknown as Peer);
+  const sound = participant.sound.value;
+  expect(sound?.getTracks()).toEqual([audio.track]);
+  expect(participant.picture.value).toBeUndefined();
+  peer.tracks = [audio, video];
+  listeners["track"]?.();
+  expect(participant.sound.value).toBe(sound);
+  expect(participant.picture.value?.getTracks()).toEqual([video.track]);
+  peer.tracks = [video];
+  listeners["trackremoved"]?.();
+  expect(participant.sound.value).toBeUndefined();
+  vi.unstubAllGlobals();
+});
+
+it("takes notices away, those in passing sooner", () => {
+  vi.useFakeTimers();
+  const notices = new Notices();
+  notices.say("to be read");
+  notices.say("Ada joined", IN_PASSING);
+  vi.advanceTimersByTime(IN_PASSING);
+  expect(notices.all.value.map(({ text }) => text)).toEqual(["to be read"]);
+  vi.advanceTimersByTime(IN_PASSING);
+  expect(notices.all.value).toEqual([]);
+  vi.useRealTimers();
 });

@@ -49,6 +49,9 @@ export interface ClientEvents {
   closed: PeerageError;
 }
 
+/** How the server refuses an offer, answer or candidate for whom one meets no more. */
+const RACES: ReadonlySet<string> = new Set(["no_such_member", "stale_epoch"]);
+
 const VERSION = "@peerage/client 0.1.0";
 const BUFFER_BYTES = 1 << 20;
 const BACKOFF: BackoffOptions = { base: 500, ceiling: 20_000 };
@@ -132,6 +135,8 @@ export class Client extends Emitter<ClientEvents> {
     this.#connection.on("welcome", ({ welcome, lost }) => this.#greet(welcome, lost));
     this.#connection.on("message", (message) => this.#receive(message));
     this.#connection.on("refused", ({ error, message }) => {
+      // The addressee has left, or is met anew, while this was under way: nobody's fault.
+      if (message && "to" in message && RACES.has(error.code)) return;
       const room = message && this.#rooms.get(message.room);
       if (room) room.refused(error, "to" in message ? message.to : undefined);
       else this.emit("error", error);

@@ -1,11 +1,12 @@
-/** How media and data flow: within one network, through a NAT, or over a relay. */
-export type PathKind = "direct-local" | "direct-nat" | "relayed";
+/** How media and data flow: directly, within one network or through a NAT, or over a relay. */
+export type PathKind = "direct" | "direct-local" | "direct-nat" | "relayed";
 
 /** The path to a peer, as the browser's statistics tell it. */
 export interface Path {
   /**
    * `direct-local`: both ends use an address of their own. `direct-nat`: at least one is seen
-   * through a NAT. `relayed`: at least one end uses a relay.
+   * through a NAT. `direct`: one of the two, but it is not known yet which. `relayed`: at least
+   * one end uses a relay.
    */
   readonly kind: PathKind;
   /** The transport protocol between the two ends of the path. */
@@ -34,6 +35,12 @@ interface Pair extends RTCIceCandidatePairStats {
 }
 
 /**
+ * An address that only checks have revealed (`prflx`) may be a NAT's, or one of the other end's own
+ * that it has yet to tell; after so many milliseconds it would have.
+ */
+const TOLD_BY_NOW = 5_000;
+
+/**
  * Tells the path of one peer connection, and the rates since the last time.
  *
  * @internal
@@ -42,6 +49,7 @@ export class PathMeter {
   #last:
     | { readonly id: string; readonly at: number; readonly sent: number; readonly got: number }
     | undefined;
+  #revealed: { readonly id: string; readonly since: number } | undefined;
 
   /** The path, or undefined while there is none. */
   read(report: RTCStatsReport): Path | undefined {
@@ -52,13 +60,23 @@ export class PathMeter {
     if (!local || !remote) return undefined;
     const roundTrip = pair.currentRoundTripTime;
     return {
-      kind: pathKind(local.candidateType, remote.candidateType),
+      kind: pathKind(local.candidateType, remote.candidateType, this.#lasts(pair, local, remote)),
       protocol: local.protocol,
       relayProtocol: local.relayProtocol,
       relay: relayOwner(local, remote),
       roundTripMs: roundTrip === undefined ? undefined : roundTrip * 1000,
       ...this.#rates(pair),
     };
+  }
+
+  /** Whether one end of the pair has been known from checks alone for long. */
+  #lasts(pair: Pair, local: Candidate, remote: Candidate): boolean {
+    if (local.candidateType !== "prflx" && remote.candidateType !== "prflx") {
+      this.#revealed = undefined;
+      return false;
+    }
+    if (this.#revealed?.id !== pair.id) this.#revealed = { id: pair.id, since: pair.timestamp };
+    return pair.timestamp - this.#revealed.since > TOLD_BY_NOW;
   }
 
   #rates(pair: Pair): Pick<Path, "sendBitrate" | "receiveBitrate"> {
@@ -77,10 +95,32 @@ export class PathMeter {
   }
 }
 
-/** @internal The kind of path between two types of candidate. */
-export function pathKind(local: string | undefined, remote: string | undefined): PathKind {
+/** @internal The kind of path between two types of candidate; `lasts` says whether `prflx` does. */
+export function pathKind(
+  local: string | undefined,
+  remote: string | undefined,
+  lasts = false,
+): PathKind {
   if (local === "relay" || remote === "relay") return "relayed";
-  return local === "host" && remote === "host" ? "direct-local" : "direct-nat";
+  if (local === "host" && remote === "host") return "direct-local";
+  return local === "srflx" || remote === "srflx" || lasts ? "direct-nat" : "direct";
+}
+
+/**
+ * Calls `changed` whenever another pair of candidates is chosen, in browsers that tell.
+ *
+ * @internal
+ */
+export function watchPath(connection: RTCPeerConnection, changed: () => void): void {
+  let watched: RTCIceTransport | undefined;
+  connection.addEventListener("connectionstatechange", () => {
+    // There is none before the first answer, nor in every browser.
+    const dtls = connection.sctp?.transport as Partial<RTCDtlsTransport> | undefined;
+    const transport = dtls?.iceTransport;
+    if (!transport || transport === watched) return;
+    watched = transport;
+    transport.addEventListener("selectedcandidatepairchange", changed);
+  });
 }
 
 function relayOwner(local: Candidate, remote: Candidate): Path["relay"] {

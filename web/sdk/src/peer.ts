@@ -4,7 +4,7 @@ import { NegotiationError, type PeerageError } from "./errors.js";
 import type { LocalMedia } from "./media.js";
 import type { Json, LeaveReason, Member, MemberState, Signal, SignalType } from "./messages.js";
 import { Negotiation } from "./negotiation.js";
-import { type Path, PathMeter } from "./path.js";
+import { type Path, PathMeter, watchPath } from "./path.js";
 import { Receiving, type RemoteTrack } from "./receiving.js";
 import { Recovery } from "./recovery.js";
 import { Sending } from "./sending.js";
@@ -15,6 +15,8 @@ export interface PeerEvents {
   update: undefined;
   /** The state of the connection to it has changed. */
   connection: RTCPeerConnectionState;
+  /** Media and data may flow another way: `path()` tells. Not every browser says so. */
+  pathchange: undefined;
   /** It sends something more. */
   track: RemoteTrack;
   /** It sends something no more. */
@@ -84,6 +86,7 @@ export class Peer extends Emitter<PeerEvents> {
     this.#connection.addEventListener("connectionstatechange", () => {
       this.emit("connection", this.#connection.connectionState);
     });
+    watchPath(this.#connection, () => this.emit("pathchange", undefined));
     this.#connection.addEventListener("datachannel", ({ channel }) => {
       this.emit("channel", this.#wrap(channel));
     });

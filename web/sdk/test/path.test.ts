@@ -1,5 +1,5 @@
-import { expect, it } from "vitest";
-import { pathKind, PathMeter } from "../src/path.js";
+import { expect, it, vi } from "vitest";
+import { pathKind, PathMeter, watchPath } from "../src/path.js";
 
 function report(pair: object, local: object, remote: object): RTCStatsReport {
   return new Map<string, object>([
@@ -16,7 +16,10 @@ function report(pair: object, local: object, remote: object): RTCStatsReport {
 it.each([
   ["host", "host", "direct-local"],
   ["host", "srflx", "direct-nat"],
-  ["prflx", "host", "direct-nat"],
+  ["prflx", "host", "direct"],
+  ["prflx", "prflx", "direct"],
+  ["srflx", "prflx", "direct-nat"],
+  ["prflx", "relay", "relayed"],
   ["relay", "host", "relayed"],
   ["srflx", "relay", "relayed"],
   ["relay", "relay", "relayed"],
@@ -43,6 +46,42 @@ it("tells the relay, the round trip and the rates since the last reading", () =>
     sendBitrate: 4000,
     receiveBitrate: 2000,
   });
+});
+
+it("takes an address that checks have revealed for a NAT's only when it has lasted", () => {
+  const meter = new PathMeter();
+  const host = { candidateType: "host" };
+  const revealed = { candidateType: "prflx" };
+  const kindAt = (timestamp: number, remote: object, id = "P") => {
+    const stats = report({ timestamp }, host, remote);
+    Object.assign(stats.get("P") as object, { id });
+    return meter.read(stats)?.kind;
+  };
+  expect(kindAt(0, revealed)).toBe("direct");
+  expect(kindAt(5_000, revealed)).toBe("direct");
+  expect(kindAt(5_001, revealed)).toBe("direct-nat");
+  expect(kindAt(6_000, revealed, "another")).toBe("direct");
+  expect(kindAt(7_000, host)).toBe("direct-local");
+  expect(kindAt(20_000, revealed, "another")).toBe("direct");
+});
+
+it("hears of another pair from the browsers that tell", () => {
+  class Connection extends EventTarget {
+    sctp: object | null = null;
+  }
+  const connection = new Connection();
+  const changed = vi.fn();
+  watchPath(connection as unknown as RTCPeerConnection, changed);
+  const connect = () => connection.dispatchEvent(new Event("connectionstatechange"));
+  connect();
+  connection.sctp = { transport: {} };
+  connect();
+  const iceTransport = new EventTarget();
+  connection.sctp = { transport: { iceTransport } };
+  connect();
+  connect();
+  iceTransport.dispatchEvent(new Event("selectedcandidatepairchange"));
+  expect(changed).toHaveBeenCalledOnce();
 });
 
 it("finds the pair as Firefox marks it", () => {

@@ -218,6 +218,29 @@ describe("media", () => {
   });
 });
 
+describe("a refusal", () => {
+  async function refused(code: string) {
+    const { server, client, room, connections } = await inRoom([member("a", 1)]);
+    const errors: unknown[] = [];
+    room.on("error", ({ error }) => errors.push(error.code));
+    client.on("error", (error) => errors.push(error.code));
+    connections[0]?.needNegotiation();
+    await vi.advanceTimersByTimeAsync(0);
+    const [{ id } = {}] = server.last.of("offer");
+    expect(id).toBeDefined();
+    server.last.say({ type: "error", re: id, code, message: "no" });
+    return errors;
+  }
+
+  it.each(["no_such_member", "stale_epoch"])("of %s is a race, and no error", async (code) => {
+    expect(await refused(code)).toEqual([]);
+  });
+
+  it("of any other kind is told", async () => {
+    expect(await refused("addressee_overloaded")).toEqual(["addressee_overloaded"]);
+  });
+});
+
 it("uses the credentials that the server pushes", async () => {
   const { server, connections } = await inRoom([member("a", 1)]);
   server.last.say({ type: "ice_servers", ice_servers: [{ urls: ["turn:x"], username: "u" }] });

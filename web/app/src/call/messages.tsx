@@ -43,9 +43,11 @@ function ServerBanner({ call }: { readonly call: Call }): JSX.Element | null {
 
 function unblock(call: Call): void {
   call.soundBlocked.value = false;
-  for (const video of document.querySelectorAll("video")) {
-    video.play().catch((error: unknown) => {
-      console.warn("a video does not play", error);
+  for (const element of document.querySelectorAll<HTMLMediaElement>("audio, video")) {
+    // Those without a stream would wait for one.
+    if (!element.srcObject) continue;
+    element.play().catch((error: unknown) => {
+      console.warn("sound or picture does not play", error);
       call.soundBlocked.value = true;
     });
   }

@@ -2,13 +2,14 @@ import type { Path, PathKind } from "@peerage/client";
 import { useSignal } from "@preact/signals";
 import type { JSX } from "preact";
 import { useId } from "preact/hooks";
-import { RelayedIcon, SameNetworkIcon, ThroughNatIcon } from "../controls/icons.js";
+import { DirectIcon, RelayedIcon, SameNetworkIcon, ThroughNatIcon } from "../controls/icons.js";
 import type { Participant } from "../state/participant.js";
 import { pathDetails } from "./path_details.js";
 
 const KINDS: Readonly<
   Record<PathKind, { readonly text: string; readonly Icon: () => JSX.Element }>
 > = {
+  direct: { text: "Direct", Icon: DirectIcon },
   "direct-local": { text: "Direct · same network", Icon: SameNetworkIcon },
   "direct-nat": { text: "Direct · through NAT", Icon: ThroughNatIcon },
   relayed: { text: "Relayed", Icon: RelayedIcon },

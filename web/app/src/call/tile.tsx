@@ -4,9 +4,12 @@ import { MicrophoneOffIcon } from "../controls/icons.js";
 interface TileProps {
   readonly label: string;
   readonly name: string;
+  /** What stands at its lower edge; the name, unless told. */
+  readonly caption?: string;
   readonly own?: boolean;
   readonly muted: boolean;
   readonly speaking: boolean;
+  /** Whether there is a picture to see; otherwise the tile shows the initials. */
   readonly picture: boolean;
   readonly status?: string | undefined;
   /** The media, and what else lies over the picture. */
@@ -38,7 +41,7 @@ export function Tile(props: TileProps): JSX.Element {
             <MicrophoneOffIcon />
           </span>
         )}
-        <span class="tile-name-text">{props.own ? `${name} (you)` : name}</span>
+        <span class="tile-name-text">{props.caption ?? name}</span>
       </p>
     </li>
   );

@@ -75,6 +75,7 @@ export const CloseIcon = icon(<path d="m6 6 12 12M18 6 6 18" />);
 export const SendIcon = icon(
   <path d="M4.500 12 20 4.500 15 20l-3.500-6.500L4.500 12Zm7 1.500L20 4.500" />,
 );
+export const DirectIcon = icon(<path d="M4 12h16M7.5 8.5 4 12l3.5 3.5M16.5 8.5 20 12l-3.5 3.5" />);
 export const SameNetworkIcon = icon(
   <path d="M4 9.500a12 12 0 0 1 16 0M7 13a7.500 7.500 0 0 1 10 0M10 16.500a3 3 0 0 1 4 0" />,
 );

@@ -6,6 +6,14 @@ const BARS = Array.from({ length: 16 }, (_, index) => index);
 
 /** Shows how loud the microphone is. */
 export function LevelBars({ meter }: { readonly meter: LevelMeter }): JSX.Element {
+  if (meter.asleep.value) {
+    return (
+      <div class="level">
+        <MicrophoneIcon />
+        <p class="level-hint">Click anywhere to test the microphone</p>
+      </div>
+    );
+  }
   const lit = Math.round(meter.level.value * BARS.length);
   return (
     <div class="level">

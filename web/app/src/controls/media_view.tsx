@@ -1,32 +1,28 @@
+import type { Signal } from "@preact/signals";
 import type { JSX } from "preact";
 import { useEffect, useRef } from "preact/hooks";
+import { playStream } from "./playback.js";
 
 interface MediaViewProps {
   readonly stream: MediaStream | undefined;
   readonly label: string;
-  readonly muted?: boolean;
   readonly mirrored?: boolean;
   /** Show the whole picture rather than fill the frame. */
   readonly whole?: boolean;
   readonly hidden?: boolean;
-  /** The device that plays the sound; empty for the system's choice. */
-  readonly speaker?: string;
-  readonly blocked?: () => void;
+  /** Is told the picture's width by its height, and undefined before the first frame. */
+  readonly aspect?: Signal<number | undefined>;
 }
 
-/** Plays a stream. */
+/** Shows the picture of a stream, without its sound. */
 export function MediaView(props: MediaViewProps): JSX.Element {
   const element = useRef<HTMLVideoElement>(null);
-  const { stream, speaker, blocked } = props;
-  useEffect(() => {
-    const video = element.current;
-    if (!video || video.srcObject === (stream ?? null)) return;
-    video.srcObject = stream ?? null;
-    if (stream) play(video, blocked);
-  }, [stream, blocked]);
-  useEffect(() => {
-    if (element.current && speaker !== undefined) playOn(element.current, speaker);
-  }, [speaker]);
+  const { stream, aspect } = props;
+  useEffect(() => playStream(element.current, stream), [stream]);
+  const measure = ({ currentTarget }: { readonly currentTarget: HTMLVideoElement }) => {
+    const { videoWidth, videoHeight } = currentTarget;
+    if (aspect) aspect.value = videoWidth > 0 ? videoWidth / videoHeight : undefined;
+  };
   const classes = ["media-view"];
   if (props.mirrored) classes.push("is-mirrored");
   if (props.whole) classes.push("is-whole");
@@ -38,22 +34,10 @@ export function MediaView(props: MediaViewProps): JSX.Element {
       aria-label={props.label}
       autoPlay
       playsInline
-      muted={props.muted ?? false}
+      muted
+      onLoadedData={measure}
+      onResize={measure}
+      onEmptied={measure}
     />
   );
-}
-
-function play(video: HTMLVideoElement, blocked: (() => void) | undefined): void {
-  video.play().catch((error: unknown) => {
-    if (error instanceof DOMException && error.name === "NotAllowedError") blocked?.();
-    // A newer stream has taken this one's place before it began.
-    else if (!(error instanceof DOMException && error.name === "AbortError")) throw error;
-  });
-}
-
-function playOn(video: HTMLVideoElement, speaker: string): void {
-  if (!("setSinkId" in video)) return;
-  video.setSinkId(speaker).catch((error: unknown) => {
-    console.warn("the chosen speaker is not to be had", error);
-  });
 }

@@ -15,7 +15,7 @@ export function Preview({ capture }: { readonly capture: Capture }): JSX.Element
   const audible = capture.audible.value;
   return (
     <div class="preview">
-      <MediaView stream={stream.value} label="Camera preview" muted mirrored hidden={!on} />
+      <MediaView stream={stream.value} label="Camera preview" mirrored hidden={!on} />
       {!on && (
         <p class="preview-off">
           {capture.asking.value ? "Allow the camera and the microphone above" : "Camera is off"}

@@ -3,7 +3,7 @@ import { batch, effect, signal } from "@preact/signals";
 import type { Capture } from "./capture.js";
 import { Chat } from "./chat.js";
 import { problemInWords } from "./device_problem.js";
-import { Notices } from "./notices.js";
+import { IN_PASSING, Notices } from "./notices.js";
 import { type MediaState, Participant } from "./participant.js";
 import { inWords } from "./words.js";
 
@@ -182,10 +182,7 @@ export class Call {
     const others = this.participants.value.filter(({ session }) => session !== peer.session);
     this.participants.value = [...others, participant];
     peer.on("message", (data) => this.chat.receive(data, participant.name.value));
-    peer.on("connection", (state) => {
-      if (state === "connected") void participant.measure();
-    });
-    if (announce) this.notices.say(`${participant.name.value} joined`);
+    if (announce) this.notices.say(`${participant.name.value} joined`, IN_PASSING);
   }
 
   #remove(peer: Peer, announce: boolean): void {

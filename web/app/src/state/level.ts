@@ -7,12 +7,18 @@ const SPEECH = 0.12;
 /** Measures how loud a microphone is, from 0 to 1. */
 export class LevelMeter {
   readonly #level = signal(0);
+  readonly #asleep = signal(false);
   #context: AudioContext | undefined;
   #source: MediaStreamAudioSourceNode | undefined;
   #timer: ReturnType<typeof setInterval> | undefined;
 
   get level(): ReadonlySignal<number> {
     return this.#level;
+  }
+
+  /** Whether nothing can be measured until the page is touched. */
+  get asleep(): ReadonlySignal<boolean> {
+    return this.#asleep;
   }
 
   /** Whether somebody speaks, at the present level. */
@@ -25,10 +31,10 @@ export class LevelMeter {
     clearInterval(this.#timer);
     this.#level.value = 0;
     if (!track) return;
-    this.#context ??= new AudioContext();
-    const analyser = this.#context.createAnalyser();
+    const context = (this.#context ??= this.#open());
+    const analyser = context.createAnalyser();
     analyser.fftSize = 512;
-    this.#source = this.#context.createMediaStreamSource(new MediaStream([track]));
+    this.#source = context.createMediaStreamSource(new MediaStream([track]));
     this.#source.connect(analyser);
     const samples = new Float32Array(analyser.fftSize);
     this.#timer = setInterval(() => {
@@ -40,6 +46,14 @@ export class LevelMeter {
   /** Browsers keep audio asleep until the page is first touched. */
   async wake(): Promise<void> {
     if (this.#context?.state === "suspended") await this.#context.resume();
+  }
+
+  #open(): AudioContext {
+    const context = new AudioContext();
+    const look = () => (this.#asleep.value = context.state === "suspended");
+    context.addEventListener("statechange", look);
+    look();
+    return context;
   }
 }
 

@@ -5,6 +5,9 @@ export interface Notice {
   readonly text: string;
 }
 
+/** How long a notice stays that asks for nothing … */
+export const IN_PASSING = 3_000;
+/** … and how long one that is to be read. */
 const SHOWN_FOR = 6_000;
 const AT_ONCE = 3;
 
@@ -13,10 +16,10 @@ export class Notices {
   readonly all = signal<readonly Notice[]>([]);
   #lastId = 0;
 
-  say(text: string): void {
+  say(text: string, shownFor = SHOWN_FOR): void {
     const notice = { id: ++this.#lastId, text };
     this.all.value = [...this.all.value, notice].slice(-AT_ONCE);
-    setTimeout(() => this.dismiss(notice.id), SHOWN_FOR);
+    setTimeout(() => this.dismiss(notice.id), shownFor);
   }
 
   dismiss(id: number): void {

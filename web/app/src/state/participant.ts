@@ -1,4 +1,4 @@
-import type { Json, Path, Peer, RemoteTrack } from "@peerage/client";
+import type { Json, MediaKind, Path, Peer, RemoteTrack } from "@peerage/client";
 import { signal } from "@preact/signals";
 
 /** What each member tells the others about what it sends. */
@@ -21,7 +21,10 @@ export class Participant {
   readonly connection = signal<RTCPeerConnectionState>("new");
   readonly path = signal<Path | undefined>(undefined);
   readonly speaking = signal(false);
-  readonly stream = signal<MediaStream | undefined>(undefined);
+  /** What is to be seen of them. */
+  readonly picture = signal<MediaStream | undefined>(undefined);
+  /** What is to be heard of them. */
+  readonly sound = signal<MediaStream | undefined>(undefined);
   readonly #peer: Peer;
   #spokeAt = 0;
 
@@ -31,7 +34,11 @@ export class Participant {
     this.#read();
     this.#gather();
     peer.on("update", () => this.#read());
-    peer.on("connection", (state) => (this.connection.value = state));
+    peer.on("connection", (state) => {
+      this.connection.value = state;
+      if (state === "connected") void this.measure();
+    });
+    peer.on("pathchange", () => void this.measure());
     peer.on("track", () => this.#gather());
     peer.on("trackremoved", () => this.#gather());
   }
@@ -56,9 +63,23 @@ export class Participant {
   }
 
   #gather(): void {
-    const tracks = this.#peer.tracks.map(({ track }) => track);
-    this.stream.value = tracks.length === 0 ? undefined : new MediaStream(tracks);
+    const { tracks } = this.#peer;
+    this.picture.value = streamOf(tracks, "video", this.picture.value);
+    this.sound.value = streamOf(tracks, "audio", this.sound.value);
   }
+}
+
+/** The tracks of one kind as a stream; as the present one, which plays, if that has the same. */
+function streamOf(
+  all: readonly RemoteTrack[],
+  kind: MediaKind,
+  present: MediaStream | undefined,
+): MediaStream | undefined {
+  const tracks = all.filter((each) => each.kind === kind).map(({ track }) => track);
+  if (tracks.length === 0) return undefined;
+  const playing = present?.getTracks() ?? [];
+  const same = playing.length === tracks.length && tracks.every((each) => playing.includes(each));
+  return same ? present : new MediaStream(tracks);
 }
 
 function audioLevel({ kind, receiver }: RemoteTrack): number {
