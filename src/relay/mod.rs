@@ -19,7 +19,7 @@ use mio::Waker;
 
 use crate::auth::RelayCredentials;
 use crate::metrics::RelayCounters;
-use crate::net::{UdpSocket, local_addresses};
+use crate::net::{DatagramSocket as UdpSocket, local_addresses};
 use crate::turn::{self, Cidr, PeerPolicy};
 use siblings::Siblings;
 use worker::{Parts, Worker};

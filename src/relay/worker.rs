@@ -16,7 +16,7 @@ use mio::{Events, Interest, Poll, Token, Waker};
 use super::siblings::Siblings;
 use crate::auth::RelayCredentials;
 use crate::metrics::RelayCounters;
-use crate::net::{Clock, UdpSocket};
+use crate::net::{Clock, DatagramSocket as UdpSocket};
 use crate::time::Now;
 use crate::turn::{
     Action, AllocationId, BindFailed, FiveTuple, Header, Server, ToClient, ToPeer, Transport,

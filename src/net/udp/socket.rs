@@ -1,0 +1,213 @@
+//! Sockets that never block, and that know at which of the machine's addresses a datagram
+//! arrived: an answer must leave from there, also where the socket is bound to all addresses.
+
+use std::io;
+use std::mem::size_of;
+use std::net::SocketAddr;
+use std::os::fd::{AsRawFd, RawFd};
+
+use libc::{c_int, c_void, socklen_t};
+use socket2::{Domain, Protocol, Socket, Type};
+
+/// A UDP socket in non-blocking mode.
+#[derive(Debug)]
+pub struct UdpSocket {
+    socket: Socket,
+    local: SocketAddr,
+    tells_arrival: bool,
+}
+
+/// How many bytes of datagrams wait for the process, or for the network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Buffers {
+    /// Those that have arrived.
+    pub receive: usize,
+    /// Those that go out.
+    pub send: usize,
+}
+
+impl UdpSocket {
+    /// A socket that serves clients at `address`. With `shared`, several sockets may be bound to
+    /// the address, and the kernel spreads the clients over them.
+    ///
+    /// # Errors
+    /// Those of the operating system.
+    pub fn listen(address: SocketAddr, shared: bool) -> io::Result<Self> {
+        let socket = new_socket(address)?;
+        socket.set_reuse_port(shared)?;
+        socket.bind(&address.into())?;
+        let mut this = Self::from_bound(socket)?;
+        if address.ip().is_unspecified() {
+            this.ask_for_arrival_addresses()?;
+            this.tells_arrival = true;
+        }
+        Ok(this)
+    }
+
+    /// A socket for a relayed address.
+    ///
+    /// # Errors
+    /// Those of the operating system; [`io::ErrorKind::AddrInUse`] if the port is taken.
+    pub fn relay(address: SocketAddr) -> io::Result<Self> {
+        let socket = new_socket(address)?;
+        socket.bind(&address.into())?;
+        Self::from_bound(socket)
+    }
+
+    fn from_bound(socket: Socket) -> io::Result<Self> {
+        let local = socket
+            .local_addr()?
+            .as_socket()
+            .expect("it was bound to an IP address");
+        let this = Self {
+            socket,
+            local,
+            tells_arrival: false,
+        };
+        this.do_not_set_df();
+        Ok(this)
+    }
+
+    /// The address that the socket is bound to.
+    #[must_use]
+    pub fn local(&self) -> SocketAddr {
+        self.local
+    }
+
+    /// Whether the socket is bound to all addresses, so that each datagram has one of its own.
+    pub(super) fn tells_arrival(&self) -> bool {
+        self.tells_arrival
+    }
+
+    /// Asks for buffers of this size; gives what was granted.
+    ///
+    /// # Errors
+    /// Those of the operating system.
+    pub fn enlarge_buffers(&self, wanted: Buffers) -> io::Result<Buffers> {
+        // What is above the system's limit is cut down to it, without an error.
+        self.socket.set_recv_buffer_size(wanted.receive)?;
+        self.socket.set_send_buffer_size(wanted.send)?;
+        // Linux tells twice what was set, for its own book-keeping.
+        let share = if cfg!(target_os = "linux") { 2 } else { 1 };
+        Ok(Buffers {
+            receive: self.socket.recv_buffer_size()? / share,
+            send: self.socket.send_buffer_size()? / share,
+        })
+    }
+
+    /// Lets trains arrive as one buffer each, or not. Gives whether the system can.
+    #[cfg(target_os = "linux")]
+    pub fn set_coalescing(&self, on: bool) -> bool {
+        self.set_option(libc::SOL_UDP, libc::UDP_GRO, c_int::from(on))
+            .is_ok()
+    }
+
+    /// Lets trains arrive as one buffer each: this system cannot.
+    #[cfg(not(target_os = "linux"))]
+    pub fn set_coalescing(&self, _on: bool) -> bool {
+        false
+    }
+
+    /// Whether the system can cut trains into datagrams on their way out.
+    #[cfg(target_os = "linux")]
+    #[must_use]
+    pub fn can_segment(&self) -> bool {
+        self.set_option(libc::SOL_UDP, libc::UDP_SEGMENT, 0).is_ok()
+    }
+
+    /// Whether the system can cut trains into datagrams on their way out: this one cannot.
+    #[cfg(not(target_os = "linux"))]
+    #[must_use]
+    pub fn can_segment(&self) -> bool {
+        false
+    }
+
+    fn ask_for_arrival_addresses(&self) -> io::Result<()> {
+        match self.local {
+            SocketAddr::V4(_) => self.set_option(libc::IPPROTO_IP, libc::IP_PKTINFO, 1),
+            SocketAddr::V6(_) => self.set_option(libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO, 1),
+        }
+    }
+
+    /// Packets leave without DF unless a client asks for it (RFC 8656 section 15): the network
+    /// may fragment what is too long. Where that cannot be set, the system's default stays.
+    fn do_not_set_df(&self) {
+        #[cfg(target_os = "linux")]
+        let _ = match self.local {
+            SocketAddr::V4(_) => self.set_option(
+                libc::IPPROTO_IP,
+                libc::IP_MTU_DISCOVER,
+                libc::IP_PMTUDISC_DONT,
+            ),
+            SocketAddr::V6(_) => self.set_option(
+                libc::IPPROTO_IPV6,
+                libc::IPV6_MTU_DISCOVER,
+                libc::IPV6_PMTUDISC_DONT,
+            ),
+        };
+    }
+
+    fn set_option(&self, level: c_int, name: c_int, value: c_int) -> io::Result<()> {
+        #[expect(unsafe_code, reason = "socket2 does not have these options")]
+        // SAFETY: the pointer is to an int and the length is an int's.
+        let result = unsafe {
+            libc::setsockopt(
+                self.as_raw_fd(),
+                level,
+                name,
+                (&raw const value).cast::<c_void>(),
+                size_of::<c_int>() as socklen_t,
+            )
+        };
+        if result == 0 {
+            Ok(())
+        } else {
+            Err(io::Error::last_os_error())
+        }
+    }
+}
+
+impl AsRawFd for UdpSocket {
+    fn as_raw_fd(&self) -> RawFd {
+        self.socket.as_raw_fd()
+    }
+}
+
+fn new_socket(address: SocketAddr) -> io::Result<Socket> {
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::DGRAM,
+        Some(Protocol::UDP),
+    )?;
+    socket.set_nonblocking(true)?;
+    if address.is_ipv6() {
+        // Each family has a socket of its own, so that no IPv4 address comes in an IPv6 form.
+        socket.set_only_v6(true)?;
+    }
+    Ok(socket)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_shared_listeners_share_a_port() {
+        let any = "127.0.0.1:0".parse().expect("an address");
+        let first = UdpSocket::listen(any, true).expect("bound");
+        assert!(UdpSocket::listen(first.local(), true).is_ok());
+        let error = UdpSocket::listen(first.local(), false).expect_err("taken");
+        assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
+    }
+
+    #[test]
+    fn buffers_are_granted_up_to_the_systems_limit() {
+        let any = "127.0.0.1:0".parse().expect("an address");
+        let socket = UdpSocket::relay(any).expect("bound");
+        let wanted = Buffers {
+            receive: 65_536,
+            send: 65_536,
+        };
+        assert_eq!(socket.enlarge_buffers(wanted).expect("granted"), wanted);
+    }
+}
