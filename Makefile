@@ -43,7 +43,7 @@ lint: cargo $(WEB_PACKAGES) ## Check format and lints
 	$(if $(HAS_WEB),npm --prefix web run lint --if-present)
 
 bench: cargo ## Measure
-	cargo bench --locked --benches
+	cargo bench --locked --benches -- $(ARGS)
 
 clean: ## Remove what was built
 	rm -rf target web/app/dist web/sdk/dist web/node_modules tests/browser/node_modules
