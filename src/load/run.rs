@@ -1,6 +1,7 @@
 //! A load from its beginning to its end: the threads are led from part to part, and between two
 //! parts the server's process is looked at.
 
+use std::net::SocketAddr;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -14,7 +15,7 @@ use super::sources::Sources;
 use super::stages::{Board, Progress, Stage, Step};
 use super::traffic::{Batches, CHANNEL, Counts, Traffic, header};
 use crate::auth::TimeLimited;
-use crate::net::Clock;
+use crate::net::{Clock, UdpSocket};
 use crate::stun::ChannelNumber;
 
 /// How long packets flow before they count, and how long late ones may take in the end.
@@ -107,18 +108,38 @@ impl Place<'_> {
     }
 
     fn parts(&self, step: &Step) -> Result<Counts, LoadError> {
-        let settings = self.settings;
-        let mut sources = Sources::open(settings, self.number, self.first)?;
-        let mut batches = Batches::new(settings);
-        let mut clients = match &settings.protocol {
+        let mut sources = Sources::open(self.settings, self.number, self.first)?;
+        let mut batches = Batches::new(self.settings);
+        let mut clients = match &self.settings.protocol {
             Protocol::Turn(login) => self.clients(login),
             Protocol::Forwarder => Vec::new(),
         };
-        let peer = sources.peer().map(|peer| peer.local());
+        let counts = self
+            .set_up(step, &mut clients, &mut sources, &mut batches)
+            .and_then(|()| self.traffic(&clients, &mut sources, &mut batches));
+        if counts.is_ok() {
+            step.next()?;
+        }
+        self.release(&mut clients, &mut sources, &mut batches);
+        let counts = counts?;
+        step.next()?;
+        Ok(counts)
+    }
+
+    /// Makes the allocations and what they need for packets; those that are not measured first.
+    fn set_up(
+        &self,
+        step: &Step,
+        clients: &mut [Allocation],
+        sources: &mut Sources,
+        batches: &mut Batches,
+    ) -> Result<(), LoadError> {
+        let peer = sources.peer().map(UdpSocket::local);
+        let carriage = self.settings.carriage;
         let grant = |clients: &[Allocation], client: usize| {
-            let peer = peer.or_else(|| clients[client ^ 1].relayed());
-            let peer = peer.unwrap_or(settings.server);
-            match settings.carriage {
+            let other = || clients[client ^ 1].relayed();
+            let peer = peer.or_else(other).unwrap_or(self.settings.server);
+            match carriage {
                 Carriage::Channels => {
                     let number = ChannelNumber::new(CHANNEL).expect("a channel's number");
                     Request::Bind(number, peer)
@@ -126,40 +147,51 @@ impl Place<'_> {
                 Carriage::Indications => Request::Permit(peer),
             }
         };
-        let early = first_allocations(clients.len());
-        let all = 0..clients.len();
-        let mut setup = Setup {
-            server: settings.server,
-            sources: &mut sources,
-            clients: &mut clients,
-            board: self.board,
-            batch: &mut batches.receive,
-            space: &mut batches.send,
-        };
-        let has_traffic = settings.mode != Mode::Idle;
+        let has_traffic = self.settings.mode != Mode::Idle;
+        let (early, end) = (first_allocations(clients.len()), clients.len());
+        let mut setup = self.setup(clients, sources, batches);
         setup.ask(0..early, |_, _| Request::Allocate)?;
         if has_traffic {
             setup.ask(0..early, grant)?;
         }
         step.next()?;
-        setup.ask(early..all.end, |_, _| Request::Allocate)?;
+        setup.ask(early..end, |_, _| Request::Allocate)?;
         step.next()?;
         if has_traffic {
-            setup.ask(early..all.end, grant)?;
+            setup.ask(early..end, grant)?;
         }
-        step.next()?;
-        let counts = if has_traffic {
-            let headers = self.headers(&clients, peer);
-            let traffic = Traffic::new(settings, self.board, self.first, headers, self.start);
-            traffic.run(&mut sources, &mut batches)?
-        } else {
+        step.next()
+    }
+
+    fn setup<'s>(
+        &'s self,
+        clients: &'s mut [Allocation],
+        sources: &'s mut Sources,
+        batches: &'s mut Batches,
+    ) -> Setup<'s> {
+        Setup {
+            server: self.settings.server,
+            sources,
+            clients,
+            board: self.board,
+            batch: &mut batches.receive,
+            space: &mut batches.send,
+        }
+    }
+
+    fn traffic(
+        &self,
+        clients: &[Allocation],
+        sources: &mut Sources,
+        batches: &mut Batches,
+    ) -> Result<Counts, LoadError> {
+        if self.settings.mode == Mode::Idle {
             self.idle();
-            Counts::default()
-        };
-        step.next()?;
-        self.release(&mut clients, &mut sources, &mut batches);
-        step.next()?;
-        Ok(counts)
+            return Ok(Counts::default());
+        }
+        let headers = self.headers(clients, sources.peer().map(UdpSocket::local));
+        let traffic = Traffic::new(self.settings, self.board, self.first, headers, self.start);
+        traffic.run(sources, batches)
     }
 
     fn clients(&self, login: &Login) -> Vec<Allocation> {
@@ -185,11 +217,7 @@ impl Place<'_> {
     }
 
     /// What each client puts before its payloads.
-    fn headers(
-        &self,
-        clients: &[Allocation],
-        peer: Option<std::net::SocketAddr>,
-    ) -> Vec<Box<[u8]>> {
+    fn headers(&self, clients: &[Allocation], peer: Option<SocketAddr>) -> Vec<Box<[u8]>> {
         let count = self.settings.clients_of_thread(self.number);
         let to = |client: usize| {
             let other = || clients.get(client ^ 1).and_then(Allocation::relayed);
@@ -206,18 +234,13 @@ impl Place<'_> {
         }
     }
 
-    /// Gives the allocations back. A server that is tired of us ends them by itself.
+    /// Gives back the allocations that there are. A server that does not take them ends them by
+    /// itself.
     fn release(&self, clients: &mut [Allocation], sources: &mut Sources, batches: &mut Batches) {
-        let all = 0..clients.len();
-        let mut setup = Setup {
-            server: self.settings.server,
-            sources,
-            clients,
-            board: self.board,
-            batch: &mut batches.receive,
-            space: &mut batches.send,
-        };
-        let _ = setup.ask(all, |_, _| Request::Release);
+        let has_one = |client: &usize| clients[*client].relayed().is_some();
+        let owners: Vec<usize> = (0..clients.len()).filter(has_one).collect();
+        let mut setup = self.setup(clients, sources, batches);
+        let _ = setup.ask(owners, |_, _| Request::Release);
     }
 }
 

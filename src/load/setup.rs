@@ -2,7 +2,6 @@
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use super::allocation::{Allocation, Answer, Request};
@@ -39,19 +38,20 @@ pub(super) struct Setup<'a> {
 }
 
 impl Setup<'_> {
-    /// Has the clients in `range` ask, and returns when all have got it.
+    /// Has these clients ask, and returns when all have got it.
     pub(super) fn ask(
         &mut self,
-        range: Range<usize>,
+        clients: impl IntoIterator<Item = usize>,
         request: impl Fn(&[Allocation], usize) -> Request,
     ) -> Result<(), LoadError> {
         self.board.set_answered(0);
-        let mut waiting: VecDeque<usize> = range.clone().collect();
+        let mut waiting: VecDeque<usize> = clients.into_iter().collect();
+        let count = waiting.len();
         // In the order of their next try, as all wait equally long.
         let mut pending: VecDeque<Pending> = VecDeque::new();
         let mut is_under_way = vec![false; self.clients.len()];
         let mut answered = 0;
-        while answered < range.len() {
+        while answered < count {
             while pending.len() < UNDER_WAY
                 && let Some(client) = waiting.pop_front()
             {
