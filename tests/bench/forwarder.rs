@@ -98,12 +98,12 @@ impl Forwarder {
             let mut upstreams = Vec::new();
             for _ in 0..self.ready.len() {
                 match self.ready.pop_front() {
-                    Some(0) => self.to_peer()?,
+                    Some(0) => self.forward()?,
                     Some(number) => upstreams.push(number),
                     None => break,
                 }
             }
-            self.to_clients(&upstreams);
+            self.answer(&upstreams);
         }
     }
 
@@ -116,7 +116,7 @@ impl Forwarder {
         }
     }
 
-    fn to_peer(&mut self) -> Result<(), Error> {
+    fn forward(&mut self) -> Result<(), Error> {
         self.received.clear();
         let taken = self.received.receive(&self.listener, BATCH).unwrap_or(0);
         self.note(0, taken < BATCH);
@@ -164,7 +164,7 @@ impl Forwarder {
     }
 
     /// Takes what the upstream sockets have and sends it all by the listener.
-    fn to_clients(&mut self, upstreams: &[usize]) {
+    fn answer(&mut self, upstreams: &[usize]) {
         let mut next = 0;
         while next < upstreams.len() {
             self.received.clear();
