@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
-# Installs by apt the programs that the tests drive, if they are missing: a browser and another
-# TURN server. Says nothing when all are there.
+# Installs by apt the programs that the tests drive, if they are missing: a browser, another
+# TURN server, and what makes networks and firewalls. Says nothing when all are there.
 set -euo pipefail
 
 # program=package
 needed=(
   chromium=chromium
   turnserver=coturn
+  ip=iproute2
+  nft=nftables
 )
 
 missing=()

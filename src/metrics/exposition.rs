@@ -81,6 +81,11 @@ impl Registry {
                 relay.packets_unsent,
             ),
             (
+                "turn_packets_posted",
+                "Datagrams handed to another worker",
+                relay.packets_posted,
+            ),
+            (
                 "turn_allocations_made",
                 "Allocations made",
                 relay.allocations_made,

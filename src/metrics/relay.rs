@@ -18,6 +18,8 @@ pub struct RelayCounters {
     pub packets_refused: Counter,
     /// Datagrams that the operating system did not take.
     pub packets_unsent: Counter,
+    /// Datagrams that arrived at another worker than their client's, and were handed over.
+    pub packets_posted: Counter,
     /// Allocations made.
     pub allocations_made: Counter,
     /// Allocations ended, for whatever reason.
@@ -67,6 +69,8 @@ pub struct RelaySnapshot {
     pub packets_refused: u64,
     /// See [`RelayCounters::packets_unsent`].
     pub packets_unsent: u64,
+    /// See [`RelayCounters::packets_posted`].
+    pub packets_posted: u64,
     /// See [`RelayCounters::allocations_made`].
     pub allocations_made: u64,
     /// See [`RelayCounters::allocations_ended`].
@@ -85,6 +89,7 @@ impl RelaySnapshot {
         self.bytes_to_clients += worker.bytes_to_clients.read();
         self.packets_refused += worker.packets_refused.read();
         self.packets_unsent += worker.packets_unsent.read();
+        self.packets_posted += worker.packets_posted.read();
         self.allocations_made += worker.allocations_made.read();
         self.allocations_ended += worker.allocations_ended.read();
         self.unauthenticated += worker.unauthenticated.read();

@@ -1,11 +1,9 @@
 //! What the operating system gives: sockets and the clock. The only `unsafe` lives here.
 
 mod clock;
-mod datagram;
 mod interfaces;
 mod udp;
 
 pub use clock::Clock;
-pub use datagram::UdpSocket as DatagramSocket;
 pub use interfaces::local_addresses;
 pub use udp::{Arrived, Buffers, Outgoing, ReceiveBatch, SendBatch, SendSpace, Sent, UdpSocket};

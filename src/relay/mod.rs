@@ -3,8 +3,12 @@
 //! Clients are spread over the workers by the kernel (SO_REUSEPORT), by five-tuple, and all that
 //! belongs to a client lives on its worker.
 
+mod coalescing;
+mod outflow;
 mod ports;
+mod post;
 mod siblings;
+mod sockets;
 mod worker;
 
 use std::fmt;
@@ -19,12 +23,19 @@ use mio::Waker;
 
 use crate::auth::RelayCredentials;
 use crate::metrics::RelayCounters;
-use crate::net::{DatagramSocket as UdpSocket, local_addresses};
+use crate::net::{Buffers, Clock, UdpSocket, local_addresses};
 use crate::turn::{self, Cidr, PeerPolicy};
-use siblings::Siblings;
+use post::Postbox;
+use siblings::{OfWorker, Siblings};
 use worker::{Parts, Worker};
 
 pub use crate::turn::RelayAddress;
+
+/// What may wait at a listener: half a second of a hundred video streams.
+const LISTENER_BUFFERS: Buffers = Buffers {
+    receive: 8 << 20,
+    send: 8 << 20,
+};
 
 /// What the relay needs to know to start.
 #[derive(Clone, Debug)]
@@ -37,8 +48,9 @@ pub struct Settings {
     pub credentials: RelayCredentials,
     /// On which addresses relayed addresses are made, at most one of each family.
     pub relay_addresses: Vec<RelayAddress>,
-    /// The ports of relayed addresses.
-    pub relay_ports: RangeInclusive<u16>,
+    /// The ports of relayed addresses. `None`: they have no sockets, and only each other can be
+    /// reached; nothing but the listeners must be open then.
+    pub relay_ports: Option<RangeInclusive<u16>>,
     /// Exceptions to the built-in list of refused peers.
     pub allow_peers: Vec<Cidr>,
     /// Allocations that one user may have at a time; 0 is no limit.
@@ -88,7 +100,7 @@ pub struct Relay {
     addresses: Vec<SocketAddr>,
     counters: Vec<Arc<RelayCounters>>,
     stopping: Arc<AtomicBool>,
-    threads: Vec<(JoinHandle<()>, Waker)>,
+    threads: Vec<(JoinHandle<()>, Arc<Waker>)>,
 }
 
 impl Relay {
@@ -109,33 +121,29 @@ impl Relay {
             threads: Vec::new(),
         };
         let shared = Shared::new(settings, count)?;
-        for (number, listeners) in listeners.into_iter().enumerate() {
-            relay
-                .start_worker(number, listeners, &shared)
-                .map_err(StartError::System)?;
-        }
+        let workers = listeners.into_iter().enumerate();
+        let workers = workers.map(|(number, listeners)| shared.worker(number, listeners));
+        let workers = workers.collect::<io::Result<Vec<_>>>();
+        relay
+            .start_workers(workers.map_err(StartError::System)?)
+            .map_err(StartError::System)?;
         Ok(relay)
     }
 
-    fn start_worker(
-        &mut self,
-        number: usize,
-        listeners: Vec<UdpSocket>,
-        shared: &Shared,
-    ) -> io::Result<()> {
-        let counters = Arc::<RelayCounters>::default();
-        let (worker, waker) = Worker::new(Parts {
-            listeners,
-            server: shared.server()?,
-            siblings: Arc::clone(&shared.siblings),
-            relay_ports: shared.relay_ports.clone(),
-            counters: Arc::clone(&counters),
-            stopping: Arc::clone(&self.stopping),
-        })?;
-        let thread = thread::Builder::new().name(format!("relay-{number}"));
-        let thread = thread.spawn(move || worker.run())?;
-        self.threads.push((thread, waker));
-        self.counters.push(counters);
+    /// Lets every worker know the others' postboxes, and sets them to work.
+    fn start_workers(&mut self, workers: Vec<(Worker, Arc<Waker>)>) -> io::Result<()> {
+        let (boxes, inboxes): (Vec<_>, Vec<_>) = workers
+            .iter()
+            .map(|(_, waker)| Postbox::new(Arc::clone(waker)))
+            .unzip();
+        let boxes: Arc<[Postbox]> = boxes.into();
+        for (number, ((worker, waker), inbox)) in workers.into_iter().zip(inboxes).enumerate() {
+            self.counters.push(worker.counters());
+            let (boxes, stopping) = (Arc::clone(&boxes), Arc::clone(&self.stopping));
+            let thread = thread::Builder::new().name(format!("relay-{number}"));
+            let thread = thread.spawn(move || worker.run(&boxes, &inbox, &stopping))?;
+            self.threads.push((thread, waker));
+        }
         Ok(())
     }
 
@@ -169,7 +177,8 @@ struct Shared {
     config: turn::Config,
     credentials: Arc<RelayCredentials>,
     siblings: Arc<Siblings>,
-    relay_ports: RangeInclusive<u16>,
+    relay_ports: Option<RangeInclusive<u16>>,
+    clock: Clock,
 }
 
 impl Shared {
@@ -183,6 +192,7 @@ impl Shared {
         Ok(Self {
             config: turn::Config {
                 realm: settings.realm,
+                portless: settings.relay_ports.is_none(),
                 policy: PeerPolicy::new(settings.relay_addresses, own, settings.allow_peers),
                 // An address may meet every worker, and the limit is for all of them.
                 unauthenticated_rate: settings.unauthenticated_rate.div_ceil(workers),
@@ -192,20 +202,28 @@ impl Shared {
             credentials: Arc::new(settings.credentials),
             siblings,
             relay_ports: settings.relay_ports,
+            // One clock, since workers look at each other's deadlines.
+            clock: Clock::start(),
         })
     }
 
-    fn server(&self) -> io::Result<turn::Server<Arc<RelayCredentials>, Arc<Siblings>>> {
+    fn worker(&self, number: usize, listeners: Vec<UdpSocket>) -> io::Result<(Worker, Arc<Waker>)> {
         let config = turn::Config {
             seed: getrandom::u64()?,
             ..self.config.clone()
         };
+        let siblings = OfWorker {
+            number,
+            siblings: Arc::clone(&self.siblings),
+        };
         let credentials = Arc::clone(&self.credentials);
-        Ok(turn::Server::new(
-            config,
-            credentials,
-            Arc::clone(&self.siblings),
-        ))
+        Worker::new(Parts {
+            listeners,
+            server: turn::Server::new(config, credentials, siblings.clone()),
+            siblings,
+            relay_ports: self.relay_ports.clone(),
+            clock: self.clock,
+        })
     }
 }
 
@@ -215,6 +233,7 @@ fn bind_listeners(
     workers: usize,
 ) -> Result<(Vec<SocketAddr>, Vec<Vec<UdpSocket>>), StartError> {
     let mut bound = Vec::new();
+    let mut granted = LISTENER_BUFFERS.receive;
     let mut listeners: Vec<Vec<UdpSocket>> = (0..workers).map(|_| Vec::new()).collect();
     for &address in addresses {
         let failed = |source| StartError::Listen { address, source };
@@ -223,10 +242,28 @@ fn bind_listeners(
         let mut actual = address;
         for of_worker in &mut listeners {
             let socket = UdpSocket::listen(actual, true).map_err(failed)?;
+            granted = granted.min(enlarge(&socket, LISTENER_BUFFERS));
             actual = socket.local();
             of_worker.push(socket);
         }
         bound.push(actual);
     }
+    if granted < LISTENER_BUFFERS.receive {
+        tracing::warn!(
+            wanted = LISTENER_BUFFERS.receive,
+            granted,
+            "the system keeps socket buffers small, so bursts may be lost; \
+             set net.core.rmem_max and net.core.wmem_max to {}",
+            LISTENER_BUFFERS.receive
+        );
+    }
     Ok((bound, listeners))
+}
+
+/// Gives how many bytes may wait in `socket` to be received.
+fn enlarge(socket: &UdpSocket, wanted: Buffers) -> usize {
+    // A socket that does not take the option works with what it has.
+    socket
+        .enlarge_buffers(wanted)
+        .map_or(0, |granted| granted.receive)
 }

@@ -1,22 +1,37 @@
-//! The ports of relayed addresses, as all workers see them.
+//! The ports of relayed addresses, as all workers see them. Looking takes no lock.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-const WORDS: usize = (u16::MAX as usize + 1) / 64;
+use arc_swap::ArcSwapOption;
 
-/// Which ports of one address are relayed addresses now: a bit a port.
-#[derive(Debug)]
+use crate::turn::Reachable;
+
+const PORTS: usize = u16::MAX as usize + 1;
+
+/// The ports of one address: which are taken, and what stands behind them.
 pub(super) struct RelayedPorts {
     address: IpAddr,
-    bits: Box<[AtomicU64]>,
+    /// A bit a port.
+    taken: Box<[AtomicU64]>,
+    reachable: Box<[ArcSwapOption<Reachable>]>,
+}
+
+impl std::fmt::Debug for RelayedPorts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RelayedPorts")
+            .field("address", &self.address)
+            .finish_non_exhaustive()
+    }
 }
 
 impl RelayedPorts {
     pub(super) fn new(address: IpAddr) -> Self {
         Self {
             address,
-            bits: (0..WORDS).map(|_| AtomicU64::new(0)).collect(),
+            taken: (0..PORTS / 64).map(|_| AtomicU64::new(0)).collect(),
+            reachable: (0..PORTS).map(|_| ArcSwapOption::empty()).collect(),
         }
     }
 
@@ -24,19 +39,20 @@ impl RelayedPorts {
         self.address
     }
 
-    pub(super) fn contains(&self, port: u16) -> bool {
+    /// Takes a port; `false` if it was taken.
+    pub(super) fn take(&self, port: u16) -> bool {
         let (word, bit) = place(port);
-        self.bits[word].load(Ordering::Relaxed) & bit != 0
+        self.taken[word].fetch_or(bit, Ordering::Relaxed) & bit == 0
     }
 
-    pub(super) fn insert(&self, port: u16) {
+    /// Gives a port back.
+    pub(super) fn give_back(&self, port: u16) {
         let (word, bit) = place(port);
-        self.bits[word].fetch_or(bit, Ordering::Relaxed);
+        self.taken[word].fetch_and(!bit, Ordering::Relaxed);
     }
 
-    pub(super) fn remove(&self, port: u16) {
-        let (word, bit) = place(port);
-        self.bits[word].fetch_and(!bit, Ordering::Relaxed);
+    fn slot(&self, port: u16) -> &ArcSwapOption<Reachable> {
+        &self.reachable[usize::from(port)]
     }
 }
 
@@ -44,14 +60,30 @@ fn place(port: u16) -> (usize, u64) {
     (usize::from(port) / 64, 1 << (port % 64))
 }
 
-/// The ports of one address in which `socket_address` falls.
+/// The ports of `address`, if relayed addresses are made on it.
 pub(super) fn ports_of(all: &[RelayedPorts], address: IpAddr) -> Option<&RelayedPorts> {
     all.iter().find(|ports| ports.address() == address)
 }
 
-/// Whether `address` is a relayed address.
-pub(super) fn is_relayed(all: &[RelayedPorts], address: SocketAddr) -> bool {
-    ports_of(all, address.ip()).is_some_and(|ports| ports.contains(address.port()))
+/// Puts something, or nothing, behind a relayed address; gives what was there.
+pub(super) fn publish(
+    all: &[RelayedPorts],
+    relayed: SocketAddr,
+    reachable: Option<Arc<Reachable>>,
+) -> Option<Arc<Reachable>> {
+    ports_of(all, relayed.ip())?
+        .slot(relayed.port())
+        .swap(reachable)
+}
+
+/// Looks at what stands behind a relayed address.
+pub(super) fn reach<R>(
+    all: &[RelayedPorts],
+    relayed: SocketAddr,
+    look: impl FnOnce(&Reachable) -> R,
+) -> Option<R> {
+    let ports = ports_of(all, relayed.ip())?;
+    ports.slot(relayed.port()).load().as_deref().map(look)
 }
 
 #[cfg(test)]
@@ -59,16 +91,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_port_is_relayed_from_insert_to_remove() {
-        let all = [RelayedPorts::new(IpAddr::from([192, 0, 2, 1]))];
+    fn a_port_is_taken_once_until_it_is_given_back() {
+        let ports = RelayedPorts::new(IpAddr::from([192, 0, 2, 1]));
         for port in [0, 63, 64, 49_152, u16::MAX] {
-            let address = SocketAddr::from(([192, 0, 2, 1], port));
-            assert!(!is_relayed(&all, address));
-            all[0].insert(port);
-            assert!(is_relayed(&all, address));
-            assert!(!is_relayed(&all, SocketAddr::from(([192, 0, 2, 2], port))));
-            all[0].remove(port);
-            assert!(!is_relayed(&all, address));
+            assert!(ports.take(port));
+            assert!(!ports.take(port));
+            ports.give_back(port);
+            assert!(ports.take(port));
+        }
+    }
+
+    #[test]
+    fn nothing_stands_behind_an_address_of_no_relay() {
+        let all = [RelayedPorts::new(IpAddr::from([192, 0, 2, 1]))];
+        for address in ["192.0.2.1:50000", "192.0.2.2:50000"] {
+            let address = address.parse().expect("an address");
+            assert_eq!(reach(&all, address, |_| ()), None);
         }
     }
 }

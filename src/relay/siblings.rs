@@ -1,13 +1,14 @@
-//! What the workers share: quotas, and which ports are relayed addresses. Neither is touched for
-//! a relayed packet, but for a look at a bit where the peer is an address of this server.
+//! What the workers share: quotas, and what stands behind relayed addresses. A relayed packet
+//! touches neither, but for a look, without a lock, where its peer is an address of this server.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::ports::{self, RelayedPorts};
+use super::post::Owners;
 use crate::auth::account;
-use crate::turn;
+use crate::turn::{self, FiveTuple, Reachable};
 
 /// The shared state of all workers.
 #[derive(Debug)]
@@ -15,6 +16,7 @@ pub(super) struct Siblings {
     max_allocations_per_user: u32,
     claimed: Mutex<HashMap<String, u32>>,
     relayed: Vec<RelayedPorts>,
+    owners: Owners,
 }
 
 impl Siblings {
@@ -26,7 +28,13 @@ impl Siblings {
             max_allocations_per_user,
             claimed: Mutex::default(),
             relayed: relay_addresses.map(RelayedPorts::new).collect(),
+            owners: Owners::default(),
         }
+    }
+
+    /// The worker that has the allocation of `client`.
+    pub(super) fn owner(&self, client: FiveTuple) -> Option<usize> {
+        self.owners.of(client)
     }
 
     /// The relayed ports of one of the relay addresses.
@@ -35,7 +43,38 @@ impl Siblings {
     }
 }
 
-impl turn::Siblings for Siblings {
+/// The siblings as the server of worker `number` sees them.
+#[derive(Clone, Debug)]
+pub(super) struct OfWorker {
+    pub(super) number: usize,
+    pub(super) siblings: Arc<Siblings>,
+}
+
+impl turn::Siblings for OfWorker {
+    fn claim(&self, username: &str) -> bool {
+        self.siblings.claim(username)
+    }
+
+    fn release(&self, username: &str) {
+        self.siblings.release(username);
+    }
+
+    fn publish(&self, relayed: SocketAddr, reachable: Option<Arc<Reachable>>) {
+        let client = reachable.as_ref().map(|reachable| reachable.client());
+        let before = ports::publish(&self.siblings.relayed, relayed, reachable);
+        match (before, client) {
+            (None, Some(client)) => self.siblings.owners.insert(client, self.number),
+            (Some(before), None) => self.siblings.owners.remove(before.client()),
+            _ => {}
+        }
+    }
+
+    fn reach<R>(&self, relayed: SocketAddr, look: impl FnOnce(&Reachable) -> R) -> Option<R> {
+        ports::reach(&self.siblings.relayed, relayed, look)
+    }
+}
+
+impl Siblings {
     fn claim(&self, username: &str) -> bool {
         let mut claimed = self.claimed.lock().unwrap_or_else(PoisonError::into_inner);
         let count = claimed.entry(account(username).to_owned()).or_default();
@@ -54,16 +93,11 @@ impl turn::Siblings for Siblings {
             }
         }
     }
-
-    fn is_relayed(&self, address: SocketAddr) -> bool {
-        ports::is_relayed(&self.relayed, address)
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::turn::Siblings as _;
 
     #[test]
     fn the_quota_is_the_persons_whatever_the_expiry_says() {

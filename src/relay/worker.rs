@@ -1,118 +1,123 @@
 //! A worker: one thread that owns its listeners, its relay sockets, its TURN server and its
-//! buffers. Nothing on the way of a packet is shared.
+//! buffers. Nothing on the way of a packet is shared or locked.
+//!
+//! It works in rounds: datagrams are taken from the sockets that have some, many a call, until
+//! the inbox is full or nothing more is there; then each is routed, and what leaves by the same
+//! socket leaves together. Payloads stay where the kernel has put them.
 
 use std::collections::VecDeque;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
-use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
-use mio::unix::SourceFd;
-use mio::{Events, Interest, Poll, Token, Waker};
+use mio::{Events, Poll, Waker};
 
-use super::siblings::Siblings;
+use super::outflow::Outflow;
+use super::post::{LETTERS, Letter, Postbox};
+use super::siblings::OfWorker;
+use super::sockets::{Sockets, Source, WAKE, take_port};
 use crate::auth::RelayCredentials;
 use crate::metrics::RelayCounters;
-use crate::net::{Clock, DatagramSocket as UdpSocket};
+use crate::net::{Arrived, Buffers, Clock, Outgoing, ReceiveBatch, SendSpace, UdpSocket};
 use crate::time::Now;
-use crate::turn::{
-    Action, AllocationId, BindFailed, FiveTuple, Header, Server, ToClient, ToPeer, Transport,
-};
+use crate::turn::{Action, AllocationId, BindFailed, FiveTuple, Server, Transport};
 
-/// How many datagrams of one socket are taken in a row before the others get their turn.
-const TURN_OF_A_SOCKET: usize = 64;
+/// How many arrivals are handled in one go.
+const INBOX: usize = 64;
 
-/// The largest UDP datagram.
-const MAX_DATAGRAM: usize = 65_535;
-
-/// What may stand behind a payload: padding to a multiple of four.
-const TAILROOM: usize = 3;
+/// How many arrivals of one socket are taken before the others get their turn.
+const TURN_OF_A_SOCKET: usize = 32;
 
 /// How many ready sockets one call of the poller tells about.
 const EVENTS: usize = 1_024;
 
-/// How often a random port is tried before the range is searched from one end to the other.
-const RANDOM_TRIES: usize = 16;
+/// What may wait at a relay socket: some seconds of a video stream.
+const RELAY_BUFFERS: Buffers = Buffers {
+    receive: 1 << 20,
+    send: 1 << 20,
+};
 
-const WAKE: Token = Token(0);
-const FIRST_LISTENER: usize = 1;
+/// Room for any answer.
+const ANSWER: usize = 1_500;
 
 /// What a worker is made of.
 pub(super) struct Parts {
     pub(super) listeners: Vec<UdpSocket>,
-    pub(super) server: Server<Arc<RelayCredentials>, Arc<Siblings>>,
-    pub(super) siblings: Arc<Siblings>,
-    pub(super) relay_ports: RangeInclusive<u16>,
-    pub(super) counters: Arc<RelayCounters>,
-    pub(super) stopping: Arc<AtomicBool>,
+    pub(super) server: TurnServer,
+    pub(super) siblings: OfWorker,
+    /// `None`: relayed addresses have no sockets.
+    pub(super) relay_ports: Option<RangeInclusive<u16>>,
+    pub(super) clock: Clock,
 }
+
+/// The ports of relayed addresses that have no sockets: all that anybody may use.
+const PORTLESS_RANGE: RangeInclusive<u16> = 1_024..=u16::MAX;
+
+type TurnServer = Server<Arc<RelayCredentials>, OfWorker>;
 
 pub(super) struct Worker {
-    parts: Parts,
+    server: TurnServer,
+    sockets: Sockets,
+    siblings: OfWorker,
+    relay_ports: Option<RangeInclusive<u16>>,
     clock: Clock,
     poll: Poll,
+    counters: Arc<RelayCounters>,
     /// Sockets that may have datagrams waiting, each at most once.
     ready: VecDeque<Source>,
-    listener_is_ready: Vec<bool>,
-    /// By the index of the allocation.
-    relays: Vec<Option<RelaySocket>>,
-    /// Headroom, a datagram, tailroom.
-    buffer: Box<[u8]>,
-}
-
-/// A socket to take datagrams from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Source {
-    Listener(usize),
-    Relay(usize),
-}
-
-#[derive(Debug)]
-struct RelaySocket {
-    socket: UdpSocket,
-    allocation: AllocationId,
-    is_ready: bool,
-}
-
-/// Whether a socket may still have something.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Drained {
-    Yes,
-    No,
+    inbox: ReceiveBatch,
+    /// Where each arrival in the inbox has come from.
+    origins: Vec<Origin>,
+    outflow: SendSpace,
+    answers: SendSpace,
+    /// Addresses of allocations without sockets.
+    portless: Vec<Option<SocketAddr>>,
 }
 
 impl Worker {
     /// Registers the listeners. Gives the worker, and what wakes it from another thread.
-    pub(super) fn new(parts: Parts) -> io::Result<(Self, Waker)> {
+    pub(super) fn new(parts: Parts) -> io::Result<(Self, Arc<Waker>)> {
         let poll = Poll::new()?;
-        for (index, listener) in parts.listeners.iter().enumerate() {
-            let token = Token(FIRST_LISTENER + index);
-            poll.registry().register(
-                &mut SourceFd(&listener.as_raw_fd()),
-                token,
-                Interest::READABLE,
-            )?;
-        }
-        let waker = Waker::new(poll.registry(), WAKE)?;
+        let can_segment = parts.listeners.first().is_some_and(UdpSocket::can_segment);
+        let sockets = Sockets::new(parts.listeners, poll.registry())?;
+        let waker = Arc::new(Waker::new(poll.registry(), WAKE)?);
         let worker = Self {
-            clock: Clock::start(),
+            server: parts.server,
+            sockets,
+            siblings: parts.siblings,
+            relay_ports: parts.relay_ports,
+            clock: parts.clock,
             poll,
+            counters: Arc::default(),
             ready: VecDeque::new(),
-            listener_is_ready: vec![false; parts.listeners.len()],
-            relays: Vec::new(),
-            buffer: vec![0; Header::MAX_LENGTH + MAX_DATAGRAM + TAILROOM].into(),
-            parts,
+            inbox: ReceiveBatch::new(INBOX),
+            origins: Vec::with_capacity(INBOX),
+            outflow: SendSpace::new(can_segment),
+            answers: SendSpace::new(false),
+            portless: Vec::new(),
         };
         Ok((worker, waker))
     }
 
-    /// Serves until told to stop.
-    pub(super) fn run(mut self) {
+    /// What it counts.
+    pub(super) fn counters(&self) -> Arc<RelayCounters> {
+        Arc::clone(&self.counters)
+    }
+
+    /// Serves until told to stop. What is another worker's goes into one of the `boxes`, by its
+    /// number; what others have posted comes by `letters`.
+    pub(super) fn run(
+        mut self,
+        boxes: &[Postbox],
+        letters: &Receiver<Letter>,
+        stopping: &AtomicBool,
+    ) {
         let mut events = Events::with_capacity(EVENTS);
-        while !self.parts.stopping.load(Ordering::Relaxed) {
+        while !stopping.load(Ordering::Relaxed) {
             if let Err(error) = self.poll.poll(&mut events, self.patience())
                 && error.kind() != io::ErrorKind::Interrupted
             {
@@ -120,9 +125,14 @@ impl Worker {
                 return;
             }
             for event in &events {
-                self.note_ready(event.token());
+                if let Some(source) = self.sockets.source(event.token())
+                    && self.sockets.set_queued(source, true) == Some(false)
+                {
+                    self.ready.push_back(source);
+                }
             }
-            self.serve_round();
+            self.serve_round(boxes);
+            self.take_letters(letters);
             self.expire();
             self.publish();
         }
@@ -133,275 +143,286 @@ impl Worker {
         if !self.ready.is_empty() {
             return Some(Duration::ZERO);
         }
-        let deadline = self.parts.server.poll_timeout()?;
+        let deadline = self.server.poll_timeout()?;
         // A little late rather than a little early, when there would be nothing to do yet.
         let wait = deadline.saturating_since(self.clock.now().instant);
         Some(wait + Duration::from_millis(1))
     }
 
-    fn note_ready(&mut self, token: Token) {
-        let listeners = self.parts.listeners.len();
-        let source = match token.0.checked_sub(FIRST_LISTENER) {
-            None => return,
-            Some(index) if index < listeners => Source::Listener(index),
-            Some(index) => Source::Relay(index - listeners),
-        };
-        if let Some(is_ready) = self.is_ready(source)
-            && !std::mem::replace(is_ready, true)
-        {
-            self.ready.push_back(source);
-        }
-    }
-
-    /// Whether `source` stands in the queue; `None` if it is no more.
-    fn is_ready(&mut self, source: Source) -> Option<&mut bool> {
-        match source {
-            Source::Listener(index) => self.listener_is_ready.get_mut(index),
-            Source::Relay(index) => {
-                let relay = self.relays.get_mut(index)?.as_mut()?;
-                Some(&mut relay.is_ready)
-            }
-        }
-    }
-
     /// Gives every ready socket its turn, so that one that is flooded starves no other.
-    fn serve_round(&mut self) {
+    fn serve_round(&mut self, boxes: &[Postbox]) {
         let now = self.clock.now();
         for _ in 0..self.ready.len() {
             let Some(source) = self.ready.pop_front() else {
-                return;
+                break;
             };
-            let drained = match source {
-                Source::Listener(index) => self.serve_listener(index, now),
-                Source::Relay(index) => self.serve_relay(index, now),
-            };
-            if drained == Drained::No {
-                self.ready.push_back(source);
-            } else if let Some(is_ready) = self.is_ready(source) {
-                *is_ready = false;
+            self.take_from(source, now);
+            if self.inbox.room() == 0 {
+                self.handle_inbox(boxes, now);
             }
         }
+        self.handle_inbox(boxes, now);
     }
 
-    /// Takes datagrams from clients.
-    fn serve_listener(&mut self, index: usize, now: Now) -> Drained {
-        for _ in 0..TURN_OF_A_SOCKET {
-            let space = &mut self.buffer[Header::MAX_LENGTH..][..MAX_DATAGRAM];
-            let received = match self.parts.listeners[index].receive(space) {
-                Ok(received) => received,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Drained::Yes,
-                Err(_) => continue,
-            };
-            let client = FiveTuple {
-                client: received.from,
-                server: received.to,
-                transport: Transport::Udp,
-            };
-            let datagram = &self.buffer[Header::MAX_LENGTH..][..received.length];
-            match self.parts.server.handle_client(client, datagram, now) {
-                Some(route) => self.send_to_peer(&route),
-                None => self.follow_up(index, now),
+    /// Takes what `source` has into the inbox; it comes again if it may have more.
+    fn take_from(&mut self, source: Source, now: Now) {
+        let limit = TURN_OF_A_SOCKET.min(self.inbox.room());
+        let taken = self
+            .sockets
+            .receive(source, &mut self.inbox, limit, now.instant);
+        let may_have_more = match taken {
+            Ok(count) => {
+                let origin = match source {
+                    Source::Listener(_) => Some(Origin::Client),
+                    Source::Relay(index) => self.sockets.allocation(index).map(Origin::Peer),
+                };
+                // A socket that is gone has given nothing.
+                self.origins.extend(
+                    origin
+                        .into_iter()
+                        .flat_map(|o| std::iter::repeat_n(o, count)),
+                );
+                count == limit
             }
-        }
-        Drained::No
-    }
-
-    /// Takes datagrams from peers.
-    fn serve_relay(&mut self, index: usize, now: Now) -> Drained {
-        for _ in 0..TURN_OF_A_SOCKET {
-            let Some(Some(relay)) = self.relays.get(index) else {
-                return Drained::Yes;
-            };
-            let space = &mut self.buffer[Header::MAX_LENGTH..][..MAX_DATAGRAM];
-            let received = match relay.socket.receive(space) {
-                Ok(received) => received,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Drained::Yes,
-                Err(_) => continue,
-            };
-            let allocation = relay.allocation;
-            if let Some(route) = self
-                .parts
-                .server
-                .handle_peer(allocation, received.from, now)
-            {
-                self.send_to_client(&route, received.length);
-            }
-        }
-        Drained::No
-    }
-
-    fn send_to_peer(&self, route: &ToPeer) {
-        let Some(Some(relay)) = self.relays.get(route.via.index()) else {
-            return;
+            // An error that an earlier datagram has brought says nothing of the next one.
+            Err(error) => error.kind() != io::ErrorKind::WouldBlock,
         };
-        let payload = &self.buffer[Header::MAX_LENGTH..][route.payload.clone()];
-        // An unreachable peer costs this packet and no more.
-        if relay.socket.send(payload, route.peer, None).is_ok() {
-            self.parts.counters.packets_to_peers.add(1);
-            self.parts.counters.bytes_to_peers.add(payload.len() as u64);
+        if may_have_more {
+            self.ready.push_back(source);
         } else {
-            self.parts.counters.packets_unsent.add(1);
+            self.sockets.set_queued(source, false);
         }
     }
 
-    fn send_to_client(&mut self, route: &ToClient, length: usize) {
-        let counters = &self.parts.counters;
-        let payload = Header::MAX_LENGTH..Header::MAX_LENGTH + length;
-        let Ok(short_length) = u16::try_from(length) else {
-            return;
-        };
-        let headroom = &mut self.buffer[..Header::MAX_LENGTH];
-        let (before, behind) = route.header.write(headroom, short_length);
-        self.buffer[payload.end..][..behind].fill(0);
-        let bytes = &self.buffer[payload.start - before..payload.end + behind];
-        let listener = listener_of(&self.parts.listeners, route.client);
-        let sent = listener.map(|listener| send(listener, bytes, route.client));
-        if matches!(sent, Some(Ok(()))) {
-            counters.packets_to_clients.add(1);
-            counters.bytes_to_clients.add(length as u64);
-        } else {
-            counters.packets_unsent.add(1);
+    /// Routes all that is in the inbox, and empties it.
+    fn handle_inbox(&mut self, boxes: &[Postbox], now: Now) {
+        let mut next = 0;
+        while next < self.inbox.len() {
+            next = self.route_from(next, boxes, now);
+            self.follow_up(now);
+        }
+        self.inbox.clear();
+        self.origins.clear();
+    }
+
+    /// Routes arrivals from number `first` on. Stops behind one that the server has something to
+    /// say about; gives the number of the next.
+    fn route_from(&mut self, first: usize, boxes: &[Postbox], now: Now) -> usize {
+        let mut out = Outflow::new(&mut self.outflow, &self.sockets, &self.counters);
+        for number in first..self.inbox.len() {
+            let Some(arrived) = self.inbox.arrived(number) else {
+                continue;
+            };
+            match self.origins[number] {
+                Origin::Client => {
+                    let client = five_tuple(&arrived);
+                    match strange_owner(&mut self.server, &self.siblings, client) {
+                        Some(owner) => post(&boxes[owner], client, &arrived, &self.counters),
+                        None => route_client(&mut self.server, client, &arrived, now, &mut out),
+                    }
+                }
+                Origin::Peer(allocation) => {
+                    route_peer(&mut self.server, allocation, &arrived, now, &mut out);
+                }
+            }
+            if self.server.has_output() {
+                return number + 1;
+            }
+        }
+        self.inbox.len()
+    }
+
+    /// Handles what other workers have posted.
+    fn take_letters(&mut self, letters: &Receiver<Letter>) {
+        let now = self.clock.now();
+        for Letter { client, datagram } in letters.try_iter().take(LETTERS) {
+            let mut out = Outflow::new(&mut self.outflow, &self.sockets, &self.counters);
+            if let Some(route) = self.server.handle_client(client, &datagram, now) {
+                out.push(&route.to, &datagram[route.payload]);
+            }
+            drop(out);
+            self.follow_up(now);
         }
     }
 
-    /// Does what the server wants done after a request, and sends its answers.
-    fn follow_up(&mut self, listener: usize, now: Now) {
+    /// Does what the server wants done, and sends its answers.
+    fn follow_up(&mut self, now: Now) {
         self.carry_out_actions(now);
-        while let Some(transmit) = self.parts.server.poll_transmit(&mut self.buffer) {
-            let bytes = &self.buffer[..transmit.length];
-            if send(&self.parts.listeners[listener], bytes, transmit.client).is_err() {
-                self.parts.counters.packets_unsent.add(1);
-            }
+        let mut buffer = [0; ANSWER];
+        while let Some(transmit) = self.server.poll_transmit(&mut buffer) {
+            self.answer(transmit.client, &buffer[..transmit.length]);
         }
+    }
+
+    fn answer(&mut self, client: FiveTuple, bytes: &[u8]) {
+        let listener = self.sockets.listener_of(client);
+        let Some(listener) = listener.and_then(|index| self.sockets.listener(index)) else {
+            return;
+        };
+        let mut batch = self.answers.batch();
+        batch.push(Outgoing {
+            to: client.client,
+            from: Some(client.server.ip()),
+            prefix: &[],
+            payload: bytes,
+            padding: 0,
+        });
+        self.counters
+            .packets_unsent
+            .add(batch.send(listener).unsent);
     }
 
     fn carry_out_actions(&mut self, now: Now) {
-        while let Some(action) = self.parts.server.poll_action() {
+        while let Some(action) = self.server.poll_action() {
             match action {
                 Action::Bind {
                     allocation,
                     address,
                     even,
                 } => {
-                    let port = self.bind(allocation, address, even);
-                    self.parts.server.handle_bound(allocation, port, now);
+                    let port = self.bind(allocation, address, even).ok_or(BindFailed);
+                    self.server.handle_bound(allocation, port, now);
                 }
                 Action::Unbind { allocation } => self.unbind(allocation),
             }
         }
     }
 
-    fn bind(
-        &mut self,
-        allocation: AllocationId,
-        address: IpAddr,
-        even: bool,
-    ) -> Result<u16, BindFailed> {
-        let socket = self.bind_free_port(address, even).ok_or(BindFailed)?;
+    fn bind(&mut self, allocation: AllocationId, address: IpAddr, even: bool) -> Option<u16> {
+        let ports = self.siblings.siblings.ports(address)?;
+        let Some(range) = &self.relay_ports else {
+            let port = take_port(ports, &PORTLESS_RANGE, even, |_, port| Some(port))?;
+            let index = allocation.index();
+            if self.portless.len() <= index {
+                self.portless.resize(index + 1, None);
+            }
+            self.portless[index] = Some(SocketAddr::new(address, port));
+            return Some(port);
+        };
+        let socket = take_port(ports, range, even, |address, port| {
+            let socket = UdpSocket::relay(SocketAddr::new(address, port)).ok()?;
+            // One that stays small works, too.
+            let _ = socket.enlarge_buffers(RELAY_BUFFERS);
+            Some(socket)
+        })?;
         let port = socket.local().port();
-        let token = Token(FIRST_LISTENER + self.parts.listeners.len() + allocation.index());
-        self.poll
-            .registry()
-            .register(
-                &mut SourceFd(&socket.as_raw_fd()),
-                token,
-                Interest::READABLE,
-            )
-            .map_err(|_| BindFailed)?;
-        if let Some(ports) = self.parts.siblings.ports(address) {
-            ports.insert(port);
+        if self
+            .sockets
+            .insert_relay(allocation, socket, self.poll.registry())
+            .is_err()
+        {
+            ports.give_back(port);
+            return None;
         }
-        if self.relays.len() <= allocation.index() {
-            self.relays.resize_with(allocation.index() + 1, || None);
-        }
-        let relay = RelaySocket {
-            socket,
-            allocation,
-            is_ready: false,
-        };
-        self.relays[allocation.index()] = Some(relay);
-        Ok(port)
-    }
-
-    /// A socket on a random free port (RFC 6056), or on any free one where the range is crowded.
-    fn bind_free_port(&self, address: IpAddr, even: bool) -> Option<UdpSocket> {
-        let ports = self.parts.siblings.ports(address)?;
-        let (first, last) = (
-            *self.parts.relay_ports.start(),
-            *self.parts.relay_ports.end(),
-        );
-        let count = u32::from(last - first) + 1;
-        let port = |n: u32| first + u16::try_from(n % count).expect("less than the range is long");
-        let try_bind = |port: u16| {
-            if ports.contains(port) || (even && !port.is_multiple_of(2)) {
-                return None;
-            }
-            UdpSocket::relay(SocketAddr::new(address, port)).ok()
-        };
-        let random = || getrandom::u32().ok();
-        for _ in 0..RANDOM_TRIES {
-            if let Some(socket) = try_bind(port(random()? % count)) {
-                return Some(socket);
-            }
-        }
-        let start = random()? % count;
-        (0..count).find_map(|step| try_bind(port(start + step)))
+        Some(port)
     }
 
     fn unbind(&mut self, allocation: AllocationId) {
-        let Some(relay) = self
-            .relays
-            .get_mut(allocation.index())
-            .and_then(Option::take)
-        else {
-            return;
+        let relayed = match &self.relay_ports {
+            Some(_) => self.sockets.remove_relay(allocation, self.poll.registry()),
+            None => self
+                .portless
+                .get_mut(allocation.index())
+                .and_then(Option::take),
         };
-        let local = relay.socket.local();
-        if let Some(ports) = self.parts.siblings.ports(local.ip()) {
-            ports.remove(local.port());
+        if let Some(relayed) = relayed
+            && let Some(ports) = self.siblings.siblings.ports(relayed.ip())
+        {
+            ports.give_back(relayed.port());
         }
-        // Closing would do it, too; an error here changes nothing.
-        let _ = self
-            .poll
-            .registry()
-            .deregister(&mut SourceFd(&relay.socket.as_raw_fd()));
     }
 
     /// Ends what has expired.
     fn expire(&mut self) {
+        let Some(deadline) = self.server.poll_timeout() else {
+            return;
+        };
         let now = self.clock.now();
-        if self
-            .parts
-            .server
-            .poll_timeout()
-            .is_some_and(|at| at <= now.instant)
-        {
-            self.parts.server.handle_timeout(now);
+        if deadline <= now.instant {
+            self.server.handle_timeout(now);
             self.carry_out_actions(now);
         }
     }
 
     /// Makes what the server has counted visible.
     fn publish(&self) {
-        let tally = self.parts.server.tally();
-        let counters = &self.parts.counters;
-        counters.allocations_made.set(tally.allocations_made);
-        counters.allocations_ended.set(tally.allocations_ended);
-        counters.unauthenticated.set(tally.unauthenticated);
-        counters.packets_refused.set(tally.refused);
+        let tally = self.server.tally();
+        self.counters.allocations_made.set(tally.allocations_made);
+        self.counters.allocations_ended.set(tally.allocations_ended);
+        self.counters.unauthenticated.set(tally.unauthenticated);
+        self.counters.packets_refused.set(tally.refused);
     }
 }
 
-/// The listener that a client speaks to.
-fn listener_of(listeners: &[UdpSocket], client: FiveTuple) -> Option<&UdpSocket> {
-    listeners.iter().find(|listener| {
-        let local = listener.local();
-        let is_its_address = local.ip() == client.server.ip()
-            || (local.ip().is_unspecified() && local.is_ipv4() == client.server.is_ipv4());
-        is_its_address && local.port() == client.server.port()
-    })
+/// Where an arrival has come from. A peer's is tied to the allocation, not to its place: that may
+/// be another's by the time the arrival is routed.
+#[derive(Clone, Copy, Debug)]
+enum Origin {
+    Client,
+    Peer(AllocationId),
 }
 
-fn send(listener: &UdpSocket, bytes: &[u8], client: FiveTuple) -> io::Result<()> {
-    listener.send(bytes, client.client, Some(client.server.ip()))
+fn five_tuple(arrived: &Arrived<'_>) -> FiveTuple {
+    FiveTuple {
+        client: arrived.from,
+        server: arrived.to,
+        transport: Transport::Udp,
+    }
+}
+
+/// The other worker that has the allocation of `client`, where there is one.
+fn strange_owner(server: &mut TurnServer, siblings: &OfWorker, client: FiveTuple) -> Option<usize> {
+    if server.serves(client) {
+        return None;
+    }
+    siblings
+        .siblings
+        .owner(client)
+        .filter(|&owner| owner != siblings.number)
+}
+
+/// Hands a client's datagrams to the worker that has its allocation.
+fn post(to: &Postbox, client: FiveTuple, arrived: &Arrived<'_>, counters: &RelayCounters) {
+    for datagram in arrived.datagrams() {
+        let posted = to.post(Letter {
+            client,
+            datagram: datagram.into(),
+        });
+        let counter = if posted {
+            &counters.packets_posted
+        } else {
+            &counters.packets_unsent
+        };
+        counter.add(1);
+    }
+}
+
+/// Routes what a client has sent.
+fn route_client<'p>(
+    server: &mut TurnServer,
+    client: FiveTuple,
+    arrived: &Arrived<'p>,
+    now: Now,
+    out: &mut Outflow<'p>,
+) {
+    for datagram in arrived.datagrams() {
+        if let Some(route) = server.handle_client(client, datagram, now) {
+            out.push(&route.to, &datagram[route.payload]);
+        }
+    }
+}
+
+/// Routes what has arrived at a relayed address.
+fn route_peer<'p>(
+    server: &mut TurnServer,
+    allocation: AllocationId,
+    arrived: &Arrived<'p>,
+    now: Now,
+    out: &mut Outflow<'p>,
+) {
+    for datagram in arrived.datagrams() {
+        if let Some(to) = server.handle_peer(allocation, arrived.from, now) {
+            out.push_to_client(&to, datagram);
+        }
+    }
 }

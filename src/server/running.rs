@@ -12,7 +12,7 @@ use tokio_rustls::TlsAcceptor;
 use tracing::{info, warn};
 
 use super::bind::{Bound, bind_all};
-use super::config::{CertificateSource, Config};
+use super::config::{CertificateSource, Config, RelayPorts};
 use super::error::StartError;
 use super::http::{
     Admission, Assets, Listener, MetricsPage, Readiness, State, metrics_router, public_router,
@@ -241,7 +241,10 @@ fn start_relay(config: &Config, secret: Secret) -> Result<Option<Relay>, StartEr
         realm: turn.realm.clone(),
         credentials,
         relay_addresses: turn.relay_addresses.clone(),
-        relay_ports: turn.relay_ports.first..=turn.relay_ports.last,
+        relay_ports: match turn.relay_ports {
+            RelayPorts::Range { first, last } => Some(first..=last),
+            RelayPorts::None => None,
+        },
         allow_peers: turn.allow_peers.clone(),
         max_allocations_per_user: turn.max_allocations_per_user,
         unauthenticated_rate: turn.unauthenticated_rate,

@@ -1,7 +1,10 @@
 //! Allocate (RFC 8656 section 7.2).
 
+use std::sync::Arc;
+
 use super::allocation::{Allocation, expiry, granted_lifetime};
 use super::five_tuple::Transport;
+use super::reachable::Reachable;
 use super::request::{Request, User};
 use super::response::{Body, Response};
 use super::server::{Action, BindFailed, Pending, Server, Siblings};
@@ -51,14 +54,12 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
         }
         let lifetime = granted_lifetime(request.message.find_u32(Attribute::LIFETIME));
         let id = self.table.insert(Allocation {
-            client: request.client,
+            reachable: Arc::new(Reachable::new(request.client)),
             username: user.name.into(),
             key: user.key,
             relayed: (relay.bound, 0).into(),
             made_by: request.message.transaction_id(),
             expires: expiry(lifetime, request.now.instant),
-            permissions: Default::default(),
-            channels: Default::default(),
         });
         self.tally.allocations_made += 1;
         self.pending.push(Pending {
@@ -115,6 +116,8 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
         response.body = match (outcome, self.table.allocation_mut(allocation)) {
             (Ok(port), Some(entry)) if entry.expires > now.instant => {
                 entry.relayed.set_port(port);
+                self.siblings
+                    .publish(entry.relayed, Some(Arc::clone(&entry.reachable)));
                 let entry = self
                     .table
                     .allocation(allocation)
@@ -130,10 +133,10 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
     }
 
     fn allocated(&self, allocation: &Allocation, lifetime: u32) -> Body {
-        let Transport::Udp = allocation.client.transport;
+        let Transport::Udp = allocation.client().transport;
         Body::Allocate {
             relayed: self.config.policy.advertised(allocation.relayed),
-            mapped: allocation.client.client,
+            mapped: allocation.client().client,
             lifetime,
         }
     }

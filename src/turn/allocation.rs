@@ -1,11 +1,11 @@
 //! What the server knows of one allocation.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::channels::Channels;
 use super::five_tuple::FiveTuple;
-use super::permissions::Permissions;
+use super::reachable::Reachable;
 use crate::auth::Key;
 use crate::stun::{Family, TransactionId};
 use crate::time::Instant;
@@ -17,7 +17,8 @@ const MAX_LIFETIME: u32 = 3_600;
 
 #[derive(Debug)]
 pub(super) struct Allocation {
-    pub(super) client: FiveTuple,
+    /// Whose it is, and from whom packets pass; also seen by other servers.
+    pub(super) reachable: Arc<Reachable>,
     pub(super) username: Box<str>,
     /// The key that the allocation was made with. It goes on signing after the credentials have
     /// expired, so that a long call is not cut.
@@ -27,11 +28,13 @@ pub(super) struct Allocation {
     /// The transaction that made the allocation, to answer its retransmissions alike.
     pub(super) made_by: TransactionId,
     pub(super) expires: Instant,
-    pub(super) permissions: Permissions,
-    pub(super) channels: Channels,
 }
 
 impl Allocation {
+    pub(super) fn client(&self) -> FiveTuple {
+        self.reachable.client
+    }
+
     pub(super) fn family(&self) -> Family {
         Family::of(self.relayed.ip())
     }

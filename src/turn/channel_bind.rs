@@ -25,27 +25,22 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
         };
         // A peer that may have a permission, and is not some other service of ours.
         self.check_permission(peer.ip(), id)?;
-        if !self.may_reach(peer) {
-            return Err(ErrorCode::FORBIDDEN);
-        }
-        // Neither side bound to something else.
-        let allocation = self
-            .table
-            .allocation_mut(id)
-            .ok_or(ErrorCode::ALLOCATION_MISMATCH)?;
-        allocation
-            .channels
-            .check(number, peer, now)
-            .map_err(error_code)?;
-        // The binding brings a permission with it.
-        allocation
-            .permissions
-            .install([peer.ip()].into_iter(), now)
-            .map_err(|_| ErrorCode::INSUFFICIENT_CAPACITY)?;
-        allocation
-            .channels
-            .bind(number, peer, now)
-            .map_err(error_code)?;
+        let target = self.target(peer).ok_or(ErrorCode::FORBIDDEN)?;
+        // Neither side bound to something else; the binding brings a permission with it.
+        self.change(id, |reachable| {
+            reachable
+                .channels
+                .check(number, peer, now)
+                .map_err(error_code)?;
+            reachable
+                .permissions
+                .install([peer.ip()].into_iter(), now)
+                .map_err(|_| ErrorCode::INSUFFICIENT_CAPACITY)?;
+            reachable
+                .channels
+                .bind(number, peer, target, now)
+                .map_err(error_code)
+        })?;
         Ok(Body::Done)
     }
 }

@@ -25,11 +25,21 @@ pub(super) enum BindError {
 struct Channel {
     number: ChannelNumber,
     peer: SocketAddr,
+    target: Target,
     expires: Instant,
 }
 
+/// Where a channel's peer is, found out when it is bound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Target {
+    /// Beyond the relay's socket.
+    Outside(SocketAddr),
+    /// An address of ours, as bound: perhaps another allocation's relayed address.
+    Here(SocketAddr),
+}
+
 /// Bindings of numbers to peers, found from either side.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Channels {
     /// In the order of numbers.
     by_number: Vec<Channel>,
@@ -38,10 +48,18 @@ pub(super) struct Channels {
 }
 
 impl Channels {
-    /// The peer that `number` is bound to.
-    pub(super) fn peer(&self, number: ChannelNumber, now: Instant) -> Option<SocketAddr> {
+    /// Where packets for `number` go.
+    pub(super) fn target(&self, number: ChannelNumber, now: Instant) -> Option<Target> {
+        self.live(number, now).map(|channel| channel.target)
+    }
+
+    fn peer(&self, number: ChannelNumber, now: Instant) -> Option<SocketAddr> {
+        self.live(number, now).map(|channel| channel.peer)
+    }
+
+    fn live(&self, number: ChannelNumber, now: Instant) -> Option<&Channel> {
         let channel = &self.by_number[self.place(number).ok()?];
-        (channel.expires > now).then_some(channel.peer)
+        (channel.expires > now).then_some(channel)
     }
 
     /// The number that `peer` is bound to.
@@ -80,11 +98,12 @@ impl Channels {
         }
     }
 
-    /// Binds `number` to `peer`, or renews the binding.
+    /// Binds `number` to `peer`, who is at `target`, or renews the binding.
     pub(super) fn bind(
         &mut self,
         number: ChannelNumber,
         peer: SocketAddr,
+        target: Target,
         now: Instant,
     ) -> Result<(), BindError> {
         self.check(number, peer, now)?;
@@ -92,6 +111,7 @@ impl Channels {
         let channel = Channel {
             number,
             peer,
+            target,
             expires: now + LIFETIME,
         };
         match self.place(number) {
@@ -142,7 +162,9 @@ mod tests {
     #[test]
     fn a_binding_is_found_from_both_sides_for_ten_minutes() {
         let mut channels = Channels::default();
-        channels.bind(number(1), peer(7), at(0)).expect("free");
+        channels
+            .bind(number(1), peer(7), Target::Outside(peer(7)), at(0))
+            .expect("free");
         assert_eq!(channels.peer(number(1), at(599)), Some(peer(7)));
         assert_eq!(channels.number(peer(7), at(599)), Some(number(1)));
         assert_eq!(channels.peer(number(1), at(600)), None);
@@ -152,18 +174,22 @@ mod tests {
     #[test]
     fn a_number_and_a_peer_stay_with_each_other() {
         let mut channels = Channels::default();
-        channels.bind(number(1), peer(7), at(0)).expect("free");
-        channels.bind(number(1), peer(7), at(10)).expect("renewed");
+        channels
+            .bind(number(1), peer(7), Target::Outside(peer(7)), at(0))
+            .expect("free");
+        channels
+            .bind(number(1), peer(7), Target::Outside(peer(7)), at(10))
+            .expect("renewed");
         assert_eq!(
-            channels.bind(number(1), peer(8), at(10)),
+            channels.bind(number(1), peer(8), Target::Outside(peer(8)), at(10)),
             Err(BindError::Conflict)
         );
         assert_eq!(
-            channels.bind(number(2), peer(7), at(10)),
+            channels.bind(number(2), peer(7), Target::Outside(peer(7)), at(10)),
             Err(BindError::Conflict)
         );
         channels
-            .bind(number(1), peer(8), at(610))
+            .bind(number(1), peer(8), Target::Outside(peer(8)), at(610))
             .expect("expired before");
     }
 
@@ -172,16 +198,23 @@ mod tests {
         let mut channels = Channels::default();
         for offset in 0..128 {
             channels
-                .bind(number(offset), peer(offset), at(0))
+                .bind(
+                    number(offset),
+                    peer(offset),
+                    Target::Outside(peer(offset)),
+                    at(0),
+                )
                 .expect("free");
         }
         assert_eq!(
-            channels.bind(number(200), peer(200), at(0)),
+            channels.bind(number(200), peer(200), Target::Outside(peer(200)), at(0)),
             Err(BindError::Full)
         );
-        channels.bind(number(5), peer(5), at(0)).expect("renewed");
         channels
-            .bind(number(200), peer(200), at(600))
+            .bind(number(5), peer(5), Target::Outside(peer(5)), at(0))
+            .expect("renewed");
+        channels
+            .bind(number(200), peer(200), Target::Outside(peer(200)), at(600))
             .expect("the others are gone");
     }
 
@@ -197,7 +230,7 @@ mod tests {
                 model.retain(|_, &mut (_, expires)| expires > now);
                 let free = model.get(&offset).is_none_or(|&(bound, _)| bound == port)
                     && model.iter().all(|(&n, &(bound, _))| bound != port || n == offset);
-                prop_assert_eq!(channels.bind(number(offset), peer(port), at(now)).is_ok(), free);
+                prop_assert_eq!(channels.bind(number(offset), peer(port), Target::Outside(peer(port)), at(now)).is_ok(), free);
                 if free {
                     model.insert(offset, (port, now + 600));
                 }

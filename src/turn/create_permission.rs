@@ -26,21 +26,18 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
         if count == 0 {
             return Err(ErrorCode::BAD_REQUEST);
         }
-        let allocation = self
-            .table
-            .allocation_mut(id)
-            .ok_or(ErrorCode::ALLOCATION_MISMATCH)?;
         let addresses = peers(&request.message).flatten().map(|peer| peer.ip());
-        match allocation
-            .permissions
-            .install(addresses, request.now.instant)
-        {
-            Ok(()) => Ok(Body::Done),
-            Err(_) => Err(ErrorCode::INSUFFICIENT_CAPACITY),
-        }
+        self.change(id, |reachable| {
+            reachable
+                .permissions
+                .install(addresses, request.now.instant)
+        })
+        .map_err(|_| ErrorCode::INSUFFICIENT_CAPACITY)?;
+        Ok(Body::Done)
     }
 
-    /// Whether `peer` may have a permission: of the allocation's family, and not refused.
+    /// Whether `peer` may have a permission: of the allocation's family, not refused, and, where
+    /// relayed addresses have no sockets, one of them.
     pub(super) fn check_permission(&self, peer: IpAddr, id: AllocationId) -> Result<(), ErrorCode> {
         let allocation = self
             .table
@@ -50,8 +47,9 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
             return Err(ErrorCode::PEER_ADDRESS_FAMILY_MISMATCH);
         }
         match self.config.policy.standing(peer) {
-            Standing::Permitted | Standing::Relayed => Ok(()),
-            Standing::Refused => Err(ErrorCode::FORBIDDEN),
+            Standing::Relayed => Ok(()),
+            Standing::Permitted if !self.config.portless => Ok(()),
+            Standing::Permitted | Standing::Refused => Err(ErrorCode::FORBIDDEN),
         }
     }
 }

@@ -3,9 +3,11 @@
 use std::net::SocketAddr;
 use std::ops::Range;
 
+use super::channels::Target;
 use super::five_tuple::FiveTuple;
 use super::policy::Standing;
-use super::route::{Header, ToClient, ToPeer};
+use super::reachable::Passage;
+use super::route::{Destination, Header, Route, ToClient};
 use super::server::{Server, Siblings};
 use super::table::AllocationId;
 use crate::auth::Credentials;
@@ -20,14 +22,17 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
         client: FiveTuple,
         datagram: &[u8],
         now: Now,
-    ) -> Option<ToPeer> {
+    ) -> Option<Route> {
         let data = ChannelData::parse(datagram)?;
-        let via = self.table.of_client(client)?;
-        let allocation = self.table.allocation(via)?;
-        let peer = allocation.channels.peer(data.number, now.instant)?;
-        self.may_reach(peer).then(|| ToPeer {
-            via,
-            peer: self.config.policy.bound(peer),
+        let (via, allocation) = self.table.sender(client)?;
+        let target = allocation
+            .reachable
+            .channels
+            .target(data.number, now.instant)?;
+        let source = allocation.relayed;
+        let to = self.destination(via, source, target, now)?;
+        Some(Route {
+            to,
             payload: range_within(datagram, data.payload),
         })
     }
@@ -40,7 +45,7 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
         datagram: &[u8],
         message: &Message<'_>,
         now: Now,
-    ) -> Option<ToPeer> {
+    ) -> Option<Route> {
         if self.unknown_attributes(message).is_some() {
             return None;
         }
@@ -48,13 +53,21 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
             .find_xor_address(Attribute::XOR_PEER_ADDRESS)?
             .ok()?;
         let data = message.find(Attribute::DATA)?;
-        let via = self.table.of_client(client)?;
-        let allocation = self.table.allocation(via)?;
-        let permitted = allocation.permissions.permits(peer.ip(), now.instant)
+        let (via, allocation) = self.table.sender(client)?;
+        let permitted = allocation
+            .reachable
+            .permissions
+            .permits(peer.ip(), now.instant)
             && allocation.family() == Family::of(peer.ip());
-        (permitted && self.may_reach(peer)).then(|| ToPeer {
-            via,
-            peer: self.config.policy.bound(peer),
+        let source = allocation.relayed;
+        let target = if permitted {
+            self.target(peer)?
+        } else {
+            return None;
+        };
+        let to = self.destination(via, source, target, now)?;
+        Some(Route {
+            to,
             payload: range_within(datagram, data),
         })
     }
@@ -67,28 +80,58 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
         now: Now,
     ) -> Option<ToClient> {
         let peer = self.config.policy.advertised(source);
-        let allocation = self.table.allocation(relayed)?;
-        if !allocation.permissions.permits(peer.ip(), now.instant) {
-            return None;
+        let reachable = &self.table.allocation(relayed)?.reachable;
+        let passage = reachable.admit(peer, now.instant)?;
+        let client = reachable.client;
+        Some(ToClient {
+            client,
+            header: self.header(passage, peer),
+        })
+    }
+
+    /// Where `peer` is, if packets may go there at all. Of our own addresses, only those that are
+    /// relayed addresses at this moment may be reached, or what the operator allows: any other
+    /// port is not the relay's.
+    pub(super) fn target(&self, peer: SocketAddr) -> Option<Target> {
+        let bound = self.config.policy.bound(peer);
+        if self.config.policy.is_relay_address(peer.ip())
+            && self.siblings.reach(bound, |_| ()).is_some()
+        {
+            return Some(Target::Here(bound));
         }
-        let client = allocation.client;
-        let header = match allocation.channels.number(peer, now.instant) {
-            Some(number) => Header::Channel(number),
-            None => Header::Indication {
+        let is_permitted = self.config.policy.standing(peer.ip()) == Standing::Permitted;
+        (is_permitted && !self.config.portless).then_some(Target::Outside(bound))
+    }
+
+    /// The way from the relayed address `source` to `target`. Where that is another allocation's
+    /// relayed address, its permissions must let the sender pass.
+    fn destination(
+        &mut self,
+        via: AllocationId,
+        source: SocketAddr,
+        target: Target,
+        now: Now,
+    ) -> Option<Destination> {
+        let relayed = match target {
+            Target::Outside(peer) => return Some(Destination::Peer { via, peer }),
+            Target::Here(relayed) => relayed,
+        };
+        let source = self.config.policy.advertised(source);
+        let (client, passage) = self.siblings.reach(relayed, |reachable| {
+            let passage = reachable.admit(source, now.instant);
+            passage.map(|passage| (reachable.client, passage))
+        })??;
+        let header = self.header(passage, source);
+        Some(Destination::Client(ToClient { client, header }))
+    }
+
+    fn header(&mut self, passage: Passage, peer: SocketAddr) -> Header {
+        match passage {
+            Passage::Channel(number) => Header::Channel(number),
+            Passage::Indication => Header::Indication {
                 peer,
                 transaction_id: self.next_transaction_id(),
             },
-        };
-        Some(ToClient { client, header })
-    }
-
-    /// Whether packets may go to exactly this address. Of our own addresses, only those that are
-    /// relayed addresses at this moment may be reached: any other port is not the relay's.
-    pub(super) fn may_reach(&self, peer: SocketAddr) -> bool {
-        match self.config.policy.standing(peer.ip()) {
-            Standing::Permitted => true,
-            Standing::Relayed => self.siblings.is_relayed(self.config.policy.bound(peer)),
-            Standing::Refused => false,
         }
     }
 }
@@ -181,15 +224,45 @@ mod tests {
     }
 
     #[test]
-    fn two_relayed_clients_meet_on_the_servers_own_address() {
+    fn two_relayed_clients_meet_without_a_socket_in_between() {
+        for mut world in [World::new(), World::portless()] {
+            let (alice, bob) = (world.allocated("alice"), world.allocated("bob"));
+            world.permit(&alice, bob.relayed);
+            world.bind_channel(&bob, 0x4000, alice.relayed);
+            let (to, bytes) = world.send(&alice, bob.relayed, b"hi").expect("delivered");
+            assert_eq!(to, bob.five_tuple.client);
+            assert_eq!(bytes, [0x40, 0x00, 0, 2, b'h', b'i']);
+            let (to, bytes) = world.channel(&bob, 0x4000, b"ho").expect("delivered");
+            assert_eq!(to, alice.five_tuple.client);
+            let message = Message::parse(&bytes).expect("a Data indication");
+            let peer = message.find_xor_address(Attribute::XOR_PEER_ADDRESS);
+            assert_eq!(peer, Some(Ok(bob.relayed)));
+            assert_eq!(message.find(Attribute::DATA), Some(&b"ho"[..]));
+        }
+    }
+
+    #[test]
+    fn both_sides_must_permit_each_other() {
         let mut world = World::new();
         let (alice, bob) = (world.allocated("alice"), world.allocated("bob"));
         world.permit(&alice, bob.relayed);
-        world.bind_channel(&bob, 0x4000, alice.relayed);
-        let sent = world.send(&alice, bob.relayed, b"to bob");
-        assert_eq!(sent, Some((bob.relayed, b"to bob".to_vec())));
-        assert!(world.at_relayed(&bob, alice.relayed, b"to bob").is_some());
-        assert!(world.channel(&bob, 0x4000, b"to alice").is_some());
+        // Bob has another permission: it is for his address, not for his ports, that one asks.
+        world.permit(&bob, address("8.8.8.8:1"));
+        assert_eq!(world.send(&alice, bob.relayed, b"hi"), None);
+        world.permit(&bob, alice.relayed);
+        assert!(world.send(&alice, bob.relayed, b"hi").is_some());
+        world.pass(300);
+        assert_eq!(world.send(&alice, bob.relayed, b"hi"), None);
+    }
+
+    #[test]
+    fn without_sockets_nobody_outside_can_be_reached() {
+        let mut world = World::portless();
+        let client = world.allocated("alice");
+        let outside = address("8.8.8.8:1");
+        assert_eq!(world.create_permission(&client, &[outside]), Err(403));
+        assert_eq!(world.try_bind_channel(&client, 0x4000, outside), Err(403));
+        assert_eq!(world.send(&client, outside, b"hi"), None);
     }
 
     #[test]

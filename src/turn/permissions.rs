@@ -16,7 +16,7 @@ const MAX: usize = 128;
 pub(super) struct Full;
 
 /// Which addresses may send to an allocation, in the order of addresses.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Permissions(Vec<(IpAddr, Instant)>);
 
 impl Permissions {

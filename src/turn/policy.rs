@@ -118,7 +118,8 @@ impl PeerPolicy {
         }
     }
 
-    fn is_relay_address(&self, address: IpAddr) -> bool {
+    /// Whether relayed addresses are made on `address`.
+    pub(super) fn is_relay_address(&self, address: IpAddr) -> bool {
         let is = |relay: &RelayAddress| relay.advertised == address || relay.bound == address;
         self.relay_addresses.iter().any(is)
     }

@@ -7,18 +7,31 @@ use super::five_tuple::FiveTuple;
 use super::table::AllocationId;
 use crate::stun::{ChannelData, ChannelNumber, TransactionId, data_indication_header, padding};
 
-/// Bytes of a client's datagram go out of the allocation's relayed address.
+/// Which bytes of a client's datagram go on, and where to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ToPeer {
-    /// Whose relayed address.
-    pub via: AllocationId,
+pub struct Route {
     /// Where to.
-    pub peer: SocketAddr,
+    pub to: Destination,
     /// Which bytes of the datagram.
     pub payload: Range<usize>,
 }
 
-/// A peer's datagram goes to a client, with a header before it.
+/// Where a client's payload goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Destination {
+    /// Out of the relayed address of an allocation.
+    Peer {
+        /// Whose relayed address.
+        via: AllocationId,
+        /// Where to.
+        peer: SocketAddr,
+    },
+    /// To another client of this process, whose relayed address the peer is: no relay socket is
+    /// in between.
+    Client(ToClient),
+}
+
+/// A payload goes to a client, with a header before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ToClient {
     /// Where to, and from which address of ours.
@@ -45,24 +58,48 @@ impl Header {
     /// The most bytes that go before a payload.
     pub const MAX_LENGTH: usize = 48;
 
-    /// Writes the header into the end of `headroom`, which must hold [`Header::MAX_LENGTH`] bytes,
-    /// for a payload of `length` bytes. Gives how many bytes go before the payload, and how many
-    /// zero bytes behind it.
-    pub fn write(&self, headroom: &mut [u8], length: u16) -> (usize, usize) {
-        let mut place = |header: &[u8]| {
-            let start = headroom.len() - header.len();
-            headroom[start..].copy_from_slice(header);
-            header.len()
-        };
+    /// The header for a payload of `length` bytes.
+    #[must_use]
+    pub fn encode(&self, length: u16) -> EncodedHeader {
         match *self {
-            Self::Channel(number) => (place(&ChannelData::header(number, length)), 0),
+            Self::Channel(number) => {
+                let mut bytes = [0; Self::MAX_LENGTH];
+                bytes[..ChannelData::HEADER_LENGTH]
+                    .copy_from_slice(&ChannelData::header(number, length));
+                EncodedHeader {
+                    bytes,
+                    length: ChannelData::HEADER_LENGTH,
+                    padding: 0,
+                }
+            }
             Self::Indication {
                 peer,
                 transaction_id,
             } => {
-                let (header, end) = data_indication_header(peer, length, transaction_id);
-                (place(&header[..end]), padding(usize::from(length)))
+                let (bytes, end) = data_indication_header(peer, length, transaction_id);
+                EncodedHeader {
+                    bytes,
+                    length: end,
+                    padding: padding(usize::from(length)),
+                }
             }
         }
+    }
+}
+
+/// The bytes of a [`Header`].
+#[derive(Clone, Copy, Debug)]
+pub struct EncodedHeader {
+    bytes: [u8; Header::MAX_LENGTH],
+    length: usize,
+    /// How many zero bytes go behind the payload.
+    pub padding: usize,
+}
+
+impl EncodedHeader {
+    /// What goes before the payload.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..self.length]
     }
 }

@@ -7,9 +7,10 @@ use std::sync::Arc;
 use super::five_tuple::FiveTuple;
 use super::nonce::Nonces;
 use super::policy::PeerPolicy;
+use super::reachable::Reachable;
 use super::request::{Request, User};
 use super::response::{Body, Response, UnknownAttributes};
-use super::route::{ToClient, ToPeer};
+use super::route::{Route, ToClient};
 use super::strangers::Strangers;
 use super::table::{AllocationId, Table};
 
@@ -26,6 +27,9 @@ pub struct Config {
     pub realm: String,
     /// Which peers are refused, and on which addresses relayed addresses are made.
     pub policy: PeerPolicy,
+    /// Whether relayed addresses have no sockets: then only each other can be reached, and an
+    /// [`Action::Bind`] is answered by a port that is free in the table of the caller.
+    pub portless: bool,
     /// Answers a second to one address before it authenticates; 0 is no limit.
     pub unauthenticated_rate: u32,
     /// What nonces are made with. Servers that a client may reach at one address share it.
@@ -41,11 +45,14 @@ pub trait Siblings {
     fn claim(&self, username: &str) -> bool;
     /// Takes back one [`Siblings::claim`].
     fn release(&self, username: &str);
-    /// Whether this address, as bound, is a relayed address of any of the servers now.
-    fn is_relayed(&self, address: SocketAddr) -> bool;
+    /// From now on, this stands behind the relayed address `relayed`, as bound; with `None`,
+    /// nothing does.
+    fn publish(&self, relayed: SocketAddr, reachable: Option<Arc<Reachable>>);
+    /// What `look` makes of that which stands behind `relayed`; `None` if nothing does.
+    fn reach<R>(&self, relayed: SocketAddr, look: impl FnOnce(&Reachable) -> R) -> Option<R>;
 }
 
-impl<S: Siblings + ?Sized> Siblings for Arc<S> {
+impl<S: Siblings> Siblings for Arc<S> {
     fn claim(&self, username: &str) -> bool {
         (**self).claim(username)
     }
@@ -54,8 +61,12 @@ impl<S: Siblings + ?Sized> Siblings for Arc<S> {
         (**self).release(username);
     }
 
-    fn is_relayed(&self, address: SocketAddr) -> bool {
-        (**self).is_relayed(address)
+    fn publish(&self, relayed: SocketAddr, reachable: Option<Arc<Reachable>>) {
+        (**self).publish(relayed, reachable);
+    }
+
+    fn reach<R>(&self, relayed: SocketAddr, look: impl FnOnce(&Reachable) -> R) -> Option<R> {
+        (**self).reach(relayed, look)
     }
 }
 
@@ -126,7 +137,7 @@ pub(super) struct Pending {
 /// |---|---|
 /// | input | [`handle_client`](Self::handle_client), [`handle_peer`](Self::handle_peer), [`handle_bound`](Self::handle_bound), [`handle_timeout`](Self::handle_timeout) |
 /// | output | their return values, [`poll_action`](Self::poll_action), [`poll_transmit`](Self::poll_transmit), [`poll_timeout`](Self::poll_timeout) |
-/// | questions | [`tally`](Self::tally) |
+/// | questions | [`serves`](Self::serves), [`has_output`](Self::has_output), [`tally`](Self::tally) |
 pub struct Server<C, S> {
     pub(super) config: Config,
     pub(super) credentials: C,
@@ -161,7 +172,7 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
             nobody: Key::new("", &config.realm, &nobody),
             credentials,
             siblings,
-            table: Table::default(),
+            table: Table::new(config.seed),
             pending: Vec::new(),
             responses: VecDeque::new(),
             actions: VecDeque::new(),
@@ -171,14 +182,15 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
         }
     }
 
+    /// Whether `client` has an allocation here.
+    #[must_use]
+    pub fn serves(&mut self, client: FiveTuple) -> bool {
+        self.table.sender(client).is_some()
+    }
+
     /// A datagram from a client. Gives back where its payload goes, if it carries any; what is
     /// an answer to a request comes by [`Server::poll_transmit`].
-    pub fn handle_client(
-        &mut self,
-        client: FiveTuple,
-        datagram: &[u8],
-        now: Now,
-    ) -> Option<ToPeer> {
+    pub fn handle_client(&mut self, client: FiveTuple, datagram: &[u8], now: Now) -> Option<Route> {
         // Nobody sends from port 0; what claims to would make the answer bounce.
         if client.client.port() == 0 {
             return None;
@@ -214,6 +226,12 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
         }
     }
 
+    /// Whether [`Server::poll_action`] or [`Server::poll_transmit`] has something.
+    #[must_use]
+    pub fn has_output(&self) -> bool {
+        !self.actions.is_empty() || !self.responses.is_empty()
+    }
+
     /// The next thing to do with a relay socket.
     pub fn poll_action(&mut self) -> Option<Action> {
         self.actions.pop_front()
@@ -247,7 +265,7 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
 
     /// A STUN message. What is malformed, of an unknown method, or of a class that a server does
     /// not take is met with silence (RFC 8489 section 6.3).
-    fn handle_message(&mut self, client: FiveTuple, datagram: &[u8], now: Now) -> Option<ToPeer> {
+    fn handle_message(&mut self, client: FiveTuple, datagram: &[u8], now: Now) -> Option<Route> {
         let message = Message::parse(datagram).ok()?;
         match (message.class(), message.method()) {
             (Class::Request, Method::BINDING) => {
@@ -364,9 +382,29 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
         let Some(allocation) = self.table.remove(id) else {
             return;
         };
+        if allocation.relayed.port() != 0 {
+            self.siblings.publish(allocation.relayed, None);
+        }
         self.siblings.release(&allocation.username);
         self.tally.allocations_ended += 1;
         self.actions.push_back(Action::Unbind { allocation: id });
+    }
+
+    /// Replaces what stands behind an allocation's relayed address.
+    pub(super) fn change<E>(
+        &mut self,
+        id: AllocationId,
+        change: impl FnOnce(&mut Reachable) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let Some(allocation) = self.table.allocation_mut(id) else {
+            return Ok(());
+        };
+        let mut reachable = Reachable::clone(&allocation.reachable);
+        change(&mut reachable)?;
+        allocation.reachable = Arc::new(reachable);
+        let published = Arc::clone(&allocation.reachable);
+        self.siblings.publish(allocation.relayed, Some(published));
+        Ok(())
     }
 
     /// A new id for an indication, which nobody answers: different is enough.

@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use ahash::RandomState;
+
 use super::allocation::Allocation;
 use super::five_tuple::FiveTuple;
 use crate::time::{Deadlines, Instant};
@@ -27,15 +29,29 @@ struct Slot {
     allocation: Option<Box<Allocation>>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Table {
     slots: Vec<Slot>,
     free: Vec<u32>,
-    by_client: HashMap<FiveTuple, AllocationId>,
+    by_client: HashMap<FiveTuple, AllocationId, RandomState>,
     expiries: Deadlines<AllocationId>,
+    /// The client that was looked for last: packets come in bursts.
+    recent: Option<(FiveTuple, AllocationId)>,
 }
 
 impl Table {
+    /// An empty table. Nobody who does not know `seed` can choose addresses that collide in it.
+    pub(super) fn new(seed: u64) -> Self {
+        let by_seed = RandomState::with_seeds(seed, !seed, seed.rotate_left(32), 0);
+        Self {
+            slots: Vec::new(),
+            free: Vec::new(),
+            by_client: HashMap::with_hasher(by_seed),
+            expiries: Deadlines::default(),
+            recent: None,
+        }
+    }
+
     /// Takes in an allocation; its five-tuple must have none.
     pub(super) fn insert(&mut self, allocation: Allocation) -> AllocationId {
         let index = self.free.pop().unwrap_or_else(|| {
@@ -47,7 +63,7 @@ impl Table {
             index,
             generation: slot.generation,
         };
-        self.by_client.insert(allocation.client, id);
+        self.by_client.insert(allocation.client(), id);
         self.expiries.set(id, allocation.expires);
         slot.allocation = Some(Box::new(allocation));
         id
@@ -61,7 +77,8 @@ impl Table {
         let allocation = slot.allocation.take()?;
         slot.generation = slot.generation.wrapping_add(1);
         self.free.push(id.index);
-        self.by_client.remove(&allocation.client);
+        self.by_client.remove(&allocation.client());
+        self.recent = None;
         self.expiries.clear(id);
         Some(allocation)
     }
@@ -93,6 +110,19 @@ impl Table {
 
     pub(super) fn of_client(&self, client: FiveTuple) -> Option<AllocationId> {
         self.by_client.get(&client).copied()
+    }
+
+    /// The same on the way of a packet: quick where the client is the one of the packet before.
+    pub(super) fn sender(&mut self, client: FiveTuple) -> Option<(AllocationId, &Allocation)> {
+        let id = match self.recent {
+            Some((recent, id)) if recent == client => id,
+            _ => {
+                let id = self.of_client(client)?;
+                self.recent = Some((client, id));
+                id
+            }
+        };
+        self.allocation(id).map(|allocation| (id, allocation))
     }
 
     /// An allocation whose time is over.

@@ -2,15 +2,16 @@
 //! and relay sockets that are only numbers.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::route::Header;
+use super::route::{Destination, Header};
 use super::{
-    Action, AllocationId, BindFailed, Config, FiveTuple, PeerPolicy, RelayAddress, Server,
-    Siblings, Transport,
+    Action, AllocationId, BindFailed, Config, FiveTuple, PeerPolicy, Reachable, RelayAddress,
+    Server, Siblings, Transport,
 };
 use crate::auth::{Key, RelayCredentials, Secret, TimeLimited};
 use crate::stun::{Attribute, Class, Message, Method, TransactionId, Writer};
@@ -32,7 +33,7 @@ pub(super) struct Shared(Rc<RefCell<SharedState>>);
 
 #[derive(Debug, Default)]
 pub(super) struct SharedState {
-    relayed: BTreeSet<SocketAddr>,
+    reachable: BTreeMap<SocketAddr, Arc<Reachable>>,
     claimed: BTreeMap<String, usize>,
     quota: Option<usize>,
 }
@@ -56,8 +57,20 @@ impl Siblings for Shared {
             .expect("claimed before") -= 1;
     }
 
-    fn is_relayed(&self, address: SocketAddr) -> bool {
-        self.0.borrow().relayed.contains(&address)
+    fn publish(&self, relayed: SocketAddr, reachable: Option<Arc<Reachable>>) {
+        let known = &mut self.0.borrow_mut().reachable;
+        match reachable {
+            Some(reachable) => known.insert(relayed, reachable),
+            None => known.remove(&relayed),
+        };
+    }
+
+    fn reach<R>(&self, relayed: SocketAddr, look: impl FnOnce(&Reachable) -> R) -> Option<R> {
+        self.0
+            .borrow()
+            .reachable
+            .get(&relayed)
+            .map(|reachable| look(reachable))
     }
 }
 
@@ -90,6 +103,15 @@ pub(super) struct World {
 
 impl World {
     pub(super) fn new() -> Self {
+        Self::with(|_| {})
+    }
+
+    /// A world whose relayed addresses have no sockets.
+    pub(super) fn portless() -> Self {
+        Self::with(|config| config.portless = true)
+    }
+
+    fn with(adapt: impl FnOnce(&mut Config)) -> Self {
         let shared = Shared::default();
         let relay = |ip: &str| {
             let ip = ip.parse().expect("an address");
@@ -98,17 +120,19 @@ impl World {
                 advertised: ip,
             }
         };
-        let config = Config {
+        let mut config = Config {
             realm: REALM.to_owned(),
             policy: PeerPolicy::new(
                 vec![relay("198.51.100.9"), relay("2001:db8::9")],
                 vec![],
                 vec![],
             ),
+            portless: false,
             unauthenticated_rate: 0,
             nonce_key: [1; 32],
             seed: 7,
         };
+        adapt(&mut config);
         let credentials = RelayCredentials::new(REALM)
             .with_secret(Secret::new(SECRET))
             .with_user("alice", &Secret::new("alice's"))
@@ -222,13 +246,10 @@ impl World {
                     let port = (50_000..).step_by(step).find(free).expect("few");
                     let relayed = SocketAddr::new(address, port);
                     self.sockets.insert(allocation, relayed);
-                    self.shared.0.borrow_mut().relayed.insert(relayed);
                     self.server.handle_bound(allocation, Ok(port), self.now);
                 }
                 Action::Unbind { allocation } => {
-                    if let Some(relayed) = self.sockets.remove(&allocation) {
-                        self.shared.0.borrow_mut().relayed.remove(&relayed);
-                    }
+                    self.sockets.remove(&allocation);
                 }
             }
         }
@@ -241,7 +262,13 @@ impl World {
         datagram: &[u8],
     ) -> (Option<Relayed>, Option<Vec<u8>>) {
         let route = self.server.handle_client(from, datagram, self.now);
-        let relayed = route.map(|route| (route.peer, datagram[route.payload].to_vec()));
+        let relayed = route.map(|route| {
+            let payload = datagram[route.payload].to_vec();
+            match route.to {
+                Destination::Peer { peer, .. } => (peer, payload),
+                Destination::Client(to) => (to.client.client, with_header(to.header, &payload)),
+            }
+        });
         self.carry_out();
         let mut buffer = [0xee; 1_500];
         let answer = self.server.poll_transmit(&mut buffer).map(|transmit| {
@@ -400,11 +427,15 @@ impl World {
             .find(|(_, relayed)| **relayed == client.relayed);
         let id = *at.expect("bound").0;
         let route = self.server.handle_peer(id, peer, self.now)?;
-        let mut bytes = vec![0xee; Header::MAX_LENGTH];
-        let length = u16::try_from(data.len()).expect("short");
-        let (before, behind) = route.header.write(&mut bytes, length);
-        bytes.extend_from_slice(data);
-        bytes.resize(bytes.len() + behind, 0);
-        Some((route.client, bytes.split_off(Header::MAX_LENGTH - before)))
+        Some((route.client, with_header(route.header, data)))
     }
+}
+
+/// What arrives at a client.
+fn with_header(header: Header, payload: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(payload.len()).expect("short");
+    let header = header.encode(length);
+    let mut bytes = [header.as_bytes(), payload].concat();
+    bytes.resize(bytes.len() + header.padding, 0);
+    bytes
 }

@@ -23,10 +23,7 @@ export const DEVICES = {
   /** There, but the person says no. */
   refused: ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream=deny"],
   /** A microphone only. */
-  noCamera: [
-    "--use-fake-device-for-media-stream=device-count=0",
-    "--use-fake-ui-for-media-stream",
-  ],
+  noCamera: ["--use-fake-device-for-media-stream=device-count=0", "--use-fake-ui-for-media-stream"],
 };
 
 /** Starts Chromium; `close` also removes what it left behind. */

@@ -19,7 +19,7 @@ function frame(width, height, time) {
   const luma = Buffer.alloc(width * height);
   const blue = Buffer.alloc((width * height) / 4);
   const red = Buffer.alloc((width * height) / 4);
-  const sway = 0.06 * Math.sin(2 * Math.PI * time);
+  const sway = 0.12 * Math.sin(2 * Math.PI * time);
   for (let row = 0; row < height; row += 1) {
     for (let column = 0; column < width; column += 1) {
       const x = (column / width - 0.5) * (width / height);
@@ -40,5 +40,5 @@ function colour(x, y, sway) {
   if (head) return [176, 112, 150];
   const shoulders = ((x - sway / 2) / 0.4) ** 2 + ((y - 0.52) / 0.38) ** 2 < 1;
   if (shoulders) return [84, 146, 112];
-  return [150 - Math.round(70 * (y + 0.5)), 122, 134];
+  return [120 - Math.round(60 * (y + 0.5)), 122, 134];
 }

@@ -21,11 +21,6 @@ export class CuttableProxy {
     return `http://127.0.0.1:${this.#listener.address().port}`;
   }
 
-  /** How many connections are carried now. */
-  get connections() {
-    return this.#open.size;
-  }
-
   /** Resets all connections and every further one. */
   cut() {
     this.#cut = true;
@@ -40,8 +35,9 @@ export class CuttableProxy {
     this.#cut = false;
   }
 
-  /** Carries no more byte on the connections there are, and closes none: the ends do not notice. */
+  /** Carries no more byte on the connections there are, and closes none; resets further ones. */
   silence() {
+    this.#cut = true;
     for (const { page, server } of this.#open) {
       page.unpipe(server);
       server.unpipe(page);

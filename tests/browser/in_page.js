@@ -52,17 +52,16 @@ export async function readStatistics() {
   );
 }
 
-/** What a video shows now, as a few pixels; empty while it shows nothing. */
+/** How bright each part of a video is now, from 0 to 255; empty while it shows nothing. */
 export function samplePicture(video) {
-  if (video.videoWidth === 0) return "";
+  if (video.videoWidth === 0) return [];
+  const [width, height] = [32, 18];
   const canvas = document.createElement("canvas");
-  canvas.width = 24;
-  canvas.height = 24;
+  Object.assign(canvas, { width, height });
   const context = canvas.getContext("2d", { willReadFrequently: true });
-  context.drawImage(video, 0, 0, 24, 24);
-  const { data } = context.getImageData(0, 0, 24, 24);
-  // Coarse, so that noise of the codec does not count as movement.
-  return Array.from(data, (value) => (value >> 5).toString(16)).join("");
+  context.drawImage(video, 0, 0, width, height);
+  const { data } = context.getImageData(0, 0, width, height);
+  return Array.from({ length: width * height }, (_, place) => data[4 * place + 1]);
 }
 
 /** How far the page can be scrolled sideways, and which elements stick out. */

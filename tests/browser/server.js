@@ -30,13 +30,16 @@ export class Server {
 
   /** Starts one on ports that are free. `turn: false` starts it without STUN and TURN. */
   static async start({ turn = true, flags = [] } = {}) {
+    const listeners = { http: "127.0.0.1:0", turn: turn ? `udp://${machineAddress()}:0` : "" };
     const server = new Server();
     server.#stateDirectory = await mkdtemp(join(tmpdir(), "peerage-suite-"));
     server.#flags = flags;
-    await server.#run({
-      http: "127.0.0.1:0",
-      turn: turn ? `udp://${machineAddress()}:0` : "",
-    });
+    try {
+      await server.#run(listeners);
+    } catch (error) {
+      await server.close();
+      throw error;
+    }
     return server;
   }
 
@@ -76,7 +79,8 @@ export class Server {
   }
 
   async close() {
-    if (this.#process.exitCode === null && this.#process.signalCode === null) {
+    const { exitCode, signalCode, pid } = this.#process ?? {};
+    if (pid !== undefined && exitCode === null && signalCode === null) {
       const gone = once(this.#process, "exit");
       this.#process.kill("SIGKILL");
       await gone;

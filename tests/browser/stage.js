@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { after, afterEach, before } from "node:test";
+import { after, afterEach } from "node:test";
 import { startBrowser } from "./browser.js";
 import { Person } from "./person.js";
 import { Server } from "./server.js";
@@ -8,18 +8,18 @@ import { Server } from "./server.js";
 export class Stage {
   #people = [];
 
-  /** Sets up before the first test of the file, and takes down after the last. */
-  static forThisFile({ server = {}, browser = {} } = {}) {
+  /** Sets up now, and takes down after the last test of the file. */
+  static async forThisFile({ server = {}, browser = {} } = {}) {
     const stage = new Stage();
-    before(async () => {
+    afterEach(() => stage.#clear());
+    after(() => stage.#close());
+    try {
       stage.server = await Server.start(server);
       stage.browser = await startBrowser(browser);
-    });
-    afterEach(() => stage.#clear());
-    after(async () => {
-      await stage.browser?.close();
-      await stage.server?.close();
-    });
+    } catch (error) {
+      await stage.#close();
+      throw error;
+    }
     return stage;
   }
 
@@ -29,8 +29,8 @@ export class Stage {
   }
 
   /** Somebody before a tab: in the lobby of `room`, or at the start without one. */
-  async open(name, { url = this.server.url, ...options } = {}) {
-    const person = await Person.open(this.browser, url, { name, ...options });
+  async open(name, { url = this.server.url, browser = this.browser, ...options } = {}) {
+    const person = await Person.open(browser, url, { name, ...options });
     this.#people.push(person);
     return person;
   }
@@ -50,6 +50,11 @@ export class Stage {
     await Promise.all([ada.sees("Grace"), grace.sees("Ada")]);
     await Promise.all([ada.receivesMedia(), grace.receivesMedia()]);
     return { ada, grace, room };
+  }
+
+  async #close() {
+    await this.browser?.close();
+    await this.server?.close();
   }
 
   /** Nobody's tab may have had anything to complain about, whatever the test was of. */

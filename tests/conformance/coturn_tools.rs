@@ -183,6 +183,35 @@ fn uclient_cannot_reach_other_services_on_the_servers_own_address() {
 }
 
 #[test]
+fn uclient_relays_between_its_own_clients_without_relay_sockets() {
+    let relay = relay::start_portless(&[]);
+    let report = uclient(
+        relay.addresses()[0],
+        &["-y", "-c", "-s", "-m", "4", "-n", "50", "-z", "5"],
+    );
+    assert_lossless(&report, 4 * 50);
+}
+
+#[test]
+fn uclient_is_refused_everybody_outside_without_relay_sockets() {
+    let relay = relay::start_portless(&["127.0.0.0/8"]);
+    let peer = EchoPeer::start("127.0.0.1");
+    let to = [
+        "-v",
+        "-c",
+        "-s",
+        "-e",
+        "127.0.0.2",
+        "-r",
+        &peer.port,
+        "-n",
+        "5",
+    ];
+    let report = uclient(relay.addresses()[0], &to);
+    assert!(report.contains("403"), "{report}");
+}
+
+#[test]
 fn uclient_is_refused_with_a_wrong_password() {
     let relay = relay::start(&[]);
     let report = uclient(relay.addresses()[0], &["-v", "-y", "-c", "-w", "wrong"]);

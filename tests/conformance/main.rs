@@ -5,3 +5,4 @@ mod coturn_tools;
 mod relay;
 mod stun_crate;
 mod turn_crate;
+mod workers;

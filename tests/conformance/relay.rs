@@ -1,6 +1,7 @@
 //! A relay on loopback for the suites.
 
 use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use peerage::auth::{RelayCredentials, Secret, TimeLimited};
@@ -15,6 +16,15 @@ pub(crate) const USER: (&str, &str) = ("alice", "alice's password");
 /// A relay on a free port of 127.0.0.1 and one of ::1, which relays between its own clients and
 /// to `allow_peers`.
 pub(crate) fn start(allow_peers: &[&str]) -> Relay {
+    start_with(allow_peers, Some(49_152..=65_535))
+}
+
+/// The same, but relayed addresses have no sockets.
+pub(crate) fn start_portless(allow_peers: &[&str]) -> Relay {
+    start_with(allow_peers, None)
+}
+
+fn start_with(allow_peers: &[&str], relay_ports: Option<RangeInclusive<u16>>) -> Relay {
     let relay = |ip: &str| {
         let ip: IpAddr = ip.parse().expect("an address");
         RelayAddress {
@@ -30,7 +40,7 @@ pub(crate) fn start(allow_peers: &[&str]) -> Relay {
         realm: REALM.to_owned(),
         credentials,
         relay_addresses: vec![relay("127.0.0.1"), relay("::1")],
-        relay_ports: 49_152..=65_535,
+        relay_ports,
         allow_peers: allow_peers
             .iter()
             .map(|range| range.parse().expect("a range"))

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use peerage::relay::Relay;
 use tokio::net::UdpSocket;
 use tokio::time::timeout;
 use turn::client::{Client, ClientConfig};
@@ -13,7 +14,7 @@ use crate::relay;
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
-async fn client(server: SocketAddr, username: &str, password: &str) -> Client {
+pub(crate) async fn client(server: SocketAddr, username: &str, password: &str) -> Client {
     let socket = UdpSocket::bind((server.ip(), 0)).await.expect("bound");
     let client = Client::new(ClientConfig {
         stun_serv_addr: server.to_string(),
@@ -84,7 +85,20 @@ async fn the_turn_crate_gets_no_allocation_with_a_wrong_password() {
 
 #[tokio::test]
 async fn two_clients_of_the_turn_crate_meet_on_their_relayed_addresses() {
-    let relay = relay::start(&[]);
+    meet(&relay::start(&[])).await;
+}
+
+#[tokio::test]
+async fn two_clients_of_the_turn_crate_meet_without_relay_sockets() {
+    let relay = relay::start_portless(&[]);
+    meet(&relay).await;
+    let counters = relay::counters(&relay);
+    assert!(counters.packets_to_peers > 0);
+    assert_eq!(counters.packets_to_peers, counters.packets_to_clients);
+}
+
+/// Two clients with one account, and data both ways.
+async fn meet(relay: &Relay) {
     let (username, password) = relay::USER;
     let server = relay.addresses()[0];
     let (a, b) = (

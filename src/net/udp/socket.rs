@@ -79,14 +79,23 @@ impl UdpSocket {
         self.tells_arrival
     }
 
-    /// Asks for buffers of this size; gives what was granted.
+    /// Asks for buffers of this size; gives what was granted. What is above the system's limit is
+    /// cut down to it, unless the process may go beyond.
     ///
     /// # Errors
     /// Those of the operating system.
     pub fn enlarge_buffers(&self, wanted: Buffers) -> io::Result<Buffers> {
-        // What is above the system's limit is cut down to it, without an error.
         self.socket.set_recv_buffer_size(wanted.receive)?;
         self.socket.set_send_buffer_size(wanted.send)?;
+        #[cfg(target_os = "linux")]
+        for (name, size) in [
+            (libc::SO_RCVBUFFORCE, wanted.receive),
+            (libc::SO_SNDBUFFORCE, wanted.send),
+        ] {
+            // Only for the privileged; the others keep what was granted above.
+            let size = c_int::try_from(size).unwrap_or(c_int::MAX);
+            let _ = self.set_option(libc::SOL_SOCKET, name, size);
+        }
         // Linux tells twice what was set, for its own book-keeping.
         let share = if cfg!(target_os = "linux") { 2 } else { 1 };
         Ok(Buffers {
@@ -201,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn buffers_are_granted_up_to_the_systems_limit() {
+    fn buffers_within_the_systems_limit_are_granted() {
         let any = "127.0.0.1:0".parse().expect("an address");
         let socket = UdpSocket::relay(any).expect("bound");
         let wanted = Buffers {

@@ -17,7 +17,7 @@ mod values;
 pub use error::{ConfigError, Origin};
 pub use keys::{KEYS, Key};
 pub use model::{
-    AllowedOrigin, CertificateSource, Config, Http, LogLevel, Metrics, PortRange, PublicUrl,
+    AllowedOrigin, CertificateSource, Config, Http, LogLevel, Metrics, PublicUrl, RelayPorts,
     Signal, Turn, TurnListener, TurnTransport,
 };
 pub use resolve::Resolved;

@@ -84,7 +84,7 @@ pub struct Turn {
     /// Where relayed addresses are made, and how the world sees them: one a family at most.
     pub relay_addresses: Vec<RelayAddress>,
     /// The ports of relayed addresses.
-    pub relay_ports: PortRange,
+    pub relay_ports: RelayPorts,
     /// The secret of time-limited credentials; `None`: one from the state directory.
     pub secret: Option<Secret>,
     /// For how long the credentials that signaling hands out are good.
@@ -144,11 +144,16 @@ impl fmt::Display for TurnListener {
 
 /// Ports from `first` to `last`, both included; `first` is not above `last` and not 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PortRange {
-    /// The lowest.
-    pub first: u16,
-    /// The highest.
-    pub last: u16,
+pub enum RelayPorts {
+    /// One port a relayed address, each with a socket.
+    Range {
+        /// The lowest.
+        first: u16,
+        /// The highest.
+        last: u16,
+    },
+    /// Relayed addresses have no sockets: only relayed addresses of this server can be reached.
+    None,
 }
 
 /// Where metrics are read.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::error::{ConfigError, Origin};
 use super::keys::Key;
-use super::sources::{Raw, Sources};
+use super::sources::Sources;
 use super::values::Value;
 
 /// A key as it was resolved.
@@ -112,15 +112,6 @@ impl<'a> Reader<'a> {
             _ => path,
         };
         Ok(Some((path, origin)))
-    }
-
-    /// Whether `key` is written as exactly this text.
-    pub(super) fn says(&self, key: &str, text: &str) -> bool {
-        let setting = self.sources.get(key);
-        setting.is_some_and(|setting| match &setting.raw {
-            Raw::Text(written) | Raw::Words(written) => written == text,
-            _ => false,
-        })
     }
 
     /// An error about the value of `key`.

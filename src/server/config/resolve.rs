@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::error::ConfigError;
 use super::explain::explain;
 use super::model::{
-    CertificateSource, Config, Http, LogLevel, Metrics, PortRange, Signal, Turn, TurnListener,
+    CertificateSource, Config, Http, LogLevel, Metrics, RelayPorts, Signal, Turn, TurnListener,
     TurnTransport,
 };
 use super::reader::{Entry, Reader};
@@ -150,7 +150,7 @@ fn turn(reader: &mut Reader<'_>, interfaces: &Interfaces) -> Result<Turn, Config
         credential_lifetime: credential_lifetime(reader)?,
         users: reader.get("turn.users", Users::default())?.0,
         allow_peers: reader.get("turn.allow_peers", Vec::new())?,
-        max_allocations_per_user: reader.get("turn.max_allocations_per_user", 10)?,
+        max_allocations_per_user: reader.get("turn.max_allocations_per_user", 50)?,
         unauthenticated_rate: reader.get("turn.unauthenticated_rate", 200)?,
         workers: workers(reader)?,
     })
@@ -194,10 +194,8 @@ fn workers(reader: &mut Reader<'_>) -> Result<usize, ConfigError> {
     Ok(workers as usize)
 }
 
-fn relay_ports(reader: &mut Reader<'_>) -> Result<PortRange, ConfigError> {
-    let none = reader.says("turn.relay_ports", "none");
-    reader.available("turn.relay_ports", !none, "a range of ports")?;
-    let default = PortRange {
+fn relay_ports(reader: &mut Reader<'_>) -> Result<RelayPorts, ConfigError> {
+    let default = RelayPorts::Range {
         first: 49152,
         last: 65535,
     };

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::model::{AllowedOrigin, LogLevel, PortRange, PublicUrl, TurnListener, TurnTransport};
+use super::model::{AllowedOrigin, LogLevel, PublicUrl, RelayPorts, TurnListener, TurnTransport};
 use super::sources::Raw;
 use crate::auth::Secret;
 use crate::turn::Cidr;
@@ -200,17 +200,24 @@ impl Value for TurnListener {
     }
 }
 
-impl Value for PortRange {
+impl Value for RelayPorts {
     fn allowed() -> String {
-        r#"a range of ports such as "49152-65535", the first above 0 and not above the last"#.into()
+        r#"a range of ports such as "49152-65535", the first above 0 and not above the last, or "none""#
+            .into()
     }
     fn from_text(text: &str) -> Option<Self> {
+        if text == "none" {
+            return Some(Self::None);
+        }
         let (first, last) = text.split_once('-')?;
         let (first, last) = (first.parse().ok()?, last.parse().ok()?);
-        (first > 0 && first <= last).then_some(Self { first, last })
+        (first > 0 && first <= last).then_some(Self::Range { first, last })
     }
     fn show(&self) -> String {
-        quoted(&format!("{}-{}", self.first, self.last))
+        match self {
+            Self::Range { first, last } => quoted(&format!("{first}-{last}")),
+            Self::None => quoted("none"),
+        }
     }
 }
 

@@ -1,0 +1,127 @@
+//! What leaves a worker: datagrams are gathered as long as they leave by the same socket, and
+//! counted when they have left.
+
+use std::net::{IpAddr, SocketAddr};
+
+use super::sockets::Sockets;
+use crate::metrics::RelayCounters;
+use crate::net::{Outgoing, SendBatch, SendSpace, Sent, UdpSocket};
+use crate::turn::{Destination, EncodedHeader, FiveTuple, ToClient};
+
+/// By which of a worker's sockets something leaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Exit {
+    Listener(usize),
+    /// By the index of the allocation.
+    Relay(usize),
+}
+
+/// The datagrams of one round.
+pub(super) struct Outflow<'p> {
+    batch: SendBatch<'p>,
+    exit: Exit,
+    sockets: &'p Sockets,
+    counters: &'p RelayCounters,
+}
+
+impl<'p> Outflow<'p> {
+    pub(super) fn new(
+        space: &'p mut SendSpace,
+        sockets: &'p Sockets,
+        counters: &'p RelayCounters,
+    ) -> Self {
+        Self {
+            batch: space.batch(),
+            exit: Exit::Listener(0),
+            sockets,
+            counters,
+        }
+    }
+
+    /// Where a client's payload goes: to a peer, or straight to another client.
+    pub(super) fn push(&mut self, to: &Destination, payload: &'p [u8]) {
+        match *to {
+            Destination::Peer { via, peer } => {
+                self.push_by(Exit::Relay(via.index()), peer, None, None, payload);
+            }
+            Destination::Client(to) => {
+                // What would have left by one relay socket and arrived at another.
+                self.counters.packets_to_peers.add(1);
+                self.counters.bytes_to_peers.add(payload.len() as u64);
+                self.push_to_client(&to, payload);
+            }
+        }
+    }
+
+    /// A payload for a client, and what goes before it.
+    pub(super) fn push_to_client(&mut self, to: &ToClient, payload: &'p [u8]) {
+        let Some(listener) = self.sockets.listener_of(to.client) else {
+            return;
+        };
+        let Ok(length) = u16::try_from(payload.len()) else {
+            return;
+        };
+        let header = to.header.encode(length);
+        let FiveTuple { client, server, .. } = to.client;
+        self.push_by(
+            Exit::Listener(listener),
+            client,
+            Some(server.ip()),
+            Some(&header),
+            payload,
+        );
+    }
+
+    fn push_by(
+        &mut self,
+        exit: Exit,
+        to: SocketAddr,
+        from: Option<IpAddr>,
+        header: Option<&EncodedHeader>,
+        payload: &'p [u8],
+    ) {
+        if self.exit != exit || self.batch.is_full() {
+            self.flush();
+            self.exit = exit;
+        }
+        self.batch.push(Outgoing {
+            to,
+            from,
+            prefix: header.map_or(&[], EncodedHeader::as_bytes),
+            payload,
+            padding: header.map_or(0, |header| header.padding),
+        });
+    }
+
+    /// Sends what is there.
+    pub(super) fn flush(&mut self) {
+        if self.batch.is_empty() {
+            return;
+        }
+        let socket = match self.exit {
+            Exit::Listener(index) => self.sockets.listener(index),
+            Exit::Relay(index) => self.sockets.relay(index),
+        };
+        let sent = socket.map_or(Sent::default(), |socket: &UdpSocket| {
+            self.batch.send(socket)
+        });
+        let counters = self.counters;
+        counters.packets_unsent.add(sent.unsent);
+        match self.exit {
+            Exit::Listener(_) => {
+                counters.packets_to_clients.add(sent.sent);
+                counters.bytes_to_clients.add(sent.payload_bytes);
+            }
+            Exit::Relay(_) => {
+                counters.packets_to_peers.add(sent.sent);
+                counters.bytes_to_peers.add(sent.payload_bytes);
+            }
+        }
+    }
+}
+
+impl Drop for Outflow<'_> {
+    fn drop(&mut self) {
+        self.flush();
+    }
+}

@@ -1,0 +1,242 @@
+//! The sockets of a worker.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
+use std::os::fd::AsRawFd;
+
+use mio::unix::SourceFd;
+use mio::{Interest, Registry, Token};
+
+use super::coalescing::Coalescing;
+use super::ports::RelayedPorts;
+use crate::net::{ReceiveBatch, UdpSocket};
+use crate::time::Instant;
+use crate::turn::{AllocationId, FiveTuple};
+
+/// How often a random port is tried before the range is searched from one end to the other.
+const RANDOM_TRIES: usize = 16;
+
+/// The token that is not a socket's.
+pub(super) const WAKE: Token = Token(0);
+const FIRST_LISTENER: usize = 1;
+
+/// A socket to take datagrams from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Source {
+    Listener(usize),
+    /// By the index of the allocation.
+    Relay(usize),
+}
+
+/// A socket, and what is known of what arrives at it.
+#[derive(Debug)]
+struct Inlet {
+    socket: UdpSocket,
+    coalescing: Coalescing,
+    /// Whether it stands in the queue of those that may have something.
+    is_queued: bool,
+}
+
+impl Inlet {
+    fn new(socket: UdpSocket) -> Self {
+        let coalescing = Coalescing::start(&socket);
+        Self {
+            socket,
+            coalescing,
+            is_queued: false,
+        }
+    }
+}
+
+/// Listeners and relay sockets, known to the poller by their tokens.
+#[derive(Debug)]
+pub(super) struct Sockets {
+    listeners: Vec<Inlet>,
+    /// By the index of the allocation.
+    relays: Vec<Option<Box<(Inlet, AllocationId)>>>,
+}
+
+impl Sockets {
+    /// Registers the listeners.
+    pub(super) fn new(listeners: Vec<UdpSocket>, registry: &Registry) -> io::Result<Self> {
+        for (index, listener) in listeners.iter().enumerate() {
+            register(registry, listener, FIRST_LISTENER + index)?;
+        }
+        let listeners = listeners.into_iter().map(Inlet::new).collect();
+        Ok(Self {
+            listeners,
+            relays: Vec::new(),
+        })
+    }
+
+    /// Whose `token` it is; `None` if it is no socket's.
+    pub(super) fn source(&self, token: Token) -> Option<Source> {
+        let number = token.0.checked_sub(FIRST_LISTENER)?;
+        Some(match number.checked_sub(self.listeners.len()) {
+            None => Source::Listener(number),
+            Some(index) => Source::Relay(index),
+        })
+    }
+
+    /// Notes that `source` stands in the queue, or no more. Gives whether it did before; `None` if
+    /// there is no such socket any more.
+    pub(super) fn set_queued(&mut self, source: Source, is_queued: bool) -> Option<bool> {
+        let inlet = self.inlet_mut(source)?;
+        Some(std::mem::replace(&mut inlet.is_queued, is_queued))
+    }
+
+    /// Takes datagrams from `source` into `inbox`. Gives how many arrivals there were, fewer than
+    /// `limit` only if there is nothing more.
+    pub(super) fn receive(
+        &mut self,
+        source: Source,
+        inbox: &mut ReceiveBatch,
+        limit: usize,
+        now: Instant,
+    ) -> io::Result<usize> {
+        let Some(inlet) = self.inlet_mut(source) else {
+            return Ok(0);
+        };
+        let first = inbox.len();
+        let count = inbox.receive(&inlet.socket, limit)?;
+        let datagrams = (first..first + count)
+            .map(|number| inbox.datagrams(number))
+            .sum();
+        inlet.coalescing.note(count, datagrams, now, &inlet.socket);
+        Ok(count)
+    }
+
+    pub(super) fn listener(&self, index: usize) -> Option<&UdpSocket> {
+        self.listeners.get(index).map(|inlet| &inlet.socket)
+    }
+
+    pub(super) fn relay(&self, index: usize) -> Option<&UdpSocket> {
+        let relay = self.relays.get(index)?.as_deref()?;
+        Some(&relay.0.socket)
+    }
+
+    /// Whose relayed address a relay socket is.
+    pub(super) fn allocation(&self, index: usize) -> Option<AllocationId> {
+        Some(self.relays.get(index)?.as_deref()?.1)
+    }
+
+    /// The listener that a client speaks to.
+    pub(super) fn listener_of(&self, client: FiveTuple) -> Option<usize> {
+        self.listeners.iter().position(|inlet| {
+            let local = inlet.socket.local();
+            let is_its_address = local.ip() == client.server.ip()
+                || (local.ip().is_unspecified() && local.is_ipv4() == client.server.is_ipv4());
+            is_its_address && local.port() == client.server.port()
+        })
+    }
+
+    /// Takes in the socket of an allocation.
+    pub(super) fn insert_relay(
+        &mut self,
+        allocation: AllocationId,
+        socket: UdpSocket,
+        registry: &Registry,
+    ) -> io::Result<()> {
+        let index = allocation.index();
+        register(
+            registry,
+            &socket,
+            FIRST_LISTENER + self.listeners.len() + index,
+        )?;
+        if self.relays.len() <= index {
+            self.relays.resize_with(index + 1, || None);
+        }
+        self.relays[index] = Some(Box::new((Inlet::new(socket), allocation)));
+        Ok(())
+    }
+
+    /// Closes the socket of an allocation; gives the address it had.
+    pub(super) fn remove_relay(
+        &mut self,
+        allocation: AllocationId,
+        registry: &Registry,
+    ) -> Option<SocketAddr> {
+        let relay = self.relays.get_mut(allocation.index())?.take()?;
+        // Closing would do it, too; an error here changes nothing.
+        let _ = registry.deregister(&mut SourceFd(&relay.0.socket.as_raw_fd()));
+        Some(relay.0.socket.local())
+    }
+
+    fn inlet_mut(&mut self, source: Source) -> Option<&mut Inlet> {
+        match source {
+            Source::Listener(index) => self.listeners.get_mut(index),
+            Source::Relay(index) => {
+                let relay = self.relays.get_mut(index)?.as_deref_mut()?;
+                Some(&mut relay.0)
+            }
+        }
+    }
+}
+
+fn register(registry: &Registry, socket: &UdpSocket, token: usize) -> io::Result<()> {
+    registry.register(
+        &mut SourceFd(&socket.as_raw_fd()),
+        Token(token),
+        Interest::READABLE,
+    )
+}
+
+/// Something on a random free port of the range (RFC 6056), or on any free one where the range is
+/// crowded. `make` is asked for ports that no worker has, and says whether it could use one.
+pub(super) fn take_port<T>(
+    ports: &RelayedPorts,
+    range: &RangeInclusive<u16>,
+    even: bool,
+    mut make: impl FnMut(IpAddr, u16) -> Option<T>,
+) -> Option<T> {
+    let (first, last) = (*range.start(), *range.end());
+    let count = u32::from(last.checked_sub(first)?) + 1;
+    let port = |n: u32| first + u16::try_from(n % count).expect("less than the range is long");
+    let mut try_port = |port: u16| {
+        if (even && !port.is_multiple_of(2)) || !ports.take(port) {
+            return None;
+        }
+        let made = make(ports.address(), port);
+        if made.is_none() {
+            ports.give_back(port);
+        }
+        made
+    };
+    for _ in 0..RANDOM_TRIES {
+        if let Some(made) = try_port(port(getrandom::u32().ok()? % count)) {
+            return Some(made);
+        }
+    }
+    let start = getrandom::u32().ok()? % count;
+    (0..count).find_map(|step| try_port(port(start + step)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_port_of_a_crowded_range_is_found_once() {
+        let ports = RelayedPorts::new(IpAddr::from([127, 0, 0, 1]));
+        let take = |even| take_port(&ports, &(50_000..=50_009), even, |_, port| Some(port));
+        let even: BTreeSet<u16> = (0..5).filter_map(|_| take(true)).collect();
+        assert!(even.iter().all(|port| port.is_multiple_of(2)) && even.len() == 5);
+        assert_eq!(take(true), None);
+        let odd: BTreeSet<u16> = (0..5).filter_map(|_| take(false)).collect();
+        assert_eq!(odd.len(), 5);
+        assert_eq!(take(false), None);
+    }
+
+    #[test]
+    fn a_port_that_cannot_be_used_is_not_lost() {
+        let ports = RelayedPorts::new(IpAddr::from([127, 0, 0, 1]));
+        let range = 50_000..=50_000;
+        assert_eq!(take_port(&ports, &range, false, |_, _| None::<u16>), None);
+        assert_eq!(
+            take_port(&ports, &range, false, |_, port| Some(port)),
+            Some(50_000)
+        );
+    }
+}

@@ -1,0 +1,63 @@
+import assert from "node:assert/strict";
+import { afterEach, test } from "node:test";
+import { NativePeer } from "./native_peer.js";
+import { Stage } from "./stage.js";
+
+const stage = await Stage.forThisFile();
+const timeout = 90_000;
+const NAME = "Native";
+let peer;
+
+afterEach(() => peer?.kill());
+
+async function assertTalks(ada) {
+  await ada.sees(NAME);
+  await peer.tells("connected");
+  for (const kind of ["video", "audio"]) {
+    const first = await peer.tells("rtp", (fields) => fields.kind === kind && fields.packets > 0);
+    await peer.tells("rtp", (fields) => fields.kind === kind && fields.packets > first.packets);
+  }
+  await ada.reads("hello from Native");
+  await ada.says("Are you a browser?");
+  await peer.tells("chat", ({ text }) => text === "Are you a browser?");
+  await ada.reads("echo: Are you a browser?");
+}
+
+test(
+  "a tab that is there first and the native peer connect, send media and chat",
+  { timeout },
+  async () => {
+    const room = stage.newRoom();
+    const ada = await stage.enter("Ada", { room });
+    peer = NativePeer.start(stage.server, room);
+    await assertTalks(ada);
+    await ada.badge(NAME).getByText("Direct · same network").waitFor();
+    assert.equal(await peer.leaves(), 0);
+    await ada.seesNoMore(NAME);
+  },
+);
+
+test("a tab that comes second connects to the native peer just as well", { timeout }, async () => {
+  const room = stage.newRoom();
+  peer = NativePeer.start(stage.server, room);
+  await peer.tells("welcome");
+  const ada = await stage.enter("Ada", { room });
+  await assertTalks(ada);
+  await ada.leaves();
+  assert.equal(await peer.leaves(), 0);
+});
+
+test(
+  "a tab and the native peer meet on the relay when the latter insists on it",
+  { timeout },
+  async () => {
+    const room = stage.newRoom();
+    const ada = await stage.enter("Ada", { room });
+    peer = NativePeer.start(stage.server, room, { relayOnly: true });
+    await assertTalks(ada);
+    const { local } = await peer.tells("selected");
+    assert.equal(local, "relay");
+    await ada.badge(NAME).getByText("Relayed").waitFor();
+    assert.ok((await stage.server.metric("peerage_turn_bytes_to_peers_total")) > 10_000);
+  },
+);
