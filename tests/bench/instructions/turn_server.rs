@@ -1,13 +1,15 @@
 //! A TURN server with allocations, without sockets.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use peerage::auth::{Key, RelayCredentials, Secret};
 use peerage::stun::{Attribute, ChannelNumber, Class, Message, Method, TransactionId, Writer};
 use peerage::time::Now;
 use peerage::turn::{
-    Action, AllocationId, Config, FiveTuple, PeerPolicy, RelayAddress, Server, Siblings, Transport,
+    Action, AllocationId, Config, FiveTuple, PeerPolicy, Reachable, RelayAddress, Server, Siblings,
+    Transport,
 };
 
 const REALM: &str = "example.org";
@@ -26,8 +28,10 @@ impl Siblings for Alone {
 
     fn release(&self, _username: &str) {}
 
-    fn is_relayed(&self, _address: SocketAddr) -> bool {
-        false
+    fn publish(&self, _relayed: SocketAddr, _reachable: Option<Arc<Reachable>>) {}
+
+    fn reach<R>(&self, _relayed: SocketAddr, _look: impl FnOnce(&Reachable) -> R) -> Option<R> {
+        None
     }
 }
 
@@ -48,6 +52,7 @@ impl Loaded {
         let config = Config {
             realm: REALM.to_owned(),
             policy: PeerPolicy::new(vec![relay], vec![], vec![]),
+            portless: false,
             unauthenticated_rate: 0,
             nonce_key: [1; 32],
             seed: 7,

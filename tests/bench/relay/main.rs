@@ -46,6 +46,7 @@ impl Options {
         let mut arguments = std::env::args().skip(1);
         while let Some(argument) = arguments.next() {
             match argument.as_str() {
+                // Given before `--rounds`, this counts for the length only.
                 "--quick" => (this.rounds, this.duration) = (1, QUICK_SECONDS),
                 "--record" => this.record = true,
                 "--rounds" => this.rounds = arguments.next().ok_or("--rounds N")?.parse()?,
