@@ -9,12 +9,12 @@ WEB_SOURCES := $(if $(HAS_WEB),$(shell find web -type f -not -path '*/node_modul
 PAGE := $(if $(HAS_WEB),web/app/dist/index.html)
 WEB_PACKAGES := $(if $(HAS_WEB),web/node_modules/.package-lock.json)
 
-.PHONY: help run build test test-packages lint bench clean cargo node
+.PHONY: help run build test test-packages lint bench bench-instructions clean cargo node
 .DEFAULT_GOAL := help
 
 help: ## Say what there is
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
-	@echo "Flags of the server go into ARGS: make run ARGS='--log-level debug'"
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
+	@echo "Flags go into ARGS: make run ARGS='--log-level debug', make bench ARGS=--quick"
 
 run: build ## Build everything and run a server
 	$(PEERAGE) serve $(ARGS)
@@ -43,7 +43,11 @@ lint: cargo $(WEB_PACKAGES) ## Check format and lints
 	$(if $(HAS_WEB),npm --prefix web run lint --if-present)
 
 bench: cargo ## Measure
-	cargo bench --locked --benches
+	cargo bench --locked --bench signaling
+	cargo bench --locked --bench relay -- $(ARGS)
+
+bench-instructions: cargo ## Count instructions, and fail if there are more than accepted
+	cargo bench --locked --bench instructions -- $(ARGS)
 
 clean: ## Remove what was built
 	rm -rf target web/app/dist web/sdk/dist web/node_modules tests/browser/node_modules

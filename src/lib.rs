@@ -10,7 +10,7 @@
 //! | 2 | [`turn`], [`signal`] | sans-IO: the TURN server and the signaling hub as state machines |
 //! | 3 | [`dialect`] | sans-IO: how clients spell what the hub understands |
 //! | 4 | [`metrics`], [`net`] | shell: counters; sockets |
-//! | 5 | [`relay`], [`gateway`] | shell: the relay's workers; the transports of signaling |
+//! | 5 | [`relay`], [`gateway`], [`load`] | shell: the relay's workers; the transports of signaling; load on a TURN server |
 //! | 7 | [`server`] | composition: configuration, start, drain, stop |
 //! | 8 | [`cli`] | entry: one command a file |
 //!
@@ -21,6 +21,7 @@ pub mod auth;
 pub mod cli;
 pub mod dialect;
 pub mod gateway;
+pub mod load;
 pub mod metrics;
 pub mod net;
 pub mod relay;

@@ -1,6 +1,7 @@
 //! The `peerage` command: one subcommand a file.
 
 mod announce;
+mod bench;
 mod check;
 mod logging;
 mod options;
@@ -25,6 +26,7 @@ struct Cli {
 enum Command {
     Serve(serve::Serve),
     Check(check::Check),
+    Bench(bench::Bench),
     Version(version::Version),
 }
 
@@ -35,6 +37,7 @@ pub fn run() -> ExitCode {
     let done = match Cli::parse().command {
         Some(Command::Serve(serve)) => serve.run(),
         Some(Command::Check(check)) => check.run(),
+        Some(Command::Bench(bench)) => bench.run(),
         Some(Command::Version(version)) => {
             version.run();
             Ok(())

@@ -83,6 +83,7 @@ pub(crate) const LAYERS: &[Layer] = &[
         5,
         &["time", "auth", "signal", "dialect", "metrics", "net"],
     ),
+    shell("load", 5, &["time", "stun", "auth", "net"]),
     shell("client", 5, &["time", "signal", "dialect"]),
     shell("bus", 5, &["signal", "cluster", "metrics"]),
     shell("push", 5, &["signal", "cluster", "metrics"]),
@@ -102,7 +103,11 @@ pub(crate) const LAYERS: &[Layer] = &[
             "relay", "gateway", "client", "bus", "push", "admin",
         ],
     ),
-    shell("cli", 8, &["time", "stun", "auth", "client", "server"]),
+    shell(
+        "cli",
+        8,
+        &["time", "stun", "auth", "load", "client", "server"],
+    ),
 ];
 
 /// What a sans-IO layer may use of the standard library: nothing that knows a clock, a socket, a

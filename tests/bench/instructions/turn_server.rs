@@ -1,0 +1,139 @@
+//! A TURN server with allocations, without sockets.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use peerage::auth::{Key, RelayCredentials, Secret};
+use peerage::stun::{Attribute, ChannelNumber, Class, Message, Method, TransactionId, Writer};
+use peerage::time::Now;
+use peerage::turn::{
+    Action, AllocationId, Config, FiveTuple, PeerPolicy, Reachable, RelayAddress, Server, Siblings,
+    Transport,
+};
+
+const REALM: &str = "example.org";
+const USER: (&str, &str) = ("alice", "alice's password");
+
+/// A public address: it is relayed to.
+pub(crate) const PEER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(8, 8, 4, 4)), 5_000);
+
+/// One worker without limits.
+pub(crate) struct Alone;
+
+impl Siblings for Alone {
+    fn claim(&self, _username: &str) -> bool {
+        true
+    }
+
+    fn release(&self, _username: &str) {}
+
+    fn publish(&self, _relayed: SocketAddr, _reachable: Option<Arc<Reachable>>) {}
+
+    fn reach<R>(&self, _relayed: SocketAddr, _look: impl FnOnce(&Reachable) -> R) -> Option<R> {
+        None
+    }
+}
+
+pub(crate) struct Loaded {
+    pub(crate) server: Server<RelayCredentials, Alone>,
+    pub(crate) clients: Vec<(FiveTuple, AllocationId)>,
+    pub(crate) now: Now,
+}
+
+impl Loaded {
+    /// A server whose clients all have the first channel bound to [`PEER`].
+    pub(crate) fn new(allocations: u32) -> Self {
+        let own = "198.51.100.9".parse().expect("an address");
+        let relay = RelayAddress {
+            bound: own,
+            advertised: own,
+        };
+        let config = Config {
+            realm: REALM.to_owned(),
+            policy: PeerPolicy::new(vec![relay], vec![], vec![]),
+            portless: false,
+            unauthenticated_rate: 0,
+            nonce_key: [1; 32],
+            seed: 7,
+        };
+        let credentials = RelayCredentials::new(REALM).with_user(USER.0, &Secret::new(USER.1));
+        let mut this = Self {
+            server: Server::new(config, credentials, Alone),
+            clients: Vec::new(),
+            now: Now::default().after(Duration::from_secs(1_000_000)),
+        };
+        for number in 0..allocations {
+            this.allocate(number);
+        }
+        this
+    }
+
+    fn allocate(&mut self, number: u32) {
+        let ip = Ipv4Addr::from_bits(0x5000_0000 + number);
+        let client = FiveTuple {
+            client: SocketAddr::from((ip, 40_000)),
+            server: "198.51.100.9:3478".parse().expect("an address"),
+            transport: Transport::Udp,
+        };
+        let nonce = self.ask(client, None, Method::ALLOCATE).1;
+        let (allocation, _) = self.ask(client, Some(&nonce), Method::ALLOCATE);
+        self.ask(client, Some(&nonce), Method::CHANNEL_BIND);
+        let allocation = allocation.expect("a request with credentials is granted");
+        self.clients.push((client, allocation));
+    }
+
+    /// A request; gives the allocation that was made, if one was, and the answer's nonce.
+    fn ask(
+        &mut self,
+        client: FiveTuple,
+        nonce: Option<&[u8]>,
+        method: Method,
+    ) -> (Option<AllocationId>, Vec<u8>) {
+        let mut buffer = [0; 1_500];
+        let length = request(&mut buffer, method, nonce);
+        self.server
+            .handle_client(client, &buffer[..length], self.now);
+        let mut made = None;
+        while let Some(action) = self.server.poll_action() {
+            if let Action::Bind { allocation, .. } = action {
+                made = Some(allocation);
+                let port = 50_000 + self.clients.len() as u16;
+                self.server.handle_bound(allocation, Ok(port), self.now);
+            }
+        }
+        let answer = self.server.poll_transmit(&mut buffer).expect("an answer");
+        let answer = Message::parse(&buffer[..answer.length]).expect("well formed");
+        let is_right = (answer.class() == Class::Success) == nonce.is_some();
+        assert!(is_right, "the server plays along");
+        (
+            made,
+            answer.find(Attribute::NONCE).unwrap_or_default().to_vec(),
+        )
+    }
+}
+
+/// A request of [`USER`] as a client writes it; gives its length.
+pub(crate) fn request(buffer: &mut [u8], method: Method, nonce: Option<&[u8]>) -> usize {
+    let mut writer = Writer::new(buffer, Class::Request, method, TransactionId([9; 12]));
+    if method == Method::CHANNEL_BIND {
+        writer.u32(
+            Attribute::CHANNEL_NUMBER,
+            u32::from(ChannelNumber::MIN) << 16,
+        );
+        writer.xor_address(Attribute::XOR_PEER_ADDRESS, PEER);
+    } else {
+        writer.u32(Attribute::REQUESTED_TRANSPORT, 17 << 24);
+    }
+    if let Some(nonce) = nonce {
+        writer.text(Attribute::USERNAME, USER.0);
+        writer.text(Attribute::REALM, REALM);
+        writer.attribute(Attribute::NONCE, nonce);
+        writer.integrity(key().as_bytes());
+    }
+    writer.finish().expect("it fits")
+}
+
+pub(crate) fn key() -> Key {
+    Key::new(USER.0, REALM, USER.1)
+}
