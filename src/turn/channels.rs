@@ -117,6 +117,9 @@ impl Channels {
         match self.place(number) {
             Ok(at) => self.by_number[at] = channel,
             Err(at) => {
+                // Not a place more than needed: most allocations have one or two.
+                self.by_number.reserve_exact(1);
+                self.by_peer.reserve_exact(1);
                 self.by_number.insert(at, channel);
                 let at = self.by_peer.partition_point(|&(other, _)| other < peer);
                 self.by_peer.insert(at, (peer, number));

@@ -40,6 +40,8 @@ impl Permissions {
         if self.0.len() + new > MAX {
             return Err(Full);
         }
+        // Not a place more than needed: most allocations have one or two for all their life.
+        self.0.reserve_exact(new);
         for peer in peers {
             match self.place(peer) {
                 Ok(at) => self.0[at].1 = now + LIFETIME,
