@@ -32,11 +32,11 @@ test(
   { timeout },
   async () => {
     const metric = (name) => stage.server.metric(`peerage_turn_${name}`);
-    await eventually("earlier allocations are gone", async () => {
-      assert.equal(await metric("allocations"), 0);
-    });
+    // A tab of an earlier test that was closed at once may have left its allocation to expire.
+    const earlier = await metric("allocations");
+    const made = await metric("allocations_made_total");
     const { ada, grace } = await stage.pair({ relayOnly: true });
-    assert.ok((await metric("allocations")) >= 2);
+    assert.ok((await metric("allocations_made_total")) >= made + 2);
     for (const direction of ["to_peers", "to_clients"]) {
       await grows(`what is relayed ${direction}`, () => metric(`bytes_${direction}_total`), 50_000);
       await grows(`what is relayed ${direction}`, () => metric(`packets_${direction}_total`), 50);
@@ -44,7 +44,7 @@ test(
     await ada.leaves();
     await grace.leaves();
     await eventually("the allocations end", async () => {
-      assert.equal(await metric("allocations"), 0);
+      assert.ok((await metric("allocations")) <= earlier);
     });
   },
 );
