@@ -30,6 +30,7 @@ CPU time of the server process for one relayed packet, and its memory for one al
 {table}
 - A relayed packet is one crossing of the server: an echo is two. From client to client on one server it is a delivered packet, and the bare forwarder's figure is that of one crossing.
 - The bare forwarder (`tests/bench/forwarder.rs`) makes the socket calls of a relay and does nothing else. For trains it takes and sends them whole (`UDP_GRO`, `UDP_SEGMENT`).
+- Peerage runs one worker here, since the forwarder has one thread; coturn and the `turn` crate run as they come. Where neighbours in a batch are of one size and go to one address, Peerage sends them as a train; the plain forwarder sends each alone, so that Peerage may come out below it.
 - Every packet's bytes, sender and order are checked when it arrives. Lost packets are those of the whole run.
 - Bytes are resident memory beyond the first hundred allocations, without the kernel's sockets.
 
