@@ -54,6 +54,11 @@ impl Coalescing {
         }
     }
 
+    /// Whether an arrival may be more than one datagram.
+    pub(super) fn is_on(&self) -> bool {
+        matches!(self.state, State::On { .. })
+    }
+
     /// So many `datagrams` came in so many `arrivals`.
     pub(super) fn note(
         &mut self,
@@ -116,10 +121,6 @@ mod tests {
         Instant::from_start(Duration::from_millis(milliseconds))
     }
 
-    fn is_on(coalescing: &Coalescing) -> bool {
-        matches!(coalescing.state, State::On { .. })
-    }
-
     #[test]
     fn a_socket_without_trains_stops_and_gets_another_chance_ever_more_rarely() {
         let socket = socket();
@@ -128,18 +129,18 @@ mod tests {
             return;
         }
         coalescing.note(63, 63, at(0), &socket);
-        assert!(is_on(&coalescing));
+        assert!(coalescing.is_on());
         coalescing.note(1, 1, at(0), &socket);
-        assert!(!is_on(&coalescing));
+        assert!(!coalescing.is_on());
         coalescing.note(100, 100, at(499), &socket);
-        assert!(!is_on(&coalescing));
+        assert!(!coalescing.is_on());
         coalescing.note(1, 1, at(500), &socket);
-        assert!(is_on(&coalescing));
+        assert!(coalescing.is_on());
         coalescing.note(64, 64, at(500), &socket);
         coalescing.note(1, 1, at(1_499), &socket);
-        assert!(!is_on(&coalescing));
+        assert!(!coalescing.is_on());
         coalescing.note(1, 1, at(1_500), &socket);
-        assert!(is_on(&coalescing));
+        assert!(coalescing.is_on());
     }
 
     #[test]
@@ -148,7 +149,7 @@ mod tests {
         let mut coalescing = Coalescing::start(&socket);
         for round in 0..10 {
             coalescing.note(64, 64 * 16, at(round), &socket);
-            assert!(is_on(&coalescing) || coalescing.state == State::Never);
+            assert!(coalescing.is_on() || coalescing.state == State::Never);
         }
     }
 }
