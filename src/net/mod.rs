@@ -5,5 +5,5 @@ mod interfaces;
 mod udp;
 
 pub use clock::Clock;
-pub use interfaces::local_addresses;
+pub use interfaces::{broadcast_addresses, local_addresses};
 pub use udp::{Arrived, Buffers, Outgoing, ReceiveBatch, SendBatch, SendSpace, Sent, UdpSocket};

@@ -23,8 +23,8 @@ use mio::Waker;
 
 use crate::auth::RelayCredentials;
 use crate::metrics::RelayCounters;
-use crate::net::{Buffers, Clock, UdpSocket, local_addresses};
-use crate::turn::{self, Cidr, PeerPolicy};
+use crate::net::{Buffers, Clock, UdpSocket, broadcast_addresses, local_addresses};
+use crate::turn::{self, Cidr, Machine, PeerPolicy};
 use post::Postbox;
 use siblings::{OfWorker, Siblings};
 use worker::{Parts, Worker};
@@ -120,7 +120,7 @@ impl Relay {
             stopping: Arc::default(),
             threads: Vec::new(),
         };
-        let shared = Shared::new(settings, count)?;
+        let shared = Shared::new(settings, &relay.addresses, count)?;
         let workers = listeners.into_iter().enumerate();
         let workers = workers.map(|(number, listeners)| shared.worker(number, listeners));
         let workers = workers.collect::<io::Result<Vec<_>>>();
@@ -182,18 +182,28 @@ struct Shared {
 }
 
 impl Shared {
-    fn new(settings: Settings, workers: usize) -> Result<Self, StartError> {
+    fn new(
+        settings: Settings,
+        listeners: &[SocketAddr],
+        workers: usize,
+    ) -> Result<Self, StartError> {
         let mut nonce_key = [0; 32];
         getrandom::fill(&mut nonce_key).map_err(|error| StartError::System(error.into()))?;
-        let own = local_addresses().map_err(StartError::System)?;
+        let policy = PeerPolicy::new(
+            settings.relay_addresses.clone(),
+            this_machine().map_err(StartError::System)?,
+            settings.allow_peers,
+        );
         let bound = settings.relay_addresses.iter().map(|relay| relay.bound);
-        let siblings = Arc::new(Siblings::new(settings.max_allocations_per_user, bound));
+        let siblings = Siblings::new(settings.max_allocations_per_user, bound);
+        siblings.keep_free_of(listeners);
+        let siblings = Arc::new(siblings);
         let workers = u32::try_from(workers).unwrap_or(u32::MAX);
         Ok(Self {
             config: turn::Config {
                 realm: settings.realm,
                 portless: settings.relay_ports.is_none(),
-                policy: PeerPolicy::new(settings.relay_addresses, own, settings.allow_peers),
+                policy: policy.with_listeners(listeners.to_vec()),
                 // An address may meet every worker, and the limit is for all of them.
                 unauthenticated_rate: settings.unauthenticated_rate.div_ceil(workers),
                 nonce_key,
@@ -225,6 +235,13 @@ impl Shared {
             clock: self.clock,
         })
     }
+}
+
+fn this_machine() -> io::Result<Machine> {
+    Ok(Machine {
+        addresses: local_addresses()?,
+        broadcasts: broadcast_addresses()?,
+    })
 }
 
 /// Binds every address once for each of `workers`. The first result are the addresses as bound.

@@ -32,6 +32,17 @@ impl Siblings {
         }
     }
 
+    /// Sees to it that no relayed address is ever the address of one of `listeners`.
+    pub(super) fn keep_free_of(&self, listeners: &[SocketAddr]) {
+        for listener in listeners {
+            let (ip, port) = (listener.ip(), listener.port());
+            let here = |ports: &&RelayedPorts| ip.is_unspecified() || ip == ports.address();
+            for ports in self.relayed.iter().filter(here) {
+                ports.take(port);
+            }
+        }
+    }
+
     /// The worker that has the allocation of `client`.
     pub(super) fn owner(&self, client: FiveTuple) -> Option<usize> {
         self.owners.of(client)
@@ -108,6 +119,17 @@ mod tests {
         assert!(siblings.claim("3000:grace"));
         siblings.release("1000:ada");
         assert!(siblings.claim("3000:ada"));
+    }
+
+    #[test]
+    fn no_relayed_address_is_a_listeners() {
+        let address = |text: &str| text.parse::<SocketAddr>().expect("an address");
+        let relays = ["192.0.2.1", "2001:db8::1"].map(|ip| ip.parse().expect("an address"));
+        let siblings = Siblings::new(0, relays.into_iter());
+        siblings.keep_free_of(&[address("0.0.0.0:3478"), address("192.0.2.2:5349")]);
+        let free = |ip: IpAddr, port| siblings.ports(ip).expect("a relay address").take(port);
+        assert!(!free(relays[0], 3_478) && !free(relays[1], 3_478));
+        assert!(free(relays[0], 5_349) && free(relays[0], 3_479));
     }
 
     #[test]

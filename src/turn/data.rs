@@ -99,7 +99,9 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
         {
             return Some(Target::Here(bound));
         }
-        let is_permitted = self.config.policy.standing(peer.ip()) == Standing::Permitted;
+        let policy = &self.config.policy;
+        let is_permitted =
+            policy.standing(peer.ip()) == Standing::Permitted && !policy.is_listener(peer);
         (is_permitted && !self.config.portless).then_some(Target::Outside(bound))
     }
 
@@ -144,8 +146,10 @@ fn range_within(whole: &[u8], part: &[u8]) -> Range<usize> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::policy::{Machine, PeerPolicy, RelayAddress};
     use super::super::world::{World, address};
     use super::*;
+    use crate::stun::Method;
 
     #[test]
     fn data_flows_both_ways_through_a_permission() {
@@ -277,6 +281,71 @@ mod tests {
         world.release(&bob);
         assert_eq!(world.channel(&alice, 0x4001, b"hello"), None);
         assert_eq!(world.send(&alice, bob.relayed, b"hello"), None);
+    }
+
+    #[test]
+    fn a_client_that_is_its_own_peer_gets_each_packet_once() {
+        for mut world in [World::new(), World::portless()] {
+            let client = world.allocated("alice");
+            world.bind_channel(&client, 0x4000, client.relayed);
+            for packet in [&b"round"[..], &[0x40, 0, 0, 0]] {
+                let (to, bytes) = world
+                    .channel(&client, 0x4000, packet)
+                    .expect("to the client itself");
+                assert_eq!(to, client.five_tuple.client);
+                assert_eq!(&bytes[4..], packet);
+            }
+        }
+    }
+
+    #[test]
+    fn two_allocations_that_point_to_each_other_pass_a_packet_once() {
+        let mut world = World::new();
+        let (alice, bob) = (world.allocated("alice"), world.allocated("bob"));
+        world.bind_channel(&alice, 0x4000, bob.relayed);
+        world.bind_channel(&bob, 0x4000, alice.relayed);
+        // What arrives at bob looks like what bob would send: it must not be taken for that.
+        let (to, bytes) = world.channel(&alice, 0x4000, b"round").expect("delivered");
+        assert_eq!((to, bytes.len()), (bob.five_tuple.client, 4 + 5));
+    }
+
+    #[test]
+    fn the_server_is_not_its_own_client_or_peer() {
+        let range = |text: &str| text.parse().expect("a range");
+        let mut world = World::with(|config| {
+            let policy = PeerPolicy::new(
+                vec![RelayAddress {
+                    bound: address("198.51.100.9:0").ip(),
+                    advertised: address("198.51.100.9:0").ip(),
+                }],
+                Machine::default(),
+                vec![range("0.0.0.0/0")],
+            );
+            config.policy = policy.with_listeners(vec![address("0.0.0.0:3478")]);
+        });
+        let listener = address("198.51.100.9:3478");
+        let client = world.allocated("alice");
+        world.permit(&client, listener);
+        assert_eq!(world.send(&client, listener, b"hello"), None);
+        assert_eq!(world.try_bind_channel(&client, 0x4000, listener), Err(403));
+        for source in [listener, client.relayed] {
+            let mut forged = client.clone();
+            forged.five_tuple.client = source;
+            for method in [Method::BINDING, Method::ALLOCATE] {
+                assert_eq!(world.unsigned(&forged, method), None, "{source}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_client_behind_a_tunnel_is_refused() {
+        let mut world = World::new();
+        for source in ["[2002:808:808::1]:5", "[2001:0:808:808::1]:5"] {
+            let mut client = world.client("alice");
+            client.five_tuple.client = address(source);
+            client.nonce = world.nonce(&client);
+            assert_eq!(world.allocate(&client), Err(403), "{source}");
+        }
     }
 
     #[test]

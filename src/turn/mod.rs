@@ -29,6 +29,7 @@ mod request;
 mod response;
 mod route;
 mod server;
+mod special;
 mod strangers;
 mod table;
 
@@ -37,7 +38,7 @@ mod world;
 
 pub use cidr::{Cidr, CidrError};
 pub use five_tuple::{FiveTuple, Transport};
-pub use policy::{PeerPolicy, RelayAddress};
+pub use policy::{Machine, PeerPolicy, RelayAddress};
 pub use reachable::Reachable;
 pub use route::{Destination, EncodedHeader, Header, Route, ToClient};
 pub use server::{Action, BindFailed, Config, Server, Siblings, Tally, Transmit};

@@ -4,9 +4,10 @@
 //! are not of the public internet are refused, whatever form they come in, until the operator
 //! allows them.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 
 use super::cidr::Cidr;
+use super::special::{canonical, is_impossible, is_special, is_tunnel};
 use crate::stun::Family;
 
 /// An address of this machine for relayed addresses, and how the world sees it.
@@ -17,50 +18,6 @@ pub struct RelayAddress {
     /// What clients are told; differs from `bound` behind a 1:1 NAT.
     pub advertised: IpAddr,
 }
-
-/// IPv4 ranges that are not of the public internet (RFC 6890, RFC 8190 and the IANA registry).
-const REFUSED_V4: [(Ipv4Addr, u8); 16] = [
-    (Ipv4Addr::new(0, 0, 0, 0), 8),
-    (Ipv4Addr::new(10, 0, 0, 0), 8),
-    (Ipv4Addr::new(100, 64, 0, 0), 10),
-    (Ipv4Addr::new(127, 0, 0, 0), 8),
-    (Ipv4Addr::new(169, 254, 0, 0), 16),
-    (Ipv4Addr::new(172, 16, 0, 0), 12),
-    (Ipv4Addr::new(192, 0, 0, 0), 24),
-    (Ipv4Addr::new(192, 0, 2, 0), 24),
-    (Ipv4Addr::new(192, 31, 196, 0), 24),
-    (Ipv4Addr::new(192, 88, 99, 0), 24),
-    (Ipv4Addr::new(192, 168, 0, 0), 16),
-    (Ipv4Addr::new(198, 18, 0, 0), 15),
-    (Ipv4Addr::new(198, 51, 100, 0), 24),
-    (Ipv4Addr::new(203, 0, 113, 0), 24),
-    // Multicast, reserved, and broadcast.
-    (Ipv4Addr::new(224, 0, 0, 0), 4),
-    (Ipv4Addr::new(240, 0, 0, 0), 4),
-];
-
-/// IPv6 ranges likewise. What embeds an IPv4 address and may be used for it is judged by that
-/// address; Teredo and 6to4 are refused whatever they embed (RFC 8656 section 21.4).
-const REFUSED_V6: [(Ipv6Addr, u8); 12] = [
-    // Unspecified, loopback, IPv4-compatible; IPv4-mapped is unwrapped before.
-    (Ipv6Addr::new(0, 0, 0, 0, 0, 0, 0, 0), 96),
-    // IPv4-translated (RFC 2765) and local-use NAT64 (RFC 8215).
-    (Ipv6Addr::new(0, 0, 0, 0, 0xffff, 0, 0, 0), 96),
-    (Ipv6Addr::new(0x64, 0xff9b, 1, 0, 0, 0, 0, 0), 48),
-    // Discard-only and dummy (RFC 6666, RFC 9780).
-    (Ipv6Addr::new(0x100, 0, 0, 0, 0, 0, 0, 0), 63),
-    // IETF protocol assignments with Teredo, benchmarking and ORCHID.
-    (Ipv6Addr::new(0x2001, 0, 0, 0, 0, 0, 0, 0), 23),
-    (Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0), 32),
-    (Ipv6Addr::new(0x2002, 0, 0, 0, 0, 0, 0, 0), 16),
-    // Documentation (RFC 9637) and SRv6 SIDs (RFC 9602).
-    (Ipv6Addr::new(0x3fff, 0, 0, 0, 0, 0, 0, 0), 20),
-    (Ipv6Addr::new(0x5f00, 0, 0, 0, 0, 0, 0, 0), 16),
-    // Unique local; link-local and the former site-local; multicast.
-    (Ipv6Addr::new(0xfc00, 0, 0, 0, 0, 0, 0, 0), 7),
-    (Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0), 9),
-    (Ipv6Addr::new(0xff00, 0, 0, 0, 0, 0, 0, 0), 8),
-];
 
 /// Where a peer stands with the policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,24 +34,38 @@ pub(super) enum Standing {
 #[derive(Clone, Debug, Default)]
 pub struct PeerPolicy {
     relay_addresses: Vec<RelayAddress>,
-    own_addresses: Vec<IpAddr>,
+    machine: Machine,
+    listeners: Vec<SocketAddr>,
     allowed: Vec<Cidr>,
 }
 
+/// The addresses of this machine's interfaces.
+#[derive(Clone, Debug, Default)]
+pub struct Machine {
+    /// Its own.
+    pub addresses: Vec<IpAddr>,
+    /// Those that all machines of one of its networks take for their own: directed broadcast.
+    pub broadcasts: Vec<IpAddr>,
+}
+
 impl PeerPolicy {
-    /// A policy that refuses the built-in list and this machine's `own_addresses`, but for
-    /// `allowed`. The relay addresses are own addresses, too.
+    /// A policy that refuses the built-in list and the addresses of this `machine`, but for
+    /// `allowed`. The relay addresses are addresses of the machine, too.
     #[must_use]
-    pub fn new(
-        relay_addresses: Vec<RelayAddress>,
-        own_addresses: Vec<IpAddr>,
-        allowed: Vec<Cidr>,
-    ) -> Self {
+    pub fn new(relay_addresses: Vec<RelayAddress>, machine: Machine, allowed: Vec<Cidr>) -> Self {
         Self {
             relay_addresses,
-            own_addresses,
+            machine,
+            listeners: Vec::new(),
             allowed,
         }
+    }
+
+    /// Also refuses what this process listens on, even where its address is allowed.
+    #[must_use]
+    pub fn with_listeners(mut self, listeners: Vec<SocketAddr>) -> Self {
+        self.listeners = listeners;
+        self
     }
 
     /// The address on which relayed addresses of `family` are made.
@@ -107,15 +78,37 @@ impl PeerPolicy {
     /// the list of refused ranges.
     pub(super) fn standing(&self, peer: IpAddr) -> Standing {
         let peer = canonical(peer);
-        if self.allowed.iter().any(|range| range.contains(peer)) {
+        if is_impossible(peer) || self.machine.broadcasts.contains(&peer) {
+            Standing::Refused
+        } else if self.allowed.iter().any(|range| range.contains(peer)) {
             Standing::Permitted
         } else if self.is_relay_address(peer) {
             Standing::Relayed
-        } else if self.own_addresses.contains(&peer) || is_refused(peer) {
+        } else if self.machine.addresses.contains(&peer) || is_special(peer) {
             Standing::Refused
         } else {
             Standing::Permitted
         }
+    }
+
+    /// Whether a client may have an address like `client` (RFC 8656 section 21.4).
+    pub(super) fn serves(&self, client: IpAddr) -> bool {
+        !is_tunnel(client)
+    }
+
+    /// Whether `address` is a listener of this process: as a peer it would make the server its own
+    /// client.
+    pub(super) fn is_listener(&self, address: SocketAddr) -> bool {
+        let ip = canonical(address.ip());
+        let is = |listener: &SocketAddr| {
+            listener.port() == address.port()
+                && (listener.ip() == ip || listener.ip().is_unspecified() && self.is_own(ip))
+        };
+        self.listeners.iter().any(is)
+    }
+
+    fn is_own(&self, ip: IpAddr) -> bool {
+        ip.is_loopback() || self.machine.addresses.contains(&ip) || self.is_relay_address(ip)
     }
 
     /// Whether relayed addresses are made on `address`.
@@ -146,126 +139,20 @@ impl PeerPolicy {
     }
 }
 
-/// The one form in which an address is judged: IPv4-mapped (`::ffff:0:0/96`) and well-known NAT64
-/// (`64:ff9b::/96`) addresses reach the IPv4 address that they embed.
-fn canonical(address: IpAddr) -> IpAddr {
-    let IpAddr::V6(v6) = address else {
-        return address;
-    };
-    let bits = v6.to_bits();
-    match bits >> 32 {
-        0xffff | 0x0064_ff9b_0000_0000_0000_0000 => {
-            IpAddr::V4(Ipv4Addr::from_bits((bits & 0xffff_ffff) as u32))
-        }
-        _ => address,
-    }
-}
-
-fn is_refused(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(address) => REFUSED_V4.iter().any(|&(network, prefix)| {
-            (address.to_bits() ^ network.to_bits()) >> (32 - prefix) == 0
-        }),
-        IpAddr::V6(address) => REFUSED_V6.iter().any(|&(network, prefix)| {
-            (address.to_bits() ^ network.to_bits()) >> (128 - prefix) == 0
-        }),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use std::net::{Ipv4Addr, Ipv6Addr};
 
     fn standing(policy: &PeerPolicy, address: &str) -> Standing {
         policy.standing(address.parse().expect("an address"))
     }
 
     #[test]
-    fn special_addresses_are_refused_in_every_form() {
-        let policy = PeerPolicy::default();
-        for address in [
-            "0.0.0.0",
-            "10.1.2.3",
-            "100.64.0.1",
-            "127.0.0.1",
-            "169.254.169.254",
-            "172.16.0.1",
-            "172.31.255.255",
-            "192.0.0.8",
-            "192.0.2.1",
-            "192.88.99.1",
-            "192.168.1.1",
-            "198.18.0.1",
-            "198.19.255.255",
-            "198.51.100.1",
-            "203.0.113.1",
-            "224.0.0.1",
-            "239.255.255.255",
-            "240.0.0.1",
-            "255.255.255.255",
-            "::",
-            "::1",
-            "::ffff:127.0.0.1",
-            "::ffff:10.0.0.1",
-            "::127.0.0.1",
-            "::8.8.8.8",
-            "64:ff9b::7f00:1",
-            "64:ff9b::10.0.0.1",
-            "64:ff9b:1::8.8.8.8",
-            "::ffff:0:8.8.8.8",
-            "100::1",
-            "2001::1",
-            "2001:0:4136:e378::1",
-            "2001:db8::1",
-            "2002:7f00:1::",
-            "2002:808:808::1",
-            "3fff::1",
-            "fc00::1",
-            "fd00:ec2::254",
-            "fe80::1",
-            "fec0::1",
-            "ff02::1",
-            "5f00::1",
-        ] {
-            assert_eq!(standing(&policy, address), Standing::Refused, "{address}");
-        }
-    }
-
-    #[test]
-    fn public_addresses_are_permitted_up_to_the_border() {
-        let policy = PeerPolicy::default();
-        for address in [
-            "1.1.1.1",
-            "9.255.255.255",
-            "11.0.0.0",
-            "100.63.255.255",
-            "100.128.0.0",
-            "126.255.255.255",
-            "128.0.0.0",
-            "169.253.255.255",
-            "172.15.255.255",
-            "172.32.0.0",
-            "192.167.255.255",
-            "192.169.0.0",
-            "198.17.255.255",
-            "198.20.0.0",
-            "223.255.255.255",
-            "2001:200::1",
-            "2001:db9::1",
-            "2003::1",
-            "2a00:1450::1",
-            "64:ff9b::8.8.8.8",
-            "::ffff:8.8.8.8",
-        ] {
-            assert_eq!(standing(&policy, address), Standing::Permitted, "{address}");
-        }
-    }
-
-    #[test]
     fn the_operator_may_allow_a_refused_range() {
         let allowed = vec!["10.1.0.0/16".parse().expect("a range")];
-        let policy = PeerPolicy::new(vec![], vec![], allowed);
+        let policy = PeerPolicy::new(vec![], Machine::default(), allowed);
         assert_eq!(standing(&policy, "10.1.2.3"), Standing::Permitted);
         assert_eq!(standing(&policy, "::ffff:10.1.2.3"), Standing::Permitted);
         assert_eq!(standing(&policy, "10.2.2.3"), Standing::Refused);
@@ -277,8 +164,11 @@ mod tests {
             bound: "192.168.0.9".parse().expect("an address"),
             advertised: "8.8.4.4".parse().expect("an address"),
         };
-        let own = vec!["8.8.8.8".parse().expect("an address")];
-        let policy = PeerPolicy::new(vec![relay], own, vec![]);
+        let machine = Machine {
+            addresses: vec!["8.8.8.8".parse().expect("an address")],
+            broadcasts: vec![],
+        };
+        let policy = PeerPolicy::new(vec![relay], machine, vec![]);
         assert_eq!(standing(&policy, "8.8.8.8"), Standing::Refused);
         assert_eq!(standing(&policy, "8.8.4.4"), Standing::Relayed);
         assert_eq!(standing(&policy, "192.168.0.9"), Standing::Relayed);
@@ -286,6 +176,63 @@ mod tests {
         let bound = "192.168.0.9:50000".parse().expect("an address");
         assert_eq!(policy.bound(advertised), bound);
         assert_eq!(policy.advertised(bound), advertised);
+    }
+
+    #[test]
+    fn what_can_be_no_peer_cannot_be_allowed() {
+        let machine = Machine {
+            addresses: vec![],
+            broadcasts: vec!["10.1.255.255".parse().expect("an address")],
+        };
+        let allowed = ["0.0.0.0/0", "::/0"].map(|range| range.parse().expect("a range"));
+        let policy = PeerPolicy::new(vec![], machine, allowed.to_vec());
+        for address in [
+            "0.0.0.0",
+            "0.1.2.3",
+            "224.0.0.1",
+            "255.255.255.255",
+            "10.1.255.255",
+            "::ffff:10.1.255.255",
+            "::",
+            "ff02::1",
+            "2001::1",
+            "2002:a00:1::",
+        ] {
+            assert_eq!(standing(&policy, address), Standing::Refused, "{address}");
+        }
+        for address in ["10.1.255.254", "127.0.0.1", "::1", "fe80::1"] {
+            assert_eq!(standing(&policy, address), Standing::Permitted, "{address}");
+        }
+    }
+
+    #[test]
+    fn a_listener_is_known_by_every_address_that_it_has() {
+        let relay = RelayAddress {
+            bound: "192.168.0.9".parse().expect("an address"),
+            advertised: "8.8.4.4".parse().expect("an address"),
+        };
+        let machine = Machine {
+            addresses: vec!["10.0.0.1".parse().expect("an address")],
+            broadcasts: vec![],
+        };
+        let listeners =
+            ["0.0.0.0:3478", "10.0.0.2:5000"].map(|listener| listener.parse().expect("an address"));
+        let policy =
+            PeerPolicy::new(vec![relay], machine, vec![]).with_listeners(listeners.to_vec());
+        for (address, expected) in [
+            ("8.8.4.4:3478", true),
+            ("192.168.0.9:3478", true),
+            ("10.0.0.1:3478", true),
+            ("127.0.0.1:3478", true),
+            ("[::ffff:10.0.0.1]:3478", true),
+            ("10.0.0.2:5000", true),
+            ("10.0.0.1:3479", false),
+            ("10.0.0.1:5000", false),
+            ("8.8.8.8:3478", false),
+        ] {
+            let parsed = address.parse().expect("an address");
+            assert_eq!(policy.is_listener(parsed), expected, "{address}");
+        }
     }
 
     proptest! {

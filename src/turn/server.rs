@@ -267,6 +267,9 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
     /// not take is met with silence (RFC 8489 section 6.3).
     fn handle_message(&mut self, client: FiveTuple, datagram: &[u8], now: Now) -> Option<Route> {
         let message = Message::parse(datagram).ok()?;
+        if message.class() == Class::Request && self.is_our_own(client) {
+            return None;
+        }
         match (message.class(), message.method()) {
             (Class::Request, Method::BINDING) => {
                 self.handle_binding(&Request {
@@ -299,6 +302,15 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
         }
     }
 
+    /// Whether a request claims to come from a listener or from a relayed address of this process:
+    /// answers, and data after them, would go round in circles (RFC 8656 section 21.1.7).
+    fn is_our_own(&self, client: FiveTuple) -> bool {
+        let source = client.client;
+        let is_relayed = || self.siblings.reach(source, |_| ()).is_some();
+        // Relayed addresses without sockets send nothing; who has the same address is a neighbour.
+        self.config.policy.is_listener(source) || !self.config.portless && is_relayed()
+    }
+
     /// A request that needs credentials: who is it, is it understood, and then the procedure.
     fn handle_request(&mut self, request: &Request<'_>) {
         let user = match self.authenticate(request) {
@@ -329,6 +341,9 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
     ) -> Result<Option<Body>, ErrorCode> {
         let method = request.message.method();
         if method == Method::ALLOCATE {
+            if !self.config.policy.serves(request.client.client.ip()) {
+                return Err(ErrorCode::FORBIDDEN);
+            }
             return self.handle_allocate(request, user);
         }
         let id = self.allocation_of(request, user)?;

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use super::route::{Destination, Header};
 use super::{
-    Action, AllocationId, BindFailed, Config, FiveTuple, PeerPolicy, Reachable, RelayAddress,
-    Server, Siblings, Transport,
+    Action, AllocationId, BindFailed, Config, FiveTuple, Machine, PeerPolicy, Reachable,
+    RelayAddress, Server, Siblings, Transport,
 };
 use crate::auth::{Key, RelayCredentials, Secret, TimeLimited};
 use crate::stun::{Attribute, Class, Message, Method, TransactionId, Writer};
@@ -111,7 +111,8 @@ impl World {
         Self::with(|config| config.portless = true)
     }
 
-    fn with(adapt: impl FnOnce(&mut Config)) -> Self {
+    /// A world with another configuration.
+    pub(super) fn with(adapt: impl FnOnce(&mut Config)) -> Self {
         let shared = Shared::default();
         let relay = |ip: &str| {
             let ip = ip.parse().expect("an address");
@@ -124,9 +125,10 @@ impl World {
             realm: REALM.to_owned(),
             policy: PeerPolicy::new(
                 vec![relay("198.51.100.9"), relay("2001:db8::9")],
+                Machine::default(),
                 vec![],
-                vec![],
-            ),
+            )
+            .with_listeners(vec![address("198.51.100.9:3478")]),
             portless: false,
             unauthenticated_rate: 0,
             nonce_key: [1; 32],

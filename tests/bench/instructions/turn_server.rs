@@ -8,8 +8,8 @@ use peerage::auth::{Key, RelayCredentials, Secret};
 use peerage::stun::{Attribute, ChannelNumber, Class, Message, Method, TransactionId, Writer};
 use peerage::time::Now;
 use peerage::turn::{
-    Action, AllocationId, Config, FiveTuple, PeerPolicy, Reachable, RelayAddress, Server, Siblings,
-    Transport,
+    Action, AllocationId, Config, FiveTuple, Machine, PeerPolicy, Reachable, RelayAddress, Server,
+    Siblings, Transport,
 };
 
 const REALM: &str = "example.org";
@@ -51,7 +51,7 @@ impl Loaded {
         };
         let config = Config {
             realm: REALM.to_owned(),
-            policy: PeerPolicy::new(vec![relay], vec![], vec![]),
+            policy: PeerPolicy::new(vec![relay], Machine::default(), vec![]),
             portless: false,
             unauthenticated_rate: 0,
             nonce_key: [1; 32],
