@@ -1,6 +1,8 @@
 # `make run` starts a server; `make help` says what else there is.
 
 ARGS ?=
+# How long `make fuzz` spends on each target.
+FUZZ_SECONDS ?= 60
 PEERAGE := target/release/peerage
 
 # The page is built where web/ is; without it the server still builds, and says so at `/`.
@@ -9,7 +11,7 @@ WEB_SOURCES := $(if $(HAS_WEB),$(shell find web -type f -not -path '*/node_modul
 PAGE := $(if $(HAS_WEB),web/app/dist/index.html)
 WEB_PACKAGES := $(if $(HAS_WEB),web/node_modules/.package-lock.json)
 
-.PHONY: help run build test test-packages lint bench bench-instructions clean cargo node
+.PHONY: help run build test test-packages lint bench bench-instructions fuzz clean cargo node
 .DEFAULT_GOAL := help
 
 help: ## Say what there is
@@ -49,8 +51,16 @@ bench: cargo ## Measure
 bench-instructions: cargo ## Count instructions, and fail if there are more than accepted
 	cargo bench --locked --bench instructions -- $(ARGS)
 
+fuzz: cargo ## Look for inputs that break the server, FUZZ_SECONDS a target; needs cargo-fuzz
+	@cargo fuzz --version >/dev/null 2>&1 || { echo "cargo-fuzz is missing: cargo install cargo-fuzz" >&2; exit 1; }
+	@for target in $$(cargo fuzz list --fuzz-dir tests/fuzz); do \
+		found=tests/fuzz/target/found/$$target; mkdir -p $$found; \
+		cargo fuzz run --fuzz-dir tests/fuzz -s none $$target $$found tests/fuzz/corpora/$$target \
+			-- -max_total_time=$(FUZZ_SECONDS) -max_len=700 || exit 1; \
+	done
+
 clean: ## Remove what was built
-	rm -rf target web/app/dist web/sdk/dist web/node_modules tests/browser/node_modules
+	rm -rf target tests/fuzz/target web/app/dist web/sdk/dist web/node_modules tests/browser/node_modules
 
 test-packages:
 	@tests/install-packages.sh
