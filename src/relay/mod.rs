@@ -26,7 +26,7 @@ use crate::metrics::RelayCounters;
 use crate::net::{Buffers, Clock, UdpSocket, broadcast_addresses, local_addresses};
 use crate::turn::{self, Cidr, Machine, PeerPolicy};
 use post::Postbox;
-use siblings::{OfWorker, Siblings};
+use siblings::{OfWorker, Quota, Siblings};
 use worker::{Parts, Worker};
 
 pub use crate::turn::RelayAddress;
@@ -53,6 +53,8 @@ pub struct Settings {
     pub relay_ports: Option<RangeInclusive<u16>>,
     /// Exceptions to the built-in list of refused peers.
     pub allow_peers: Vec<Cidr>,
+    /// Allocations that there may be at a time, of all users; 0 is no limit.
+    pub max_allocations: u32,
     /// Allocations that one user may have at a time; 0 is no limit.
     pub max_allocations_per_user: u32,
     /// Answers a second to one address (/32, /64) before it authenticates; 0 is no limit.
@@ -195,7 +197,13 @@ impl Shared {
             settings.allow_peers,
         );
         let bound = settings.relay_addresses.iter().map(|relay| relay.bound);
-        let siblings = Siblings::new(settings.max_allocations_per_user, bound);
+        let siblings = Siblings::new(
+            Quota {
+                of_user: settings.max_allocations_per_user,
+                of_server: settings.max_allocations,
+            },
+            bound,
+        );
         siblings.keep_free_of(listeners);
         let siblings = Arc::new(siblings);
         let workers = u32::try_from(workers).unwrap_or(u32::MAX);

@@ -8,24 +8,35 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::ports::{self, RelayedPorts};
 use super::post::Owners;
 use crate::auth::account;
-use crate::turn::{self, FiveTuple, Reachable};
+use crate::turn::{self, FiveTuple, QuotaReached, Reachable};
 
 /// The shared state of all workers.
 #[derive(Debug)]
 pub(super) struct Siblings {
-    max_allocations_per_user: u32,
-    claimed: Mutex<HashMap<String, u32>>,
+    quota: Quota,
+    claimed: Mutex<Claimed>,
     relayed: Vec<RelayedPorts>,
     owners: Owners,
 }
 
+/// How many allocations there may be; 0 is no limit.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Quota {
+    pub(super) of_user: u32,
+    pub(super) of_server: u32,
+}
+
+/// How many allocations there are.
+#[derive(Debug, Default)]
+struct Claimed {
+    all: u32,
+    of_user: HashMap<String, u32>,
+}
+
 impl Siblings {
-    pub(super) fn new(
-        max_allocations_per_user: u32,
-        relay_addresses: impl Iterator<Item = IpAddr>,
-    ) -> Self {
+    pub(super) fn new(quota: Quota, relay_addresses: impl Iterator<Item = IpAddr>) -> Self {
         Self {
-            max_allocations_per_user,
+            quota,
             claimed: Mutex::default(),
             relayed: relay_addresses.map(RelayedPorts::new).collect(),
             owners: Owners::default(),
@@ -62,7 +73,7 @@ pub(super) struct OfWorker {
 }
 
 impl turn::Siblings for OfWorker {
-    fn claim(&self, username: &str) -> bool {
+    fn claim(&self, username: &str) -> Result<(), QuotaReached> {
         self.siblings.claim(username)
     }
 
@@ -86,23 +97,33 @@ impl turn::Siblings for OfWorker {
 }
 
 impl Siblings {
-    fn claim(&self, username: &str) -> bool {
+    fn claim(&self, username: &str) -> Result<(), QuotaReached> {
+        let reached = |count: u32, quota: u32| quota != 0 && count >= quota;
         let mut claimed = self.claimed.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = claimed.entry(account(username).to_owned()).or_default();
-        let is_free = self.max_allocations_per_user == 0 || *count < self.max_allocations_per_user;
-        *count += u32::from(is_free);
-        is_free
+        let account = account(username);
+        let count = claimed.of_user.get(account).copied().unwrap_or_default();
+        if reached(count, self.quota.of_user) {
+            return Err(QuotaReached::OfUser);
+        }
+        if reached(claimed.all, self.quota.of_server) {
+            return Err(QuotaReached::OfServer);
+        }
+        claimed.all += 1;
+        claimed.of_user.insert(account.to_owned(), count + 1);
+        Ok(())
     }
 
     fn release(&self, username: &str) {
         let mut claimed = self.claimed.lock().unwrap_or_else(PoisonError::into_inner);
         let account = account(username);
-        if let Some(count) = claimed.get_mut(account) {
-            *count -= 1;
-            if *count == 0 {
-                claimed.remove(account);
-            }
+        let Some(count) = claimed.of_user.get_mut(account) else {
+            return;
+        };
+        *count -= 1;
+        if *count == 0 {
+            claimed.of_user.remove(account);
         }
+        claimed.all -= 1;
     }
 }
 
@@ -110,22 +131,49 @@ impl Siblings {
 mod tests {
     use super::*;
 
+    const NO_QUOTA: Quota = Quota {
+        of_user: 0,
+        of_server: 0,
+    };
+
+    fn limited(of_user: u32, of_server: u32) -> Siblings {
+        Siblings::new(Quota { of_user, of_server }, std::iter::empty())
+    }
+
     #[test]
     fn the_quota_is_the_persons_whatever_the_expiry_says() {
-        let siblings = Siblings::new(2, std::iter::empty());
-        assert!(siblings.claim("1000:ada"));
-        assert!(siblings.claim("2000:ada"));
-        assert!(!siblings.claim("3000:ada"));
-        assert!(siblings.claim("3000:grace"));
+        let siblings = limited(2, 0);
+        assert_eq!(siblings.claim("1000:ada"), Ok(()));
+        assert_eq!(siblings.claim("2000:ada"), Ok(()));
+        assert_eq!(siblings.claim("3000:ada"), Err(QuotaReached::OfUser));
+        assert_eq!(siblings.claim("3000:grace"), Ok(()));
         siblings.release("1000:ada");
-        assert!(siblings.claim("3000:ada"));
+        assert_eq!(siblings.claim("3000:ada"), Ok(()));
+    }
+
+    #[test]
+    fn the_quota_of_the_server_is_for_all() {
+        let siblings = limited(0, 2);
+        assert_eq!(siblings.claim("ada"), Ok(()));
+        assert_eq!(siblings.claim("grace"), Ok(()));
+        assert_eq!(siblings.claim("mary"), Err(QuotaReached::OfServer));
+        siblings.release("grace");
+        assert_eq!(siblings.claim("mary"), Ok(()));
+        assert!(
+            !siblings
+                .claimed
+                .lock()
+                .expect("whole")
+                .of_user
+                .contains_key("grace")
+        );
     }
 
     #[test]
     fn no_relayed_address_is_a_listeners() {
         let address = |text: &str| text.parse::<SocketAddr>().expect("an address");
         let relays = ["192.0.2.1", "2001:db8::1"].map(|ip| ip.parse().expect("an address"));
-        let siblings = Siblings::new(0, relays.into_iter());
+        let siblings = Siblings::new(NO_QUOTA, relays.into_iter());
         siblings.keep_free_of(&[address("0.0.0.0:3478"), address("192.0.2.2:5349")]);
         let free = |ip: IpAddr, port| siblings.ports(ip).expect("a relay address").take(port);
         assert!(!free(relays[0], 3_478) && !free(relays[1], 3_478));
@@ -134,7 +182,7 @@ mod tests {
 
     #[test]
     fn a_quota_of_zero_is_no_limit() {
-        let siblings = Siblings::new(0, std::iter::empty());
-        assert!((0..1_000).all(|_| siblings.claim("ada")));
+        let siblings = limited(0, 0);
+        assert!((0..1_000).all(|_| siblings.claim("ada").is_ok()));
     }
 }

@@ -246,6 +246,7 @@ fn start_relay(config: &Config, secret: Secret) -> Result<Option<Relay>, StartEr
             RelayPorts::None => None,
         },
         allow_peers: turn.allow_peers.clone(),
+        max_allocations: turn.max_allocations,
         max_allocations_per_user: turn.max_allocations_per_user,
         unauthenticated_rate: turn.unauthenticated_rate,
         workers: turn.workers,

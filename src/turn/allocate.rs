@@ -7,7 +7,7 @@ use super::five_tuple::Transport;
 use super::reachable::Reachable;
 use super::request::{Request, User};
 use super::response::{Body, Response};
-use super::server::{Action, BindFailed, Pending, Server, Siblings};
+use super::server::{Action, BindFailed, Pending, QuotaReached, Server, Siblings};
 use super::table::AllocationId;
 use crate::auth::Credentials;
 use crate::stun::{Attribute, ErrorCode, Family};
@@ -48,10 +48,13 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
         let family = requested_family(request)?.unwrap_or(Family::V4);
         let relay = self.config.policy.relay_address(family);
         let relay = relay.ok_or(ErrorCode::ADDRESS_FAMILY_NOT_SUPPORTED)?;
-        // The user must have some of the quota left.
-        if !self.siblings.claim(user.name) {
-            return Err(ErrorCode::ALLOCATION_QUOTA_REACHED);
-        }
+        // The user must have some of the quota left, and the server of its own.
+        self.siblings
+            .claim(user.name)
+            .map_err(|reached| match reached {
+                QuotaReached::OfUser => ErrorCode::ALLOCATION_QUOTA_REACHED,
+                QuotaReached::OfServer => ErrorCode::INSUFFICIENT_CAPACITY,
+            })?;
         let lifetime = granted_lifetime(request.message.find_u32(Attribute::LIFETIME));
         let id = self.table.insert(Allocation {
             reachable: Arc::new(Reachable::new(request.client)),
@@ -301,6 +304,18 @@ mod tests {
         assert_eq!(world.allocate(&clients[2]), Err(486));
         world.release(&clients[0]);
         assert!(world.allocate(&clients[2]).is_ok());
+    }
+
+    #[test]
+    fn all_users_together_get_no_more_than_the_server_has() {
+        let mut world = World::new();
+        world.set_capacity(2);
+        let (alice, bob) = (world.allocated("alice"), world.allocated("bob"));
+        let third = world.client("alice");
+        assert_eq!(world.allocate(&third), Err(508));
+        world.release(&bob);
+        assert!(world.allocate(&third).is_ok());
+        world.release(&alice);
     }
 
     #[test]

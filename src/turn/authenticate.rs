@@ -84,9 +84,18 @@ mod tests {
         let mut world = World::new();
         let mut wrong = world.client("alice");
         wrong.password = "wrong".to_owned();
-        let unknown = world.client("mallory");
-        let answers = [world.allocate(&wrong), world.allocate(&unknown)];
-        assert_eq!(answers, [Err(401), Err(401)]);
+        let mut unknown = world.client("mallory");
+        // Two clients at one place, so that even the nonces are the same.
+        unknown.five_tuple = wrong.five_tuple;
+        let answers = [wrong, unknown].map(|client| {
+            world.transaction(7);
+            world.request(&client, Method::ALLOCATE, |_| {})
+        });
+        assert_eq!(
+            World::code(answers[0].as_deref().expect("an answer")),
+            Err(401)
+        );
+        assert_eq!(answers[0], answers[1]);
     }
 
     #[test]

@@ -41,5 +41,5 @@ pub use five_tuple::{FiveTuple, Transport};
 pub use policy::{Machine, PeerPolicy, RelayAddress};
 pub use reachable::Reachable;
 pub use route::{Destination, EncodedHeader, Header, Route, ToClient};
-pub use server::{Action, BindFailed, Config, Server, Siblings, Tally, Transmit};
+pub use server::{Action, BindFailed, Config, QuotaReached, Server, Siblings, Tally, Transmit};
 pub use table::AllocationId;

@@ -49,6 +49,17 @@ pub(super) enum Body {
     },
 }
 
+impl Body {
+    /// The error that it tells, if it tells one.
+    pub(super) fn code(&self) -> Option<ErrorCode> {
+        match self {
+            Self::Error(code) | Self::Challenge { code, .. } => Some(*code),
+            Self::Unknown(_) => Some(ErrorCode::UNKNOWN_ATTRIBUTE),
+            _ => None,
+        }
+    }
+}
+
 /// The comprehension-required attributes of a request that the server does not know; the first
 /// sixteen.
 #[derive(Clone, Copy, Debug)]

@@ -11,7 +11,7 @@ use super::reachable::Reachable;
 use super::request::{Request, User};
 use super::response::{Body, Response, UnknownAttributes};
 use super::route::{Route, ToClient};
-use super::strangers::Strangers;
+use super::strangers::{Stranger, Strangers};
 use super::table::{AllocationId, Table};
 
 use crate::auth::{Credentials, Key};
@@ -40,9 +40,11 @@ pub struct Config {
 
 /// What a server must ask of all servers of the process, its own worker's and the others'.
 pub trait Siblings {
-    /// Counts one more allocation of `username`; `false`, and no change, if there are as many as
-    /// there may be.
-    fn claim(&self, username: &str) -> bool;
+    /// Counts one more allocation of `username`.
+    ///
+    /// # Errors
+    /// If there are as many as there may be; nothing changes then.
+    fn claim(&self, username: &str) -> Result<(), QuotaReached>;
     /// Takes back one [`Siblings::claim`].
     fn release(&self, username: &str);
     /// From now on, this stands behind the relayed address `relayed`, as bound; with `None`,
@@ -53,7 +55,7 @@ pub trait Siblings {
 }
 
 impl<S: Siblings> Siblings for Arc<S> {
-    fn claim(&self, username: &str) -> bool {
+    fn claim(&self, username: &str) -> Result<(), QuotaReached> {
         (**self).claim(username)
     }
 
@@ -68,6 +70,15 @@ impl<S: Siblings> Siblings for Arc<S> {
     fn reach<R>(&self, relayed: SocketAddr, look: impl FnOnce(&Reachable) -> R) -> Option<R> {
         (**self).reach(relayed, look)
     }
+}
+
+/// Whose allocations are as many as there may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum QuotaReached {
+    /// The user's.
+    OfUser,
+    /// All of the process.
+    OfServer,
 }
 
 /// What the owner of the sockets has to do.
@@ -378,9 +389,20 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
 
     /// Answers somebody who has not authenticated, unless the address has had enough answers.
     pub(super) fn answer_stranger(&mut self, request: &Request<'_>, response: Response) {
+        let Request { client, now, .. } = *request;
+        // Only who has signed well is told that the nonce is old: a call must not end because
+        // somebody floods its address.
+        let is_stale = response.body.code() == Some(ErrorCode::STALE_NONCE);
+        let nonce = request.message.find(Attribute::NONCE);
+        let shown = nonce.is_some_and(|nonce| self.nonces.is_fresh(nonce, client.client, now));
+        let stranger = if is_stale || shown {
+            Stranger::Proven
+        } else {
+            Stranger::Unproven
+        };
         if self
             .strangers
-            .admit(request.client.client.ip(), request.now.instant)
+            .admit(client.client.ip(), stranger, now.instant)
         {
             self.responses.push_back(response);
         }
@@ -457,7 +479,7 @@ fn is_known(kind: Attribute) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::world::{World, address};
+    use super::super::world::{Client, World, address};
     use super::*;
     use crate::stun::Writer;
     use proptest::prelude::*;
@@ -515,6 +537,128 @@ mod tests {
         }
         assert_eq!(world.server.poll_timeout(), None);
         assert_eq!(world.allocations(), 0);
+    }
+
+    /// A world in which an address gets two answers a second, and one in which its client has shown
+    /// itself.
+    fn strict() -> (World, Client) {
+        let mut world = World::with(|config| config.unauthenticated_rate = 2);
+        let client = world.client("alice");
+        world.pass(1);
+        (world, client)
+    }
+
+    /// How many answers `count` requests get that come from other ports of the client's address.
+    fn flood(world: &mut World, method: Method, count: usize) -> usize {
+        let clients = (0..count).map(|_| world.anybody("mallory"));
+        let clients: Vec<Client> = clients.collect();
+        let answers = clients.iter().filter_map(|it| world.unsigned(it, method));
+        answers.count()
+    }
+
+    #[test]
+    fn a_flooded_address_gets_few_answers_and_its_clients_go_on() {
+        let (mut world, mut client) = strict();
+        assert_eq!(flood(&mut world, Method::BINDING, 50), 2);
+        assert_eq!(flood(&mut world, Method::ALLOCATE, 50), 0);
+        client.relayed = world.allocate(&client).expect("allocated");
+        for _ in 0..20 {
+            assert_eq!(world.refresh(&client, None), Ok(600));
+        }
+        // A nonce that has become old is told, since it comes with a good signature.
+        world.pass(599);
+        assert_eq!(flood(&mut world, Method::ALLOCATE, 50), 2);
+        world.pass(0);
+        assert_eq!(world.refresh(&client, None), Ok(600));
+        world.pass(2);
+        assert_eq!(flood(&mut world, Method::ALLOCATE, 50), 2);
+        assert_eq!(world.refresh(&client, None), Err(438));
+    }
+
+    #[test]
+    fn who_guesses_passwords_is_soon_not_answered_and_takes_nothing_from_others() {
+        let (mut world, mut guesser) = strict();
+        guesser.password = "guess".to_owned();
+        let answers = (0..50).filter_map(|_| world.request(&guesser, Method::REFRESH, |_| {}));
+        assert_eq!(answers.count(), 2);
+        assert_eq!(flood(&mut world, Method::ALLOCATE, 50), 2);
+        let (mut world, forger) = strict();
+        let mut forged = forger.clone();
+        forged.nonce = Some(vec![b'n'; 37]);
+        forged.password = "guess".to_owned();
+        let answers = (0..50).filter_map(|_| world.request(&forged, Method::REFRESH, |_| {}));
+        assert_eq!(
+            answers.count(),
+            2,
+            "a nonce that is not ours proves nothing"
+        );
+        assert!(world.allocate(&forger).is_ok());
+    }
+
+    /// What an answer of `length` bytes takes on the wire.
+    fn on_the_wire(length: usize, client: SocketAddr) -> usize {
+        let (udp, ip) = (8, if client.is_ipv4() { 20 } else { 40 });
+        length + udp + ip
+    }
+
+    /// Whether `answer` has nothing that the RFC does not ask for, each as short as can be.
+    fn is_minimal(answer: &[u8]) -> bool {
+        let message = Message::parse(answer).expect("well formed");
+        message.attributes().all(|(kind, value)| match kind {
+            Attribute::ERROR_CODE => value.len() == 4,
+            Attribute::REALM => value == b"example.org",
+            Attribute::NONCE => value.len() < 40,
+            Attribute(0x8002) => value.len() <= 8,
+            _ => false,
+        })
+    }
+
+    #[test]
+    fn nobody_unknown_gets_more_than_twice_what_was_sent_but_what_the_rfc_demands() {
+        let mut world = World::new();
+        for source in ["192.0.2.1:5", "[2001:db8::5]:5"].map(address) {
+            let mut client = world.client("alice");
+            client.five_tuple.client = source;
+            for method in (0..=0x10).map(Method) {
+                for sent in smallest_requests(method) {
+                    let Some(answer) = world.deliver(client.five_tuple, &sent).1 else {
+                        continue;
+                    };
+                    let (sent, got) = (sent.len(), answer.len());
+                    let (sent, got) = (on_the_wire(sent, source), on_the_wire(got, source));
+                    assert!(
+                        got <= 2 * sent || is_minimal(&answer) && got <= 3 * sent,
+                        "{method:?}: {sent} bytes get {got}: {answer:x?}"
+                    );
+                }
+            }
+        }
+    }
+
+    /// Requests without an attribute, with some that nobody knows, with an empty signature, and
+    /// with FINGERPRINT.
+    fn smallest_requests(method: Method) -> Vec<Vec<u8>> {
+        let request = |fill: &dyn Fn(&mut Writer<'_>)| {
+            let mut buffer = [0; 500];
+            let id = TransactionId([1; 12]);
+            let mut writer = Writer::new(&mut buffer, Class::Request, method, id);
+            fill(&mut writer);
+            let length = writer.finish().expect("it fits");
+            buffer[..length].to_vec()
+        };
+        let mut requests = vec![
+            request(&|_| {}),
+            request(&|writer| writer.fingerprint()),
+            request(&|writer| writer.integrity(b"guess")),
+            request(&|writer| writer.attribute(Attribute::MESSAGE_INTEGRITY, &[])),
+            request(&|writer| writer.attribute(Attribute::MESSAGE_INTEGRITY_SHA256, &[])),
+        ];
+        requests.extend((1..40).map(|count| {
+            request(&|writer| {
+                (0..count).for_each(|kind| writer.attribute(Attribute(0x7000 + kind), &[]));
+            })
+        }));
+        requests
     }
 
     #[test]

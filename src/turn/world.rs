@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use super::route::{Destination, Header};
 use super::{
-    Action, AllocationId, BindFailed, Config, FiveTuple, Machine, PeerPolicy, Reachable,
-    RelayAddress, Server, Siblings, Transport,
+    Action, AllocationId, BindFailed, Config, FiveTuple, Machine, PeerPolicy, QuotaReached,
+    Reachable, RelayAddress, Server, Siblings, Transport,
 };
 use crate::auth::{Key, RelayCredentials, Secret, TimeLimited};
 use crate::stun::{Attribute, Class, Message, Method, TransactionId, Writer};
@@ -36,16 +36,23 @@ pub(super) struct SharedState {
     reachable: BTreeMap<SocketAddr, Arc<Reachable>>,
     claimed: BTreeMap<String, usize>,
     quota: Option<usize>,
+    capacity: Option<usize>,
 }
 
 impl Siblings for Shared {
-    fn claim(&self, username: &str) -> bool {
+    fn claim(&self, username: &str) -> Result<(), QuotaReached> {
         let mut state = self.0.borrow_mut();
+        let all: usize = state.claimed.values().sum();
+        if all >= state.capacity.unwrap_or(usize::MAX) {
+            return Err(QuotaReached::OfServer);
+        }
         let quota = state.quota.unwrap_or(usize::MAX);
         let claimed = state.claimed.entry(username.to_owned()).or_default();
-        let free = *claimed < quota;
-        *claimed += usize::from(free);
-        free
+        if *claimed >= quota {
+            return Err(QuotaReached::OfUser);
+        }
+        *claimed += 1;
+        Ok(())
     }
 
     fn release(&self, username: &str) {
@@ -155,8 +162,15 @@ impl World {
 
     /// A new client with the password `<name>'s` and a fresh nonce.
     pub(super) fn client(&mut self, username: &str) -> Client {
+        let mut client = self.anybody(username);
+        client.nonce = self.nonce(&client);
+        client
+    }
+
+    /// A new client with the password `<name>'s` that has said nothing so far.
+    pub(super) fn anybody(&mut self, username: &str) -> Client {
         self.clients += 1;
-        let mut client = Client {
+        Client {
             five_tuple: FiveTuple {
                 client: SocketAddr::from(([203, 0, 113, 1], 10_000 + self.clients)),
                 server: address("198.51.100.9:3478"),
@@ -166,9 +180,7 @@ impl World {
             password: format!("{username}'s"),
             nonce: None,
             relayed: address("0.0.0.0:0"),
-        };
-        client.nonce = self.nonce(&client);
-        client
+        }
     }
 
     /// A new client whose credentials end after `seconds`.
@@ -209,6 +221,10 @@ impl World {
 
     pub(super) fn set_quota(&mut self, quota: usize) {
         self.shared.0.borrow_mut().quota = Some(quota);
+    }
+
+    pub(super) fn set_capacity(&mut self, capacity: usize) {
+        self.shared.0.borrow_mut().capacity = Some(capacity);
     }
 
     pub(super) fn fail_binds(&mut self, fail: bool) {

@@ -45,6 +45,7 @@ fn start_with(allow_peers: &[&str], relay_ports: Option<RangeInclusive<u16>>) ->
             .iter()
             .map(|range| range.parse().expect("a range"))
             .collect(),
+        max_allocations: 0,
         max_allocations_per_user: 0,
         unauthenticated_rate: 0,
         workers: 2,

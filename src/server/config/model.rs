@@ -93,6 +93,8 @@ pub struct Turn {
     pub users: Vec<(String, Secret)>,
     /// Exceptions to the built-in list of refused peers.
     pub allow_peers: Vec<Cidr>,
+    /// Allocations that there may be at a time, of all users; 0 is no limit.
+    pub max_allocations: u32,
     /// Allocations that one user may have at a time; 0 is no limit.
     pub max_allocations_per_user: u32,
     /// Answers a second to one address before it authenticates; 0 is no limit.

@@ -150,6 +150,7 @@ fn turn(reader: &mut Reader<'_>, interfaces: &Interfaces) -> Result<Turn, Config
         credential_lifetime: credential_lifetime(reader)?,
         users: reader.get("turn.users", Users::default())?.0,
         allow_peers: reader.get("turn.allow_peers", Vec::new())?,
+        max_allocations: reader.get("turn.max_allocations", 50_000)?,
         max_allocations_per_user: reader.get("turn.max_allocations_per_user", 50)?,
         unauthenticated_rate: reader.get("turn.unauthenticated_rate", 200)?,
         workers: workers(reader)?,

@@ -8,8 +8,8 @@ use peerage::auth::{Key, RelayCredentials, Secret};
 use peerage::stun::{Attribute, ChannelNumber, Class, Message, Method, TransactionId, Writer};
 use peerage::time::Now;
 use peerage::turn::{
-    Action, AllocationId, Config, FiveTuple, Machine, PeerPolicy, Reachable, RelayAddress, Server,
-    Siblings, Transport,
+    Action, AllocationId, Config, FiveTuple, Machine, PeerPolicy, QuotaReached, Reachable,
+    RelayAddress, Server, Siblings, Transport,
 };
 
 const REALM: &str = "example.org";
@@ -22,8 +22,8 @@ pub(crate) const PEER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(8, 
 pub(crate) struct Alone;
 
 impl Siblings for Alone {
-    fn claim(&self, _username: &str) -> bool {
-        true
+    fn claim(&self, _username: &str) -> Result<(), QuotaReached> {
+        Ok(())
     }
 
     fn release(&self, _username: &str) {}
