@@ -13,7 +13,7 @@ use peerage::auth::{RelayCredentials, Secret};
 use peerage::time::Now;
 use peerage::turn::{
     Action, AllocationId, BindFailed, Config, Destination, FiveTuple, Header, Machine, PeerPolicy,
-    Reachable, RelayAddress, Server, Siblings, Transport,
+    QuotaReached, Reachable, RelayAddress, Server, Siblings, Transport,
 };
 
 pub(crate) const REALM: &str = "example.org";
@@ -64,13 +64,15 @@ struct SharedState {
 }
 
 impl Siblings for Shared {
-    fn claim(&self, username: &str) -> bool {
+    fn claim(&self, username: &str) -> Result<(), QuotaReached> {
         let mut state = self.0.borrow_mut();
         let quota = state.quota;
         let claimed = state.claimed.entry(username.to_owned()).or_default();
-        let is_free = *claimed < quota;
-        *claimed += usize::from(is_free);
-        is_free
+        if *claimed >= quota {
+            return Err(QuotaReached::OfUser);
+        }
+        *claimed += 1;
+        Ok(())
     }
 
     fn release(&self, username: &str) {
