@@ -3,10 +3,12 @@
 //! Clients are spread over the workers by the kernel (SO_REUSEPORT), by five-tuple, and all that
 //! belongs to a client lives on its worker.
 
+mod binding;
 mod coalescing;
 mod outflow;
 mod ports;
 mod post;
+mod reserved;
 mod siblings;
 mod sockets;
 mod worker;

@@ -3,7 +3,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::sockets::Sockets;
+use super::sockets::{RelayPlace, Sockets};
 use crate::metrics::RelayCounters;
 use crate::net::{Outgoing, SendBatch, SendSpace, Sent, UdpSocket};
 use crate::turn::{Destination, EncodedHeader, FiveTuple, ToClient};
@@ -12,8 +12,7 @@ use crate::turn::{Destination, EncodedHeader, FiveTuple, ToClient};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Exit {
     Listener(usize),
-    /// By the index of the allocation.
-    Relay(usize),
+    Relay(RelayPlace),
 }
 
 /// The datagrams of one round.
@@ -42,7 +41,8 @@ impl<'p> Outflow<'p> {
     pub(super) fn push(&mut self, to: &Destination, payload: &'p [u8]) {
         match *to {
             Destination::Peer { via, peer } => {
-                self.push_by(Exit::Relay(via.index()), peer, None, None, payload);
+                let exit = Exit::Relay(RelayPlace::of(via, peer));
+                self.push_by(exit, peer, None, None, payload);
             }
             Destination::Client(to) => {
                 // What would have left by one relay socket and arrived at another.
@@ -100,7 +100,7 @@ impl<'p> Outflow<'p> {
         }
         let socket = match self.exit {
             Exit::Listener(index) => self.sockets.listener(index),
-            Exit::Relay(index) => self.sockets.relay(index),
+            Exit::Relay(place) => self.sockets.relay(place),
         };
         let sent = socket.map_or(Sent::default(), |socket: &UdpSocket| {
             self.batch.send(socket)

@@ -65,15 +65,15 @@ pub(super) fn ports_of(all: &[RelayedPorts], address: IpAddr) -> Option<&Relayed
     all.iter().find(|ports| ports.address() == address)
 }
 
-/// Puts something, or nothing, behind a relayed address; gives what was there.
+/// Puts something, or nothing, behind a relayed address.
 pub(super) fn publish(
     all: &[RelayedPorts],
     relayed: SocketAddr,
     reachable: Option<Arc<Reachable>>,
-) -> Option<Arc<Reachable>> {
-    ports_of(all, relayed.ip())?
-        .slot(relayed.port())
-        .swap(reachable)
+) {
+    if let Some(ports) = ports_of(all, relayed.ip()) {
+        ports.slot(relayed.port()).store(reachable);
+    }
 }
 
 /// Looks at what stands behind a relayed address.

@@ -55,11 +55,12 @@ impl Owners {
             .insert(client, worker);
     }
 
-    pub(super) fn remove(&self, client: FiveTuple) {
-        self.0
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(&client);
+    /// Forgets `client`, if it is the `worker`'s.
+    pub(super) fn remove(&self, client: FiveTuple, worker: usize) {
+        let mut owners = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        if owners.get(&client) == Some(&worker) {
+            owners.remove(&client);
+        }
     }
 
     pub(super) fn of(&self, client: FiveTuple) -> Option<usize> {

@@ -7,8 +7,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::ports::{self, RelayedPorts};
 use super::post::Owners;
+use super::reserved::Reserved;
 use crate::auth::account;
-use crate::turn::{self, FiveTuple, QuotaReached, Reachable};
+use crate::turn::{self, FiveTuple, QuotaReached, Reachable, Reservation, ReservationToken};
 
 /// The shared state of all workers.
 #[derive(Debug)]
@@ -17,6 +18,7 @@ pub(super) struct Siblings {
     claimed: Mutex<Claimed>,
     relayed: Vec<RelayedPorts>,
     owners: Owners,
+    reserved: Reserved,
 }
 
 /// How many allocations there may be; 0 is no limit.
@@ -40,6 +42,7 @@ impl Siblings {
             claimed: Mutex::default(),
             relayed: relay_addresses.map(RelayedPorts::new).collect(),
             owners: Owners::default(),
+            reserved: Reserved::default(),
         }
     }
 
@@ -57,6 +60,11 @@ impl Siblings {
     /// The worker that has the allocation of `client`.
     pub(super) fn owner(&self, client: FiveTuple) -> Option<usize> {
         self.owners.of(client)
+    }
+
+    /// What waits for those who show a token.
+    pub(super) fn reserved(&self) -> &Reserved {
+        &self.reserved
     }
 
     /// The relayed ports of one of the relay addresses.
@@ -81,14 +89,24 @@ impl turn::Siblings for OfWorker {
         self.siblings.release(username);
     }
 
+    fn own(&self, client: FiveTuple) {
+        self.siblings.owners.insert(client, self.number);
+    }
+
+    fn disown(&self, client: FiveTuple) {
+        self.siblings.owners.remove(client, self.number);
+    }
+
     fn publish(&self, relayed: SocketAddr, reachable: Option<Arc<Reachable>>) {
-        let client = reachable.as_ref().map(|reachable| reachable.client());
-        let before = ports::publish(&self.siblings.relayed, relayed, reachable);
-        match (before, client) {
-            (None, Some(client)) => self.siblings.owners.insert(client, self.number),
-            (Some(before), None) => self.siblings.owners.remove(before.client()),
-            _ => {}
-        }
+        ports::publish(&self.siblings.relayed, relayed, reachable);
+    }
+
+    fn hold(&self, token: ReservationToken, reservation: Reservation) -> bool {
+        self.siblings.reserved.hold(token, reservation)
+    }
+
+    fn redeem(&self, token: ReservationToken) -> Option<Reservation> {
+        self.siblings.reserved.redeem(token)
     }
 
     fn reach<R>(&self, relayed: SocketAddr, look: impl FnOnce(&Reachable) -> R) -> Option<R> {

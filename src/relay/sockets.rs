@@ -11,6 +11,7 @@ use mio::{Interest, Registry, Token};
 use super::coalescing::Coalescing;
 use super::ports::RelayedPorts;
 use crate::net::{ReceiveBatch, UdpSocket};
+use crate::stun::Family;
 use crate::time::Instant;
 use crate::turn::{AllocationId, FiveTuple};
 
@@ -25,9 +26,45 @@ const FIRST_LISTENER: usize = 1;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Source {
     Listener(usize),
-    /// By the index of the allocation.
-    Relay(usize),
+    Relay(RelayPlace),
 }
+
+/// Which relay socket: an allocation has one of each family at most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct RelayPlace {
+    /// The index of the allocation.
+    pub(super) index: usize,
+    pub(super) family: Family,
+}
+
+impl RelayPlace {
+    /// That of `allocation` for peers, or an own address, of the family of `address`.
+    pub(super) fn of(allocation: AllocationId, address: SocketAddr) -> Self {
+        Self {
+            index: allocation.index(),
+            family: Family::of(address.ip()),
+        }
+    }
+
+    fn number(self) -> usize {
+        self.index * 2 + usize::from(self.family == Family::V6)
+    }
+
+    fn numbered(number: usize) -> Self {
+        let family = if number.is_multiple_of(2) {
+            Family::V4
+        } else {
+            Family::V6
+        };
+        Self {
+            index: number / 2,
+            family,
+        }
+    }
+}
+
+/// A relay socket, and whose it is.
+type Relay = Option<Box<(Inlet, AllocationId)>>;
 
 /// A socket, and what is known of what arrives at it.
 #[derive(Debug)]
@@ -54,7 +91,8 @@ impl Inlet {
 pub(super) struct Sockets {
     listeners: Vec<Inlet>,
     /// By the index of the allocation.
-    relays: Vec<Option<Box<(Inlet, AllocationId)>>>,
+    relays_v4: Vec<Relay>,
+    relays_v6: Vec<Relay>,
 }
 
 impl Sockets {
@@ -66,7 +104,8 @@ impl Sockets {
         let listeners = listeners.into_iter().map(Inlet::new).collect();
         Ok(Self {
             listeners,
-            relays: Vec::new(),
+            relays_v4: Vec::new(),
+            relays_v6: Vec::new(),
         })
     }
 
@@ -75,7 +114,7 @@ impl Sockets {
         let number = token.0.checked_sub(FIRST_LISTENER)?;
         Some(match number.checked_sub(self.listeners.len()) {
             None => Source::Listener(number),
-            Some(index) => Source::Relay(index),
+            Some(number) => Source::Relay(RelayPlace::numbered(number)),
         })
     }
 
@@ -116,14 +155,29 @@ impl Sockets {
         self.listeners.get(index).map(|inlet| &inlet.socket)
     }
 
-    pub(super) fn relay(&self, index: usize) -> Option<&UdpSocket> {
-        let relay = self.relays.get(index)?.as_deref()?;
+    pub(super) fn relay(&self, place: RelayPlace) -> Option<&UdpSocket> {
+        let relay = self.relays(place.family).get(place.index)?.as_deref()?;
         Some(&relay.0.socket)
     }
 
     /// Whose relayed address a relay socket is.
-    pub(super) fn allocation(&self, index: usize) -> Option<AllocationId> {
-        Some(self.relays.get(index)?.as_deref()?.1)
+    pub(super) fn allocation(&self, place: RelayPlace) -> Option<AllocationId> {
+        let relay = self.relays(place.family).get(place.index)?.as_deref()?;
+        Some(relay.1)
+    }
+
+    fn relays(&self, family: Family) -> &[Relay] {
+        match family {
+            Family::V4 => &self.relays_v4,
+            Family::V6 => &self.relays_v6,
+        }
+    }
+
+    fn relays_mut(&mut self, family: Family) -> &mut Vec<Relay> {
+        match family {
+            Family::V4 => &mut self.relays_v4,
+            Family::V6 => &mut self.relays_v6,
+        }
     }
 
     /// The listener that a client speaks to.
@@ -143,36 +197,41 @@ impl Sockets {
         socket: UdpSocket,
         registry: &Registry,
     ) -> io::Result<()> {
-        let index = allocation.index();
+        let place = RelayPlace::of(allocation, socket.local());
         register(
             registry,
             &socket,
-            FIRST_LISTENER + self.listeners.len() + index,
+            FIRST_LISTENER + self.listeners.len() + place.number(),
         )?;
-        if self.relays.len() <= index {
-            self.relays.resize_with(index + 1, || None);
+        let relays = self.relays_mut(place.family);
+        if relays.len() <= place.index {
+            relays.resize_with(place.index + 1, || None);
         }
-        self.relays[index] = Some(Box::new((Inlet::new(socket), allocation)));
+        relays[place.index] = Some(Box::new((Inlet::new(socket), allocation)));
         Ok(())
     }
 
-    /// Closes the socket of an allocation; gives the address it had.
+    /// Closes the socket of the relayed address `relayed` of an allocation, if it has one.
     pub(super) fn remove_relay(
         &mut self,
         allocation: AllocationId,
+        relayed: SocketAddr,
         registry: &Registry,
-    ) -> Option<SocketAddr> {
-        let relay = self.relays.get_mut(allocation.index())?.take()?;
-        // Closing would do it, too; an error here changes nothing.
-        let _ = registry.deregister(&mut SourceFd(&relay.0.socket.as_raw_fd()));
-        Some(relay.0.socket.local())
+    ) {
+        let place = RelayPlace::of(allocation, relayed);
+        let relay = self.relays_mut(place.family).get_mut(place.index);
+        if let Some(relay) = relay.and_then(Option::take) {
+            // Closing would do it, too; an error here changes nothing.
+            let _ = registry.deregister(&mut SourceFd(&relay.0.socket.as_raw_fd()));
+        }
     }
 
     fn inlet_mut(&mut self, source: Source) -> Option<&mut Inlet> {
         match source {
             Source::Listener(index) => self.listeners.get_mut(index),
-            Source::Relay(index) => {
-                let relay = self.relays.get_mut(index)?.as_deref_mut()?;
+            Source::Relay(place) => {
+                let relays = self.relays_mut(place.family);
+                let relay = relays.get_mut(place.index)?.as_deref_mut()?;
                 Some(&mut relay.0)
             }
         }

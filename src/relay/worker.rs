@@ -7,7 +7,6 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,13 +15,14 @@ use std::time::Duration;
 
 use mio::{Events, Poll, Waker};
 
+use super::binding::Binding;
 use super::outflow::Outflow;
 use super::post::{LETTERS, Letter, Postbox};
 use super::siblings::OfWorker;
-use super::sockets::{Sockets, Source, WAKE, take_port};
+use super::sockets::{Sockets, Source, WAKE};
 use crate::auth::RelayCredentials;
 use crate::metrics::RelayCounters;
-use crate::net::{Arrived, Buffers, Clock, Outgoing, ReceiveBatch, SendSpace, UdpSocket};
+use crate::net::{Arrived, Clock, Outgoing, ReceiveBatch, SendSpace, UdpSocket};
 use crate::time::Now;
 use crate::turn::{Action, AllocationId, BindFailed, FiveTuple, Server, Transport};
 
@@ -34,12 +34,6 @@ const TURN_OF_A_SOCKET: usize = 32;
 
 /// How many ready sockets one call of the poller tells about.
 const EVENTS: usize = 1_024;
-
-/// What may wait at a relay socket: some seconds of a video stream.
-const RELAY_BUFFERS: Buffers = Buffers {
-    receive: 1 << 20,
-    send: 1 << 20,
-};
 
 /// Room for any answer.
 const ANSWER: usize = 1_500;
@@ -53,9 +47,6 @@ pub(super) struct Parts {
     pub(super) relay_ports: Option<RangeInclusive<u16>>,
     pub(super) clock: Clock,
 }
-
-/// The ports of relayed addresses that have no sockets: all that anybody may use.
-const PORTLESS_RANGE: RangeInclusive<u16> = 1_024..=u16::MAX;
 
 type TurnServer = Server<Arc<RelayCredentials>, OfWorker>;
 
@@ -74,8 +65,6 @@ pub(super) struct Worker {
     origins: Vec<Origin>,
     outflow: SendSpace,
     answers: SendSpace,
-    /// Addresses of allocations without sockets.
-    portless: Vec<Option<SocketAddr>>,
 }
 
 impl Worker {
@@ -98,7 +87,6 @@ impl Worker {
             origins: Vec::with_capacity(INBOX),
             outflow: SendSpace::new(can_segment),
             answers: SendSpace::new(false),
-            portless: Vec::new(),
         };
         Ok((worker, waker))
     }
@@ -174,7 +162,7 @@ impl Worker {
             Ok(count) => {
                 let origin = match source {
                     Source::Listener(_) => Some(Origin::Client),
-                    Source::Relay(index) => self.sockets.allocation(index).map(Origin::Peer),
+                    Source::Relay(place) => self.sockets.allocation(place).map(Origin::Peer),
                 };
                 // A socket that is gone has given nothing.
                 self.origins.extend(
@@ -274,61 +262,27 @@ impl Worker {
 
     fn carry_out_actions(&mut self, now: Now) {
         while let Some(action) = self.server.poll_action() {
+            let mut binding = Binding {
+                sockets: &mut self.sockets,
+                registry: self.poll.registry(),
+                siblings: &self.siblings.siblings,
+                range: self.relay_ports.as_ref(),
+            };
             match action {
                 Action::Bind {
                     allocation,
                     address,
-                    even,
+                    port,
                 } => {
-                    let port = self.bind(allocation, address, even).ok_or(BindFailed);
-                    self.server.handle_bound(allocation, port, now);
+                    let port = binding.bind(allocation, address, port).ok_or(BindFailed);
+                    self.server.handle_bound(allocation, address, port, now);
                 }
-                Action::Unbind { allocation } => self.unbind(allocation),
+                Action::Unbind {
+                    allocation,
+                    relayed,
+                } => binding.unbind(allocation, relayed),
+                Action::Release { relayed } => binding.release(relayed),
             }
-        }
-    }
-
-    fn bind(&mut self, allocation: AllocationId, address: IpAddr, even: bool) -> Option<u16> {
-        let ports = self.siblings.siblings.ports(address)?;
-        let Some(range) = &self.relay_ports else {
-            let port = take_port(ports, &PORTLESS_RANGE, even, |_, port| Some(port))?;
-            let index = allocation.index();
-            if self.portless.len() <= index {
-                self.portless.resize(index + 1, None);
-            }
-            self.portless[index] = Some(SocketAddr::new(address, port));
-            return Some(port);
-        };
-        let socket = take_port(ports, range, even, |address, port| {
-            let socket = UdpSocket::relay(SocketAddr::new(address, port)).ok()?;
-            // One that stays small works, too.
-            let _ = socket.enlarge_buffers(RELAY_BUFFERS);
-            Some(socket)
-        })?;
-        let port = socket.local().port();
-        if self
-            .sockets
-            .insert_relay(allocation, socket, self.poll.registry())
-            .is_err()
-        {
-            ports.give_back(port);
-            return None;
-        }
-        Some(port)
-    }
-
-    fn unbind(&mut self, allocation: AllocationId) {
-        let relayed = match &self.relay_ports {
-            Some(_) => self.sockets.remove_relay(allocation, self.poll.registry()),
-            None => self
-                .portless
-                .get_mut(allocation.index())
-                .and_then(Option::take),
-        };
-        if let Some(relayed) = relayed
-            && let Some(ports) = self.siblings.siblings.ports(relayed.ip())
-        {
-            ports.give_back(relayed.port());
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use super::address::encode_xor_address;
+use super::address::{Family, encode_xor_address};
 use super::attribute::{Attribute, ErrorCode};
 use super::header::{Class, HEADER_LENGTH, MAGIC_COOKIE, Method, TransactionId, type_field};
 use super::integrity;
@@ -77,6 +77,17 @@ impl<'b> Writer<'b> {
         value[3] = (code.value() % 100) as u8;
         value[4..length].copy_from_slice(&reason.as_bytes()[..length - 4]);
         self.attribute(Attribute::ERROR_CODE, &value[..length]);
+    }
+
+    /// ADDRESS-ERROR-CODE (RFC 8656 section 18.12), with the phrase that the RFC recommends.
+    pub fn address_error_code(&mut self, family: Family, code: ErrorCode) {
+        let mut value = [0; 4 + 127];
+        let reason = code.reason();
+        value[0] = family.number();
+        value[2] = (code.value() / 100) as u8;
+        value[3] = (code.value() % 100) as u8;
+        value[4..4 + reason.len()].copy_from_slice(reason.as_bytes());
+        self.attribute(Attribute::ADDRESS_ERROR_CODE, &value[..4 + reason.len()]);
     }
 
     /// UNKNOWN-ATTRIBUTES.
@@ -205,6 +216,18 @@ mod tests {
         let value = message.find(Attribute::ERROR_CODE).expect("there");
         assert_eq!(&value[..4], [0, 0, 4, 38]);
         assert_eq!(&value[4..], b"Stale Nonce");
+    }
+
+    #[test]
+    fn an_address_error_code_names_the_family() {
+        let mut buffer = [0; 100];
+        let mut writer = Writer::new(&mut buffer, Class::Success, Method::ALLOCATE, ID);
+        writer.address_error_code(Family::V6, ErrorCode::ADDRESS_FAMILY_NOT_SUPPORTED);
+        let length = writer.finish().expect("it fits");
+        let message = Message::parse(&buffer[..length]).expect("well formed");
+        let value = message.find(Attribute::ADDRESS_ERROR_CODE).expect("there");
+        assert_eq!(&value[..4], [2, 0, 4, 40]);
+        assert_eq!(&value[4..], b"Address Family not Supported");
     }
 
     #[test]

@@ -1,13 +1,14 @@
 //! What the server knows of one allocation.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::five_tuple::FiveTuple;
 use super::reachable::Reachable;
+use super::reservation::ReservationToken;
 use crate::auth::Key;
-use crate::stun::{Family, TransactionId};
+use crate::stun::{ErrorCode, Family, TransactionId};
 use crate::time::Instant;
 
 /// The lifetime of an allocation whose client names none, or a shorter one (RFC 8656 section 7.2).
@@ -23,11 +24,54 @@ pub(super) struct Allocation {
     /// The key that the allocation was made with. It goes on signing after the credentials have
     /// expired, so that a long call is not cut.
     pub(super) key: Key,
-    /// The relayed address as it is bound; port 0 until the socket is there.
-    pub(super) relayed: SocketAddr,
+    pub(super) relayed: Relayed,
     /// The transaction that made the allocation, to answer its retransmissions alike.
     pub(super) made_by: TransactionId,
+    /// What few allocations have.
+    pub(super) extras: Option<Box<Extras>>,
+}
+
+/// A relayed address, and how long the client may have it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Relayed {
+    ip: IpAddr,
+    /// 0 until the socket is there.
+    pub(super) port: u16,
     pub(super) expires: Instant,
+}
+
+/// What only few allocations have; the others do not pay for it.
+#[derive(Debug, Default)]
+pub(super) struct Extras {
+    /// The relayed address of the other family.
+    pub(super) second: Option<Relayed>,
+    /// The family that was asked for in addition and could not be had, and why.
+    pub(super) refused: Option<(Family, ErrorCode)>,
+    /// What holds the next higher port.
+    pub(super) token: Option<ReservationToken>,
+}
+
+impl Relayed {
+    /// One on `ip` that has no port yet.
+    pub(super) fn on(ip: IpAddr, expires: Instant) -> Self {
+        let port = 0;
+        Self { ip, port, expires }
+    }
+
+    /// As it is bound.
+    pub(super) fn address(&self) -> SocketAddr {
+        SocketAddr::new(self.ip, self.port)
+    }
+
+    pub(super) fn family(&self) -> Family {
+        Family::of(self.ip)
+    }
+
+    /// Whole seconds that the client still may have it.
+    fn remaining(&self, now: Instant) -> u32 {
+        let remaining = self.expires.saturating_since(now).as_secs();
+        u32::try_from(remaining).unwrap_or(MAX_LIFETIME)
+    }
 }
 
 impl Allocation {
@@ -35,14 +79,48 @@ impl Allocation {
         self.reachable.client
     }
 
-    pub(super) fn family(&self) -> Family {
-        Family::of(self.relayed.ip())
+    /// The relayed address of a dual allocation that is not `relayed`.
+    pub(super) fn second(&self) -> Option<&Relayed> {
+        self.extras.as_ref()?.second.as_ref()
     }
 
-    /// Whole seconds that the allocation still has.
+    /// All relayed addresses, one of each family at most.
+    pub(super) fn all_relayed(&self) -> impl Iterator<Item = &Relayed> {
+        std::iter::once(&self.relayed).chain(self.second())
+    }
+
+    pub(super) fn relayed_of(&self, family: Family) -> Option<&Relayed> {
+        self.all_relayed()
+            .find(|relayed| relayed.family() == family)
+    }
+
+    pub(super) fn relayed_of_mut(&mut self, family: Family) -> Option<&mut Relayed> {
+        let second = self.extras.as_mut().and_then(|it| it.second.as_mut());
+        std::iter::once(&mut self.relayed)
+            .chain(second)
+            .find(|relayed| relayed.family() == family)
+    }
+
+    /// Takes the relayed address of `family` away from a dual allocation. The only one of another
+    /// allocation ends with it.
+    pub(super) fn remove_relayed(&mut self, family: Family) -> Option<Relayed> {
+        let second = self.extras.as_mut()?.second.take()?;
+        if second.family() == family {
+            return Some(second);
+        }
+        Some(std::mem::replace(&mut self.relayed, second))
+    }
+
+    /// When the first of its relayed addresses ends.
+    pub(super) fn next_expiry(&self) -> Instant {
+        let first = self.relayed.expires;
+        self.second()
+            .map_or(first, |second| first.min(second.expires))
+    }
+
+    /// Whole seconds that the first relayed address still has.
     pub(super) fn remaining(&self, now: Instant) -> u32 {
-        let remaining = self.expires.saturating_since(now).as_secs();
-        u32::try_from(remaining).unwrap_or(MAX_LIFETIME)
+        self.relayed.remaining(now)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::stun::ChannelNumber;
+use crate::stun::{ChannelNumber, Family};
 use crate::time::Instant;
 
 /// How long a binding lasts.
@@ -107,7 +107,7 @@ impl Channels {
         now: Instant,
     ) -> Result<(), BindError> {
         self.check(number, peer, now)?;
-        self.forget_expired(now);
+        self.keep(|channel| channel.expires > now);
         let channel = Channel {
             number,
             peer,
@@ -128,8 +128,13 @@ impl Channels {
         Ok(())
     }
 
-    fn forget_expired(&mut self, now: Instant) {
-        self.by_number.retain(|channel| channel.expires > now);
+    /// Unbinds the channels of all peers of `family`.
+    pub(super) fn forget(&mut self, family: Family) {
+        self.keep(|channel| Family::of(channel.peer.ip()) != family);
+    }
+
+    fn keep(&mut self, keep: impl Fn(&Channel) -> bool) {
+        self.by_number.retain(keep);
         let by_number = &self.by_number;
         self.by_peer.retain(|(_, number)| {
             by_number

@@ -36,14 +36,14 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
         Ok(Body::Done)
     }
 
-    /// Whether `peer` may have a permission: of the allocation's family, not refused, and, where
+    /// Whether `peer` may have a permission: of a family that the allocation has, not refused, and, where
     /// relayed addresses have no sockets, one of them.
     pub(super) fn check_permission(&self, peer: IpAddr, id: AllocationId) -> Result<(), ErrorCode> {
         let allocation = self
             .table
             .allocation(id)
             .ok_or(ErrorCode::ALLOCATION_MISMATCH)?;
-        if allocation.family() != Family::of(peer) {
+        if allocation.relayed_of(Family::of(peer)).is_none() {
             return Err(ErrorCode::PEER_ADDRESS_FAMILY_MISMATCH);
         }
         match self.config.policy.standing(peer) {

@@ -29,8 +29,7 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
             .reachable
             .channels
             .target(data.number, now.instant)?;
-        let source = allocation.relayed;
-        let to = self.destination(via, source, target, now)?;
+        let to = self.destination(via, target, now)?;
         Some(Route {
             to,
             payload: range_within(datagram, data.payload),
@@ -57,15 +56,13 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
         let permitted = allocation
             .reachable
             .permissions
-            .permits(peer.ip(), now.instant)
-            && allocation.family() == Family::of(peer.ip());
-        let source = allocation.relayed;
+            .permits(peer.ip(), now.instant);
         let target = if permitted {
             self.target(peer)?
         } else {
             return None;
         };
-        let to = self.destination(via, source, target, now)?;
+        let to = self.destination(via, target, now)?;
         Some(Route {
             to,
             payload: range_within(datagram, data),
@@ -105,20 +102,19 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
         (is_permitted && !self.config.portless).then_some(Target::Outside(bound))
     }
 
-    /// The way from the relayed address `source` to `target`. Where that is another allocation's
-    /// relayed address, its permissions must let the sender pass.
-    fn destination(
-        &mut self,
-        via: AllocationId,
-        source: SocketAddr,
-        target: Target,
-        now: Now,
-    ) -> Option<Destination> {
+    /// The way from the allocation `via` to `target`: out of its relayed address of the same
+    /// family. Where the target is another allocation's relayed address, its permissions must let
+    /// the sender pass.
+    fn destination(&mut self, via: AllocationId, target: Target, now: Now) -> Option<Destination> {
         let relayed = match target {
             Target::Outside(peer) => return Some(Destination::Peer { via, peer }),
             Target::Here(relayed) => relayed,
         };
-        let source = self.config.policy.advertised(source);
+        let source = self
+            .table
+            .allocation(via)?
+            .relayed_of(Family::of(relayed.ip()))?;
+        let source = self.config.policy.advertised(source.address());
         let (client, passage) = self.siblings.reach(relayed, |reachable| {
             let passage = reachable.admit(source, now.instant);
             passage.map(|passage| (reachable.client, passage))

@@ -26,6 +26,7 @@ mod policy;
 mod reachable;
 mod refresh;
 mod request;
+mod reservation;
 mod response;
 mod route;
 mod server;
@@ -40,6 +41,9 @@ pub use cidr::{Cidr, CidrError};
 pub use five_tuple::{FiveTuple, Transport};
 pub use policy::{Machine, PeerPolicy, RelayAddress};
 pub use reachable::Reachable;
+pub use reservation::{Reservation, ReservationToken};
 pub use route::{Destination, EncodedHeader, Header, Route, ToClient};
-pub use server::{Action, BindFailed, Config, QuotaReached, Server, Siblings, Tally, Transmit};
+pub use server::{
+    Action, BindFailed, Config, QuotaReached, Server, Siblings, Tally, Transmit, WantedPort,
+};
 pub use table::AllocationId;

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use crate::stun::Family;
 use crate::time::Instant;
 
 /// How long a permission lasts; only a request renews it, never traffic.
@@ -49,6 +50,11 @@ impl Permissions {
             }
         }
         Ok(())
+    }
+
+    /// Takes back the permissions of all peers of `family`.
+    pub(super) fn forget(&mut self, family: Family) {
+        self.0.retain(|&(peer, _)| Family::of(peer) != family);
     }
 
     fn place(&self, peer: IpAddr) -> Result<usize, usize> {

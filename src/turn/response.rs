@@ -4,8 +4,11 @@ use std::net::SocketAddr;
 
 use super::five_tuple::FiveTuple;
 use super::nonce::Nonce;
+use super::reservation::ReservationToken;
 use crate::auth::Key;
-use crate::stun::{Attribute, Class, ErrorCode, Full, Message, Method, TransactionId, Writer};
+use crate::stun::{
+    Attribute, Class, ErrorCode, Family, Full, Message, Method, TransactionId, Writer,
+};
 
 /// The name that answers carry after authentication.
 const SOFTWARE: &str = "Peerage";
@@ -29,11 +32,7 @@ pub(super) enum Body {
     Binding {
         mapped: SocketAddr,
     },
-    Allocate {
-        relayed: SocketAddr,
-        mapped: SocketAddr,
-        lifetime: u32,
-    },
+    Allocate(Allocated),
     Refresh {
         lifetime: u32,
     },
@@ -57,6 +56,36 @@ impl Body {
             Self::Unknown(_) => Some(ErrorCode::UNKNOWN_ATTRIBUTE),
             _ => None,
         }
+    }
+}
+
+/// What a client is told of its new allocation.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Allocated {
+    pub(super) relayed: SocketAddr,
+    /// That of the other family.
+    pub(super) second: Option<SocketAddr>,
+    /// The family that could not be had beside it, and why.
+    pub(super) refused: Option<(Family, ErrorCode)>,
+    pub(super) token: Option<ReservationToken>,
+    pub(super) mapped: SocketAddr,
+    pub(super) lifetime: u32,
+}
+
+impl Allocated {
+    fn write(&self, writer: &mut Writer<'_>) {
+        writer.xor_address(Attribute::XOR_RELAYED_ADDRESS, self.relayed);
+        if let Some(second) = self.second {
+            writer.xor_address(Attribute::XOR_RELAYED_ADDRESS, second);
+        }
+        if let Some((family, code)) = self.refused {
+            writer.address_error_code(family, code);
+        }
+        writer.u32(Attribute::LIFETIME, self.lifetime);
+        if let Some(ReservationToken(token)) = self.token {
+            writer.attribute(Attribute::RESERVATION_TOKEN, &token);
+        }
+        writer.xor_address(Attribute::XOR_MAPPED_ADDRESS, self.mapped);
     }
 }
 
@@ -129,15 +158,7 @@ impl Response {
             Body::Binding { mapped } => {
                 writer.xor_address(Attribute::XOR_MAPPED_ADDRESS, *mapped);
             }
-            Body::Allocate {
-                relayed,
-                mapped,
-                lifetime,
-            } => {
-                writer.xor_address(Attribute::XOR_RELAYED_ADDRESS, *relayed);
-                writer.u32(Attribute::LIFETIME, *lifetime);
-                writer.xor_address(Attribute::XOR_MAPPED_ADDRESS, *mapped);
-            }
+            Body::Allocate(allocated) => allocated.write(writer),
             Body::Refresh { lifetime } => writer.u32(Attribute::LIFETIME, *lifetime),
             Body::Done => {}
             Body::Error(code) => writer.error_code(*code, self.reason(*code)),

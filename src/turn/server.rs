@@ -1,6 +1,7 @@
 //! The server: input, output, and the fan-out to the procedures.
 
 use std::collections::VecDeque;
+use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -9,6 +10,7 @@ use super::nonce::Nonces;
 use super::policy::PeerPolicy;
 use super::reachable::Reachable;
 use super::request::{Request, User};
+use super::reservation::{Reservation, ReservationToken, Reservations};
 use super::response::{Body, Response, UnknownAttributes};
 use super::route::{Route, ToClient};
 use super::strangers::{Stranger, Strangers};
@@ -16,7 +18,7 @@ use super::table::{AllocationId, Table};
 
 use crate::auth::{Credentials, Key};
 use crate::stun::{
-    Attribute, Class, ErrorCode, Message, Method, Protocol, TransactionId, classify,
+    Attribute, Class, ErrorCode, Family, Message, Method, Protocol, TransactionId, classify,
 };
 use crate::time::{Instant, Now};
 
@@ -47,9 +49,18 @@ pub trait Siblings {
     fn claim(&self, username: &str) -> Result<(), QuotaReached>;
     /// Takes back one [`Siblings::claim`].
     fn release(&self, username: &str);
+    /// From now on, packets of `client` belong to this server.
+    fn own(&self, client: FiveTuple);
+    /// The same, no more.
+    fn disown(&self, client: FiveTuple);
     /// From now on, this stands behind the relayed address `relayed`, as bound; with `None`,
     /// nothing does.
     fn publish(&self, relayed: SocketAddr, reachable: Option<Arc<Reachable>>);
+    /// Keeps a reservation for whoever shows `token`; `false`, and no change, if there are as many
+    /// as there may be.
+    fn hold(&self, token: ReservationToken, reservation: Reservation) -> bool;
+    /// Takes out what is kept for `token`.
+    fn redeem(&self, token: ReservationToken) -> Option<Reservation>;
     /// What `look` makes of that which stands behind `relayed`; `None` if nothing does.
     fn reach<R>(&self, relayed: SocketAddr, look: impl FnOnce(&Reachable) -> R) -> Option<R>;
 }
@@ -61,6 +72,22 @@ impl<S: Siblings> Siblings for Arc<S> {
 
     fn release(&self, username: &str) {
         (**self).release(username);
+    }
+
+    fn own(&self, client: FiveTuple) {
+        (**self).own(client);
+    }
+
+    fn disown(&self, client: FiveTuple) {
+        (**self).disown(client);
+    }
+
+    fn hold(&self, token: ReservationToken, reservation: Reservation) -> bool {
+        (**self).hold(token, reservation)
+    }
+
+    fn redeem(&self, token: ReservationToken) -> Option<Reservation> {
+        (**self).redeem(token)
     }
 
     fn publish(&self, relayed: SocketAddr, reachable: Option<Arc<Reachable>>) {
@@ -84,21 +111,40 @@ pub enum QuotaReached {
 /// What the owner of the sockets has to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// Bind a UDP socket on any free relay port of `address` and call
-    /// [`Server::handle_bound`] with its port.
+    /// Bind a UDP socket on a relay port of `address` and call [`Server::handle_bound`] with it.
     Bind {
         /// Whose relayed address it will be.
         allocation: AllocationId,
         /// On which address of this machine.
         address: IpAddr,
-        /// Whether the port must be even.
-        even: bool,
+        /// Which port.
+        port: WantedPort,
     },
-    /// Close the socket of this allocation.
+    /// Close the socket of a relayed address; its port is free.
     Unbind {
         /// Whose relayed address it was.
         allocation: AllocationId,
+        /// The address, as bound.
+        relayed: SocketAddr,
     },
+    /// Let go of an address that was held beside [`WantedPort::EvenAndNext`]; its port is free.
+    Release {
+        /// The address, as bound.
+        relayed: SocketAddr,
+    },
+}
+
+/// The port that a relayed address shall have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WantedPort {
+    /// Any free one.
+    Any,
+    /// A free one that is even.
+    Even,
+    /// The same, and the next higher port must be free and is held for later.
+    EvenAndNext,
+    /// This one, which was held.
+    Reserved(u16),
 }
 
 /// No port could be bound.
@@ -127,13 +173,17 @@ pub struct Tally {
     pub refused: u64,
 }
 
-/// An Allocate request that waits for its socket.
+/// An Allocate request that waits for its sockets.
 #[derive(Debug)]
 pub(super) struct Pending {
     pub(super) id: AllocationId,
-    /// Its body is put in when the socket is there.
+    /// Its body is put in when the sockets are there.
     pub(super) response: Response,
     pub(super) lifetime: u32,
+    /// For how many sockets it waits.
+    pub(super) binds: usize,
+    /// Whether the next higher port is to be reserved.
+    pub(super) reserves: bool,
 }
 
 /// A TURN server (RFC 8656) over UDP.
@@ -158,6 +208,7 @@ pub struct Server<C, S> {
     pub(super) strangers: Strangers,
     /// A key that nobody has: what unknown users are checked with.
     pub(super) nobody: Key,
+    pub(super) reservations: Reservations,
     pub(super) pending: Vec<Pending>,
     pub(super) responses: VecDeque<Response>,
     pub(super) actions: VecDeque<Action>,
@@ -184,6 +235,7 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
             credentials,
             siblings,
             table: Table::new(config.seed),
+            reservations: Reservations::new(&config.nonce_key, config.seed),
             pending: Vec::new(),
             responses: VecDeque::new(),
             actions: VecDeque::new(),
@@ -233,7 +285,10 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
     /// The time of [`Server::poll_timeout`] has come: ends what has expired.
     pub fn handle_timeout(&mut self, now: Now) {
         while let Some(id) = self.table.pop_expired(now.instant) {
-            self.end(id);
+            self.end_expired(id, now.instant);
+        }
+        while let Some(token) = self.reservations.pop_expired(now.instant) {
+            self.end_reservation(token);
         }
     }
 
@@ -265,7 +320,8 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
     /// When to call [`Server::handle_timeout`] next, if nothing else happens.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.table.next_expiry()
+        let deadlines = [self.table.next_expiry(), self.reservations.next_expiry()];
+        deadlines.into_iter().flatten().min()
     }
 
     /// What has been counted.
@@ -419,15 +475,58 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
         let Some(allocation) = self.table.remove(id) else {
             return;
         };
-        if allocation.relayed.port() != 0 {
-            self.siblings.publish(allocation.relayed, None);
+        for relayed in allocation.all_relayed() {
+            self.unbind(id, relayed.address());
         }
+        self.siblings.disown(allocation.client());
         self.siblings.release(&allocation.username);
         self.tally.allocations_ended += 1;
-        self.actions.push_back(Action::Unbind { allocation: id });
     }
 
-    /// Replaces what stands behind an allocation's relayed address.
+    /// Ends the relayed address of `family`, and with it all that has to do with peers of that
+    /// family; with the last one, the allocation (RFC 8656 section 8.1).
+    pub(super) fn end_relayed(&mut self, id: AllocationId, family: Family) {
+        let Some(allocation) = self.table.allocation_mut(id) else {
+            return;
+        };
+        let Some(removed) = allocation.remove_relayed(family) else {
+            return self.end(id);
+        };
+        self.unbind(id, removed.address());
+        self.table.reschedule(id);
+        let forgotten: Result<(), Infallible> = self.change(id, |reachable| {
+            reachable.permissions.forget(family);
+            reachable.channels.forget(family);
+            Ok(())
+        });
+        forgotten.expect("nothing in it can fail");
+    }
+
+    /// The time of one of its relayed addresses, or of both, is over.
+    fn end_expired(&mut self, id: AllocationId, now: Instant) {
+        for family in [Family::V4, Family::V6] {
+            let relayed = self
+                .table
+                .allocation(id)
+                .and_then(|it| it.relayed_of(family));
+            if relayed.is_some_and(|relayed| relayed.expires <= now) {
+                self.end_relayed(id, family);
+            }
+        }
+    }
+
+    /// Takes a relayed address out of use, if it ever was in use.
+    pub(super) fn unbind(&mut self, allocation: AllocationId, relayed: SocketAddr) {
+        if relayed.port() != 0 {
+            self.siblings.publish(relayed, None);
+            self.actions.push_back(Action::Unbind {
+                allocation,
+                relayed,
+            });
+        }
+    }
+
+    /// Replaces what stands behind an allocation's relayed addresses.
     pub(super) fn change<E>(
         &mut self,
         id: AllocationId,
@@ -439,8 +538,10 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
         let mut reachable = Reachable::clone(&allocation.reachable);
         change(&mut reachable)?;
         allocation.reachable = Arc::new(reachable);
-        let published = Arc::clone(&allocation.reachable);
-        self.siblings.publish(allocation.relayed, Some(published));
+        for relayed in allocation.all_relayed() {
+            let published = Arc::clone(&allocation.reachable);
+            self.siblings.publish(relayed.address(), Some(published));
+        }
         Ok(())
     }
 
@@ -474,6 +575,7 @@ fn is_known(kind: Attribute) -> bool {
             | Attribute::REQUESTED_TRANSPORT
             | Attribute::MESSAGE_INTEGRITY_SHA256
             | Attribute::XOR_MAPPED_ADDRESS
+            | Attribute::RESERVATION_TOKEN
     )
 }
 
@@ -701,7 +803,9 @@ mod tests {
                     prop::sample::select(vec![3_u16, 4, 8, 9]),
                     prop::collection::vec(
                         (
-                            prop::sample::select(vec![0x0c_u16, 0x0d, 0x12, 0x13, 0x17, 0x19, 0x7000]),
+                            prop::sample::select(vec![
+                                0x0c_u16, 0x0d, 0x12, 0x13, 0x17, 0x18, 0x19, 0x22, 0x7000, 0x8000,
+                            ]),
                             prop::collection::vec(any::<u8>(), 0..21),
                         ),
                         0..5,
@@ -722,7 +826,10 @@ mod tests {
                 let message = Message::parse(&answer).expect("well formed");
                 prop_assert!(message.verify_integrity(client.key().as_bytes()));
             }
-            prop_assert_eq!(world.allocations() as usize, world.bound_sockets());
+            let sockets = world.bound_sockets() as u64;
+            prop_assert!((world.allocations()..=2 * world.allocations()).contains(&sockets));
+            world.pass(3_600);
+            prop_assert_eq!(world.left_behind(), 0);
         }
     }
 

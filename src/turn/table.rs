@@ -64,7 +64,7 @@ impl Table {
             generation: slot.generation,
         };
         self.by_client.insert(allocation.client(), id);
-        self.expiries.set(id, allocation.expires);
+        self.expiries.set(id, allocation.next_expiry());
         slot.allocation = Some(Box::new(allocation));
         id
     }
@@ -83,9 +83,9 @@ impl Table {
         Some(allocation)
     }
 
-    pub(super) fn set_expiry(&mut self, id: AllocationId, expires: Instant) {
-        if let Some(allocation) = self.allocation_mut(id) {
-            allocation.expires = expires;
+    /// The expiry of one of the relayed addresses of `id` has changed.
+    pub(super) fn reschedule(&mut self, id: AllocationId) {
+        if let Some(expires) = self.allocation(id).map(Allocation::next_expiry) {
             self.expiries.set(id, expires);
         }
     }
@@ -125,7 +125,7 @@ impl Table {
         self.allocation(id).map(|allocation| (id, allocation))
     }
 
-    /// An allocation whose time is over.
+    /// An allocation of which a relayed address has come to its end.
     pub(super) fn pop_expired(&mut self, now: Instant) -> Option<AllocationId> {
         self.expiries.pop_due(now)
     }

@@ -2,8 +2,8 @@
 //! and relay sockets that are only numbers.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,10 +11,13 @@ use std::time::Duration;
 use super::route::{Destination, Header};
 use super::{
     Action, AllocationId, BindFailed, Config, FiveTuple, Machine, PeerPolicy, QuotaReached,
-    Reachable, RelayAddress, Server, Siblings, Transport,
+    Reachable, RelayAddress, Reservation, ReservationToken, Server, Siblings, Transport,
+    WantedPort,
 };
 use crate::auth::{Key, RelayCredentials, Secret, TimeLimited};
-use crate::stun::{Attribute, Class, Message, Method, TransactionId, Writer};
+use crate::stun::{
+    Attribute, Class, Family, Message, Method, TransactionId, Writer, decode_xor_address,
+};
 use crate::time::Now;
 
 const REALM: &str = "example.org";
@@ -27,6 +30,14 @@ pub(super) fn address(text: &str) -> SocketAddr {
 /// What leaves a relayed address: where to, and the bytes.
 pub(super) type Relayed = (SocketAddr, Vec<u8>);
 
+fn relay(ip: &str) -> RelayAddress {
+    let ip = ip.parse().expect("an address");
+    RelayAddress {
+        bound: ip,
+        advertised: ip,
+    }
+}
+
 /// What the servers of a process share.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Shared(Rc<RefCell<SharedState>>);
@@ -37,6 +48,9 @@ pub(super) struct SharedState {
     claimed: BTreeMap<String, usize>,
     quota: Option<usize>,
     capacity: Option<usize>,
+    owned: BTreeSet<FiveTuple>,
+    reservations: BTreeMap<ReservationToken, Reservation>,
+    no_reservations: bool,
 }
 
 impl Siblings for Shared {
@@ -62,6 +76,26 @@ impl Siblings for Shared {
             .claimed
             .get_mut(username)
             .expect("claimed before") -= 1;
+    }
+
+    fn own(&self, client: FiveTuple) {
+        assert!(self.0.borrow_mut().owned.insert(client), "owned once");
+    }
+
+    fn disown(&self, client: FiveTuple) {
+        self.0.borrow_mut().owned.remove(&client);
+    }
+
+    fn hold(&self, token: ReservationToken, reservation: Reservation) -> bool {
+        let mut state = self.0.borrow_mut();
+        if !state.no_reservations {
+            state.reservations.insert(token, reservation);
+        }
+        !state.no_reservations
+    }
+
+    fn redeem(&self, token: ReservationToken) -> Option<Reservation> {
+        self.0.borrow_mut().reservations.remove(&token)
     }
 
     fn publish(&self, relayed: SocketAddr, reachable: Option<Arc<Reachable>>) {
@@ -102,10 +136,13 @@ pub(super) struct World {
     pub(super) server: Server<RelayCredentials, Shared>,
     shared: Shared,
     now: Now,
-    sockets: BTreeMap<AllocationId, SocketAddr>,
+    sockets: BTreeMap<SocketAddr, AllocationId>,
+    /// Addresses that are bound and reserved.
+    held: BTreeSet<SocketAddr>,
     clients: u16,
     transactions: u64,
-    fail_binds: bool,
+    /// For which families no socket can be bound.
+    fail_binds: Vec<Family>,
 }
 
 impl World {
@@ -118,16 +155,15 @@ impl World {
         Self::with(|config| config.portless = true)
     }
 
+    /// A world whose relayed addresses are on these.
+    pub(super) fn on(relay_addresses: &[&str]) -> Self {
+        let relay = relay_addresses.iter().map(|ip| relay(ip)).collect();
+        Self::with(|config| config.policy = PeerPolicy::new(relay, Machine::default(), vec![]))
+    }
+
     /// A world with another configuration.
     pub(super) fn with(adapt: impl FnOnce(&mut Config)) -> Self {
         let shared = Shared::default();
-        let relay = |ip: &str| {
-            let ip = ip.parse().expect("an address");
-            RelayAddress {
-                bound: ip,
-                advertised: ip,
-            }
-        };
         let mut config = Config {
             realm: REALM.to_owned(),
             policy: PeerPolicy::new(
@@ -154,9 +190,10 @@ impl World {
                 ..Now::default()
             },
             sockets: BTreeMap::new(),
+            held: BTreeSet::new(),
             clients: 0,
             transactions: 1_000,
-            fail_binds: false,
+            fail_binds: Vec::new(),
         }
     }
 
@@ -227,8 +264,23 @@ impl World {
         self.shared.0.borrow_mut().capacity = Some(capacity);
     }
 
-    pub(super) fn fail_binds(&mut self, fail: bool) {
-        self.fail_binds = fail;
+    /// From now on, no socket of these families can be bound.
+    pub(super) fn fail_binds(&mut self, families: &[Family]) {
+        self.fail_binds = families.to_vec();
+    }
+
+    /// From now on, there is room for reservations, or none.
+    pub(super) fn refuse_reservations(&mut self, refuse: bool) {
+        self.shared.0.borrow_mut().no_reservations = refuse;
+    }
+
+    /// What must be nothing when nobody is served: bound and held sockets, quota in use, owned
+    /// five-tuples, and what stands behind relayed addresses.
+    pub(super) fn left_behind(&self) -> usize {
+        let state = self.shared.0.borrow();
+        let claimed: usize = state.claimed.values().sum();
+        let kept = state.owned.len() + state.reachable.len() + state.reservations.len();
+        self.sockets.len() + self.held.len() + claimed + kept
     }
 
     /// Fixes the transaction id of the next request.
@@ -249,28 +301,55 @@ impl World {
     fn carry_out(&mut self) {
         while let Some(action) = self.server.poll_action() {
             match action {
-                Action::Bind { allocation, .. } if self.fail_binds => {
-                    self.server
-                        .handle_bound(allocation, Err(BindFailed), self.now);
-                }
                 Action::Bind {
                     allocation,
                     address,
-                    even,
+                    port,
                 } => {
-                    let step = if even { 2 } else { 1 };
-                    let free =
-                        |port: &u16| !self.sockets.values().any(|relayed| relayed.port() == *port);
-                    let port = (50_000..).step_by(step).find(free).expect("few");
-                    let relayed = SocketAddr::new(address, port);
-                    self.sockets.insert(allocation, relayed);
-                    self.server.handle_bound(allocation, Ok(port), self.now);
+                    let port = self.bind(allocation, address, port);
+                    self.server
+                        .handle_bound(allocation, address, port, self.now);
                 }
-                Action::Unbind { allocation } => {
-                    self.sockets.remove(&allocation);
+                Action::Unbind { relayed, .. } => {
+                    assert!(self.sockets.remove(&relayed).is_some(), "bound before");
+                }
+                Action::Release { relayed } => {
+                    assert!(self.held.remove(&relayed), "held before");
                 }
             }
         }
+    }
+
+    fn bind(
+        &mut self,
+        allocation: AllocationId,
+        ip: IpAddr,
+        wanted: WantedPort,
+    ) -> Result<u16, BindFailed> {
+        if self.fail_binds.contains(&Family::of(ip)) {
+            return Err(BindFailed);
+        }
+        let free = |port: u16| {
+            let taken = self.sockets.keys().chain(&self.held);
+            !taken.into_iter().any(|relayed| relayed.port() == port)
+        };
+        let even = |port: &u16| port.is_multiple_of(2) && free(*port);
+        let mut ports = 50_000..;
+        let port = match wanted {
+            WantedPort::Any => ports.find(|&port| free(port)),
+            WantedPort::Even => ports.find(even),
+            WantedPort::EvenAndNext => ports.find(|port| even(port) && free(port + 1)),
+            WantedPort::Reserved(port) => {
+                assert!(self.held.remove(&SocketAddr::new(ip, port)), "held before");
+                Some(port)
+            }
+        };
+        let port = port.expect("few");
+        if wanted == WantedPort::EvenAndNext {
+            self.held.insert(SocketAddr::new(ip, port + 1));
+        }
+        self.sockets.insert(SocketAddr::new(ip, port), allocation);
+        Ok(port)
     }
 
     /// Gives the server a datagram; what it relays, and what it answers.
@@ -358,6 +437,23 @@ impl World {
         Ok(relayed.expect("an address"))
     }
 
+    /// Allocates with these attributes beside REQUESTED-TRANSPORT.
+    pub(super) fn allocate_with(
+        &mut self,
+        client: &Client,
+        attributes: &[(Attribute, &[u8])],
+    ) -> Result<Granted, u16> {
+        let answer = self.request(client, Method::ALLOCATE, |writer| {
+            writer.attribute(Attribute::REQUESTED_TRANSPORT, &[17, 0, 0, 0]);
+            for (kind, value) in attributes {
+                writer.attribute(*kind, value);
+            }
+        });
+        let answer = answer.expect("an answer");
+        Self::code(&answer)?;
+        Ok(Granted::read(&answer))
+    }
+
     pub(super) fn refresh(&mut self, client: &Client, lifetime: Option<u32>) -> Result<u32, u16> {
         let answer = self.request(client, Method::REFRESH, |writer| {
             if let Some(lifetime) = lifetime {
@@ -439,13 +535,40 @@ impl World {
         peer: SocketAddr,
         data: &[u8],
     ) -> Option<(FiveTuple, Vec<u8>)> {
-        let at = self
-            .sockets
-            .iter()
-            .find(|(_, relayed)| **relayed == client.relayed);
-        let id = *at.expect("bound").0;
+        let id = *self.sockets.get(&client.relayed).expect("bound");
         let route = self.server.handle_peer(id, peer, self.now)?;
         Some((route.client, with_header(route.header, data)))
+    }
+}
+
+/// What an Allocate success says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Granted {
+    pub(super) relayed: Vec<SocketAddr>,
+    /// The value of ADDRESS-ERROR-CODE: family and code.
+    pub(super) refused: Option<(u8, u16)>,
+    pub(super) token: Option<Vec<u8>>,
+    pub(super) lifetime: Option<u32>,
+}
+
+impl Granted {
+    fn read(answer: &[u8]) -> Self {
+        let message = Message::parse(answer).expect("well formed");
+        let id = message.transaction_id();
+        let all = message.attributes();
+        let relayed = all.filter(|(kind, _)| *kind == Attribute::XOR_RELAYED_ADDRESS);
+        let refused = message.find(Attribute::ADDRESS_ERROR_CODE);
+        Self {
+            relayed: relayed
+                .map(|(_, value)| decode_xor_address(value, id).expect("an address"))
+                .collect(),
+            refused: refused
+                .map(|value| (value[0], u16::from(value[2]) * 100 + u16::from(value[3]))),
+            token: message
+                .find(Attribute::RESERVATION_TOKEN)
+                .map(<[u8]>::to_vec),
+            lifetime: message.find_u32(Attribute::LIFETIME),
+        }
     }
 }
 

@@ -116,6 +116,37 @@ fn uclient_relays_between_its_own_clients() {
 }
 
 #[test]
+fn uclient_relays_over_pairs_of_ports() {
+    let relay = relay::start(&[]);
+    // Without -c, every second client comes with the token of the one before.
+    let report = uclient(
+        relay.addresses()[0],
+        &["-y", "-s", "-m", "4", "-n", "50", "-z", "5"],
+    );
+    assert_lossless(&report, 4 * 50);
+}
+
+#[test]
+fn uclient_relays_over_a_dual_allocation() {
+    let relay = relay::start(&["127.0.0.0/8"]);
+    let peer = EchoPeer::start("127.0.0.1");
+    let to = [
+        "-Z",
+        "-c",
+        "-s",
+        "-e",
+        "127.0.0.1",
+        "-r",
+        &peer.port,
+        "-n",
+        "50",
+        "-z",
+        "5",
+    ];
+    assert_lossless(&uclient(relay.addresses()[0], &to), 50);
+}
+
+#[test]
 fn uclient_relays_to_an_echo_peer_through_indications() {
     let relay = relay::start(&["127.0.0.0/8"]);
     let peer = EchoPeer::start("127.0.0.1");

@@ -1,8 +1,10 @@
 //! The relay as clients see it that are not ours: the `stun` and `turn` crates, and coturn's
-//! tools. Everything goes through real sockets.
+//! tools; and a client that says whatever a test wants it to. Everything goes through real sockets.
 
 mod coturn_tools;
+mod raw_client;
 mod relay;
+mod rfc8656;
 mod stun_crate;
 mod turn_crate;
 mod workers;

@@ -2,7 +2,7 @@
 //! of them only numbers. The simulation and the fuzz targets drive the server through it.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::rc::Rc;
@@ -13,7 +13,8 @@ use peerage::auth::{RelayCredentials, Secret};
 use peerage::time::Now;
 use peerage::turn::{
     Action, AllocationId, BindFailed, Config, Destination, FiveTuple, Header, Machine, PeerPolicy,
-    QuotaReached, Reachable, RelayAddress, Server, Siblings, Transport,
+    QuotaReached, Reachable, RelayAddress, Reservation, ReservationToken, Server, Siblings,
+    Transport, WantedPort,
 };
 
 pub(crate) const REALM: &str = "example.org";
@@ -61,6 +62,7 @@ struct SharedState {
     quota: usize,
     claimed: BTreeMap<String, usize>,
     reachable: BTreeMap<SocketAddr, Arc<Reachable>>,
+    reservations: BTreeMap<ReservationToken, Reservation>,
 }
 
 impl Siblings for Shared {
@@ -79,6 +81,20 @@ impl Siblings for Shared {
         let mut state = self.0.borrow_mut();
         let claimed = state.claimed.get_mut(username).expect("claimed before");
         *claimed = claimed.checked_sub(1).expect("no more than was claimed");
+    }
+
+    fn own(&self, _client: FiveTuple) {}
+
+    fn disown(&self, _client: FiveTuple) {}
+
+    fn hold(&self, token: ReservationToken, reservation: Reservation) -> bool {
+        let mut state = self.0.borrow_mut();
+        state.reservations.insert(token, reservation);
+        true
+    }
+
+    fn redeem(&self, token: ReservationToken) -> Option<Reservation> {
+        self.0.borrow_mut().reservations.remove(&token)
     }
 
     fn publish(&self, relayed: SocketAddr, reachable: Option<Arc<Reachable>>) {
@@ -112,7 +128,9 @@ pub(crate) struct Host {
     server: Server<RelayCredentials, Shared>,
     shared: Shared,
     ports: RangeInclusive<u16>,
-    sockets: BTreeMap<AllocationId, SocketAddr>,
+    sockets: BTreeMap<SocketAddr, AllocationId>,
+    /// Addresses that are bound and reserved.
+    held: BTreeSet<SocketAddr>,
     now: Now,
 }
 
@@ -147,6 +165,7 @@ impl Host {
             shared,
             ports: setting.ports.clone(),
             sockets: BTreeMap::new(),
+            held: BTreeSet::new(),
             now: Now {
                 unix: Duration::from_secs(1_800_000_000),
                 ..Now::default()
@@ -174,7 +193,7 @@ impl Host {
             let payload = &datagram[route.payload];
             match route.to {
                 Destination::Peer { via, peer } => Sent::ToPeer {
-                    relayed: *self.sockets.get(&via).expect("a socket to send from"),
+                    relayed: self.socket(via, peer).expect("a socket to send from"),
                     peer,
                     payload: payload.to_vec(),
                 },
@@ -194,8 +213,7 @@ impl Host {
         relayed: SocketAddr,
         payload: &[u8],
     ) -> Vec<Sent> {
-        let socket = self.sockets.iter().find(|(_, bound)| **bound == relayed);
-        let Some((&id, _)) = socket else {
+        let Some(&id) = self.sockets.get(&relayed) else {
             return Vec::new();
         };
         let to = self.server.handle_peer(id, peer, self.now);
@@ -212,7 +230,7 @@ impl Host {
 
     /// The relayed addresses that have a socket.
     pub(crate) fn relayed(&self) -> impl Iterator<Item = SocketAddr> {
-        self.sockets.values().copied()
+        self.sockets.keys().copied()
     }
 
     /// How many allocations are counted against the quotas of all users.
@@ -232,18 +250,17 @@ impl Host {
                 Action::Bind {
                     allocation,
                     address,
-                    even,
+                    port,
                 } => {
-                    let port = self.free_port(address, even);
-                    if let Some(port) = port {
-                        let relayed = SocketAddr::new(address, port);
-                        self.sockets.insert(allocation, relayed);
-                    }
-                    let outcome = port.ok_or(BindFailed);
-                    self.server.handle_bound(allocation, outcome, self.now);
+                    let port = self.bind(allocation, address, port).ok_or(BindFailed);
+                    self.server
+                        .handle_bound(allocation, address, port, self.now);
                 }
-                Action::Unbind { allocation } => {
-                    self.sockets.remove(&allocation);
+                Action::Unbind { relayed, .. } => {
+                    self.sockets.remove(&relayed).expect("bound before");
+                }
+                Action::Release { relayed } => {
+                    assert!(self.held.remove(&relayed), "held before");
                 }
             }
         }
@@ -258,11 +275,37 @@ impl Host {
         answers
     }
 
-    fn free_port(&self, address: IpAddr, even: bool) -> Option<u16> {
-        self.ports.clone().find(|&port| {
-            let relayed = SocketAddr::new(address, port);
-            (!even || port.is_multiple_of(2)) && !self.sockets.values().any(|at| *at == relayed)
-        })
+    fn bind(&mut self, allocation: AllocationId, ip: IpAddr, wanted: WantedPort) -> Option<u16> {
+        let free = |port: u16| {
+            let relayed = SocketAddr::new(ip, port);
+            self.ports.contains(&port)
+                && !self.sockets.contains_key(&relayed)
+                && !self.held.contains(&relayed)
+        };
+        let even = |port: &u16| port.is_multiple_of(2) && free(*port);
+        let mut ports = self.ports.clone();
+        let port = match wanted {
+            WantedPort::Any => ports.find(|&port| free(port)),
+            WantedPort::Even => ports.find(even),
+            WantedPort::EvenAndNext => ports.find(|port| even(port) && free(port + 1)),
+            WantedPort::Reserved(port) => {
+                assert!(self.held.remove(&SocketAddr::new(ip, port)), "held before");
+                Some(port)
+            }
+        }?;
+        if wanted == WantedPort::EvenAndNext {
+            self.held.insert(SocketAddr::new(ip, port + 1));
+        }
+        self.sockets.insert(SocketAddr::new(ip, port), allocation);
+        Some(port)
+    }
+
+    /// The relayed address of `allocation` that has the family of `peer`.
+    fn socket(&self, allocation: AllocationId, peer: SocketAddr) -> Option<SocketAddr> {
+        let all = self.sockets.iter();
+        let mut own = all.filter(|&(_, &id)| id == allocation);
+        own.find(|(relayed, _)| relayed.is_ipv4() == peer.is_ipv4())
+            .map(|(&relayed, _)| relayed)
     }
 }
 

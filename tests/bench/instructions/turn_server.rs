@@ -9,7 +9,7 @@ use peerage::stun::{Attribute, ChannelNumber, Class, Message, Method, Transactio
 use peerage::time::Now;
 use peerage::turn::{
     Action, AllocationId, Config, FiveTuple, Machine, PeerPolicy, QuotaReached, Reachable,
-    RelayAddress, Server, Siblings, Transport,
+    RelayAddress, Reservation, ReservationToken, Server, Siblings, Transport,
 };
 
 const REALM: &str = "example.org";
@@ -27,6 +27,18 @@ impl Siblings for Alone {
     }
 
     fn release(&self, _username: &str) {}
+
+    fn own(&self, _client: FiveTuple) {}
+
+    fn disown(&self, _client: FiveTuple) {}
+
+    fn hold(&self, _token: ReservationToken, _reservation: Reservation) -> bool {
+        false
+    }
+
+    fn redeem(&self, _token: ReservationToken) -> Option<Reservation> {
+        None
+    }
 
     fn publish(&self, _relayed: SocketAddr, _reachable: Option<Arc<Reachable>>) {}
 
@@ -96,10 +108,16 @@ impl Loaded {
             .handle_client(client, &buffer[..length], self.now);
         let mut made = None;
         while let Some(action) = self.server.poll_action() {
-            if let Action::Bind { allocation, .. } = action {
+            if let Action::Bind {
+                allocation,
+                address,
+                ..
+            } = action
+            {
                 made = Some(allocation);
                 let port = 50_000 + self.clients.len() as u16;
-                self.server.handle_bound(allocation, Ok(port), self.now);
+                self.server
+                    .handle_bound(allocation, address, Ok(port), self.now);
             }
         }
         let answer = self.server.poll_transmit(&mut buffer).expect("an answer");
