@@ -1,7 +1,10 @@
 //! The relay as clients see it that are not ours: the `stun` and `turn` crates, and coturn's
 //! tools; and a client that says whatever a test wants it to. Everything goes through real sockets.
 
+mod abuse;
 mod coturn_tools;
+mod prober;
+mod process;
 mod raw_client;
 mod relay;
 mod rfc8656;

@@ -1,0 +1,173 @@
+//! The real binary, with a relay on loopback.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+use crate::relay::REALM;
+
+/// How long anything may take on a busy machine before a test gives up.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A server that runs until it is dropped.
+pub(crate) struct Process {
+    child: Child,
+    lines: Receiver<String>,
+    pub(crate) log: String,
+    _folder: tempfile::TempDir,
+    pub(crate) turn: SocketAddr,
+    metrics: SocketAddr,
+}
+
+impl Process {
+    /// Starts a server with these lines in the section `[turn]`: TURN over UDP on a free port of
+    /// 127.0.0.1, relayed addresses on 127.0.0.1 and ::1, and no web side. It logs all that it can.
+    pub(crate) fn start(turn: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("peerage.toml");
+        std::fs::write(&file, configuration(turn)).expect("written");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_peerage"));
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("PEERAGE_") {
+                command.env_remove(name);
+            }
+        }
+        command.args(["serve", "--config"]).arg(&file);
+        command.stdin(Stdio::null()).stdout(Stdio::null());
+        let mut child = command.stderr(Stdio::piped()).spawn().expect("it runs");
+        let (send, lines) = channel();
+        let stderr = child.stderr.take().expect("piped");
+        std::thread::spawn(move || {
+            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                if send.send(line).is_err() {
+                    return;
+                }
+            }
+        });
+        let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
+        let mut process = Self {
+            child,
+            lines,
+            log: String::new(),
+            _folder: folder,
+            turn: nowhere,
+            metrics: nowhere,
+        };
+        let ready = process.wait_for_log(" ready ");
+        process.turn = address(&ready, "turn=");
+        process.metrics = address(&ready, "metrics=");
+        process
+    }
+
+    /// Waits for a line with `text`.
+    pub(crate) fn wait_for_log(&mut self, text: &str) -> String {
+        loop {
+            let line = self.lines.recv_timeout(PATIENCE);
+            let line = line.unwrap_or_else(|_| panic!("no {text:?} in the log:\n{}", self.log));
+            self.log.push_str(&line);
+            self.log.push('\n');
+            if line.contains(text) {
+                return line;
+            }
+        }
+    }
+
+    /// Sends a signal: `TERM` or `HUP`.
+    pub(crate) fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        let status = Command::new("kill")
+            .args([&format!("-{name}"), &pid])
+            .status();
+        assert!(status.expect("kill runs").success());
+    }
+
+    /// Stops it; gives all of the log.
+    pub(crate) fn stop(&mut self) -> String {
+        self.signal("TERM");
+        self.child.wait().expect("it ends");
+        let rest: Vec<String> = self.lines.iter().collect();
+        format!("{}{}\n", self.log, rest.join("\n"))
+    }
+
+    /// A metric by its name and labels.
+    pub(crate) fn metric(&self, name: &str) -> u64 {
+        let text = self.metrics();
+        let value = |line: &str| {
+            line.strip_prefix(name)?
+                .strip_prefix(' ')
+                .map(str::to_owned)
+        };
+        let value = text.lines().find_map(value);
+        let value = value.unwrap_or_else(|| panic!("no {name} in {text}"));
+        value.parse().expect("a number")
+    }
+
+    /// All metrics.
+    pub(crate) fn metrics(&self) -> String {
+        let mut stream = TcpStream::connect(self.metrics).expect("connected");
+        stream
+            .write_all(b"GET /metrics HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
+            .expect("sent");
+        let mut text = String::new();
+        stream.read_to_string(&mut text).expect("text");
+        text
+    }
+
+    /// Kilobytes of memory that the process has.
+    pub(crate) fn resident(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()));
+        let status = status.expect("it runs");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let number = line.and_then(|line| line.split_whitespace().next());
+        number.expect("there").parse().expect("a number")
+    }
+
+    /// How many files and sockets it has open.
+    pub(crate) fn descriptors(&self) -> usize {
+        let folder = std::fs::read_dir(format!("/proc/{}/fd", self.child.id()));
+        folder.expect("it runs").count()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended already; then there is nothing to kill.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+/// The text of a configuration.
+pub(crate) fn configuration(turn: &str) -> String {
+    format!(
+        r#"
+state_directory = "state"
+log_level = "trace"
+[http]
+listen = []
+tls_listen = []
+[metrics]
+listen = ["127.0.0.1:0"]
+[turn]
+realm = "{REALM}"
+listen = ["udp://127.0.0.1:0"]
+relay_addresses = ["127.0.0.1", "::1"]
+workers = 2
+{turn}
+[turn.users]
+alice = "alice's password"
+bob = "bob's password"
+"#
+    )
+}
+
+fn address(ready: &str, name: &str) -> SocketAddr {
+    let word = ready.split(' ').find_map(|word| word.strip_prefix(name));
+    let first = word.and_then(|word| word.split(',').next());
+    let first = first.map(|first| first.trim_start_matches("udp://"));
+    first
+        .and_then(|first| first.parse().ok())
+        .unwrap_or_else(|| panic!("no {name} in {ready:?}"))
+}
