@@ -1,9 +1,11 @@
 //! What the operating system gives: sockets and the clock. The only `unsafe` lives here.
 
+mod alarm;
 mod clock;
 mod interfaces;
 mod udp;
 
+pub use alarm::Alarm;
 pub use clock::Clock;
 pub use interfaces::{broadcast_addresses, local_addresses};
 pub use udp::{Arrived, Buffers, Outgoing, ReceiveBatch, SendBatch, SendSpace, Sent, UdpSocket};

@@ -18,9 +18,10 @@ use crate::turn::{AllocationId, FiveTuple};
 /// How often a random port is tried before the range is searched from one end to the other.
 const RANDOM_TRIES: usize = 16;
 
-/// The token that is not a socket's.
+/// The tokens that are not a socket's.
 pub(super) const WAKE: Token = Token(0);
-const FIRST_LISTENER: usize = 1;
+pub(super) const ALARM: Token = Token(1);
+const FIRST_LISTENER: usize = 2;
 
 /// A socket to take datagrams from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -13,16 +13,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
-use mio::{Events, Poll, Waker};
+use mio::{Events, Poll, Token, Waker};
 
 use super::binding::Binding;
 use super::outflow::Outflow;
 use super::post::{LETTERS, Letter, Postbox};
 use super::siblings::OfWorker;
-use super::sockets::{Sockets, Source, WAKE};
+use super::sockets::{ALARM, Sockets, Source, WAKE};
 use crate::auth::RelayCredentials;
 use crate::metrics::RelayCounters;
-use crate::net::{Arrived, Clock, Outgoing, ReceiveBatch, SendSpace, UdpSocket};
+use crate::net::{Alarm, Arrived, Clock, Outgoing, ReceiveBatch, SendSpace, UdpSocket};
 use crate::time::Now;
 use crate::turn::{Action, AllocationId, BindFailed, FiveTuple, Server, Transport};
 
@@ -57,6 +57,7 @@ pub(super) struct Worker {
     relay_ports: Option<RangeInclusive<u16>>,
     clock: Clock,
     poll: Poll,
+    alarm: Alarm,
     counters: Arc<RelayCounters>,
     /// Sockets that may have datagrams waiting, each at most once.
     ready: VecDeque<Source>,
@@ -74,6 +75,7 @@ impl Worker {
         let can_segment = parts.listeners.first().is_some_and(UdpSocket::can_segment);
         let sockets = Sockets::new(parts.listeners, poll.registry())?;
         let waker = Arc::new(Waker::new(poll.registry(), WAKE)?);
+        let alarm = Alarm::new(poll.registry(), ALARM)?;
         let worker = Self {
             server: parts.server,
             sockets,
@@ -81,6 +83,7 @@ impl Worker {
             relay_ports: parts.relay_ports,
             clock: parts.clock,
             poll,
+            alarm,
             counters: Arc::default(),
             ready: VecDeque::new(),
             inbox: ReceiveBatch::new(INBOX),
@@ -106,40 +109,63 @@ impl Worker {
     ) {
         let mut events = Events::with_capacity(EVENTS);
         while !stopping.load(Ordering::Relaxed) {
-            if let Err(error) = self.poll.poll(&mut events, self.patience())
-                && error.kind() != io::ErrorKind::Interrupted
-            {
+            if let Err(error) = self.work(&mut events, boxes, letters) {
                 tracing::error!(%error, "a relay worker cannot wait for its sockets");
                 return;
             }
-            for event in &events {
-                if let Some(source) = self.sockets.source(event.token())
-                    && self.sockets.set_queued(source, true) == Some(false)
-                {
-                    self.ready.push_back(source);
-                }
-            }
-            self.serve_round(boxes);
-            self.take_letters(letters);
-            self.expire();
-            self.publish();
         }
+    }
+
+    /// A round: waits until there is something to do, and does it. The clock is read once.
+    fn work(
+        &mut self,
+        events: &mut Events,
+        boxes: &[Postbox],
+        letters: &Receiver<Letter>,
+    ) -> io::Result<()> {
+        if let Err(error) = self.poll.poll(events, self.patience())
+            && error.kind() != io::ErrorKind::Interrupted
+        {
+            return Err(error);
+        }
+        let (mut is_posted, mut rang) = (false, false);
+        for event in events.iter() {
+            match event.token() {
+                WAKE => is_posted = true,
+                ALARM => rang = true,
+                token => self.queue(token),
+            }
+        }
+        let now = self.clock.now();
+        self.serve_round(boxes, now);
+        if is_posted {
+            self.take_letters(letters, now);
+        }
+        self.expire(rang, now)?;
+        self.publish();
+        Ok(())
     }
 
     /// How long to wait for packets: not at all while some are left.
     fn patience(&self) -> Option<Duration> {
-        if !self.ready.is_empty() {
-            return Some(Duration::ZERO);
+        if self.ready.is_empty() {
+            self.alarm.patience(&self.clock)
+        } else {
+            Some(Duration::ZERO)
         }
-        let deadline = self.server.poll_timeout()?;
-        // A little late rather than a little early, when there would be nothing to do yet.
-        let wait = deadline.saturating_since(self.clock.now().instant);
-        Some(wait + Duration::from_millis(1))
+    }
+
+    /// The socket of this token may have something.
+    fn queue(&mut self, token: Token) {
+        if let Some(source) = self.sockets.source(token)
+            && self.sockets.set_queued(source, true) == Some(false)
+        {
+            self.ready.push_back(source);
+        }
     }
 
     /// Gives every ready socket its turn, so that one that is flooded starves no other.
-    fn serve_round(&mut self, boxes: &[Postbox]) {
-        let now = self.clock.now();
+    fn serve_round(&mut self, boxes: &[Postbox], now: Now) {
         for _ in 0..self.ready.len() {
             let Some(source) = self.ready.pop_front() else {
                 break;
@@ -221,8 +247,7 @@ impl Worker {
     }
 
     /// Handles what other workers have posted.
-    fn take_letters(&mut self, letters: &Receiver<Letter>) {
-        let now = self.clock.now();
+    fn take_letters(&mut self, letters: &Receiver<Letter>, now: Now) {
         for Letter { client, datagram } in letters.try_iter().take(LETTERS) {
             let mut out = Outflow::new(&mut self.outflow, &self.sockets, &self.counters);
             if let Some(route) = self.server.handle_client(client, &datagram, now) {
@@ -286,16 +311,17 @@ impl Worker {
         }
     }
 
-    /// Ends what has expired.
-    fn expire(&mut self) {
-        let Some(deadline) = self.server.poll_timeout() else {
-            return;
-        };
-        let now = self.clock.now();
-        if deadline <= now.instant {
+    /// Ends what has expired, and sets the alarm for what will be next.
+    fn expire(&mut self, rang: bool, now: Now) -> io::Result<()> {
+        if rang {
+            self.alarm.rang();
+        }
+        let deadline = self.server.poll_timeout();
+        if deadline.is_some_and(|deadline| deadline <= now.instant) {
             self.server.handle_timeout(now);
             self.carry_out_actions(now);
         }
+        self.alarm.set(self.server.poll_timeout(), &self.clock)
     }
 
     /// Makes what the server has counted visible.
