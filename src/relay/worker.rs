@@ -24,7 +24,7 @@ use crate::auth::RelayCredentials;
 use crate::metrics::RelayCounters;
 use crate::net::{Alarm, Arrived, Clock, Outgoing, ReceiveBatch, SendSpace, UdpSocket};
 use crate::time::Now;
-use crate::turn::{Action, AllocationId, BindFailed, FiveTuple, Server, Transport};
+use crate::turn::{Action, AllocationId, BindFailed, FiveTuple, Sender, Server, Transport};
 
 /// How many arrivals are handled in one go.
 const INBOX: usize = 64;
@@ -230,9 +230,10 @@ impl Worker {
             match self.origins[number] {
                 Origin::Client => {
                     let client = five_tuple(&arrived);
-                    match strange_owner(&mut self.server, &self.siblings, client) {
+                    let sender = self.server.sender(client);
+                    match strange_owner(sender, &self.siblings, client) {
                         Some(owner) => post(&boxes[owner], client, &arrived, &self.counters),
-                        None => route_client(&mut self.server, client, &arrived, now, &mut out),
+                        None => route_client(&mut self.server, sender, &arrived, now, &mut out),
                     }
                 }
                 Origin::Peer(allocation) => {
@@ -260,6 +261,9 @@ impl Worker {
 
     /// Does what the server wants done, and sends its answers.
     fn follow_up(&mut self, now: Now) {
+        if !self.server.has_output() {
+            return;
+        }
         self.carry_out_actions(now);
         let mut buffer = [0; ANSWER];
         while let Some(transmit) = self.server.poll_transmit(&mut buffer) {
@@ -351,8 +355,8 @@ fn five_tuple(arrived: &Arrived<'_>) -> FiveTuple {
 }
 
 /// The other worker that has the allocation of `client`, where there is one.
-fn strange_owner(server: &mut TurnServer, siblings: &OfWorker, client: FiveTuple) -> Option<usize> {
-    if server.serves(client) {
+fn strange_owner(sender: Sender, siblings: &OfWorker, client: FiveTuple) -> Option<usize> {
+    if sender.has_allocation() {
         return None;
     }
     siblings
@@ -380,13 +384,13 @@ fn post(to: &Postbox, client: FiveTuple, arrived: &Arrived<'_>, counters: &Relay
 /// Routes what a client has sent.
 fn route_client<'p>(
     server: &mut TurnServer,
-    client: FiveTuple,
+    sender: Sender,
     arrived: &Arrived<'p>,
     now: Now,
     out: &mut Outflow<'p>,
 ) {
     for datagram in arrived.datagrams() {
-        if let Some(route) = server.handle_client(client, datagram, now) {
+        if let Some(route) = server.handle_sender(sender, datagram, now) {
             out.push(&route.to, &datagram[route.payload]);
         }
     }

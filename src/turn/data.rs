@@ -4,11 +4,10 @@ use std::net::SocketAddr;
 use std::ops::Range;
 
 use super::channels::Target;
-use super::five_tuple::FiveTuple;
 use super::policy::Standing;
 use super::reachable::Passage;
 use super::route::{Destination, Header, Route, ToClient};
-use super::server::{Server, Siblings};
+use super::server::{Sender, Server, Siblings};
 use super::table::AllocationId;
 use crate::auth::Credentials;
 use crate::stun::{Attribute, ChannelData, Family, Message};
@@ -19,12 +18,13 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
     /// a permission that has run out stops the peer, not the client.
     pub(super) fn relay_channel_data(
         &mut self,
-        client: FiveTuple,
+        sender: Sender,
         datagram: &[u8],
         now: Now,
     ) -> Option<Route> {
         let data = ChannelData::parse(datagram)?;
-        let (via, allocation) = self.table.sender(client)?;
+        let via = sender.allocation?;
+        let allocation = self.table.allocation(via)?;
         let target = allocation
             .reachable
             .channels
@@ -40,7 +40,7 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
     /// permission that an authenticated request has installed.
     pub(super) fn relay_send_indication(
         &mut self,
-        client: FiveTuple,
+        sender: Sender,
         datagram: &[u8],
         message: &Message<'_>,
         now: Now,
@@ -52,7 +52,8 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
             .find_xor_address(Attribute::XOR_PEER_ADDRESS)?
             .ok()?;
         let data = message.find(Attribute::DATA)?;
-        let (via, allocation) = self.table.sender(client)?;
+        let via = sender.allocation?;
+        let allocation = self.table.allocation(via)?;
         let permitted = allocation
             .reachable
             .permissions

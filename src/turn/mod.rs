@@ -44,6 +44,6 @@ pub use reachable::Reachable;
 pub use reservation::{Reservation, ReservationToken};
 pub use route::{Destination, EncodedHeader, Header, Route, ToClient};
 pub use server::{
-    Action, BindFailed, Config, QuotaReached, Server, Siblings, Tally, Transmit, WantedPort,
+    Action, BindFailed, Config, QuotaReached, Sender, Server, Siblings, Tally, Transmit, WantedPort,
 };
 pub use table::AllocationId;

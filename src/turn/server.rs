@@ -160,6 +160,21 @@ pub struct Transmit {
     pub length: usize,
 }
 
+/// A client, and its allocation if it has one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sender {
+    pub(super) client: FiveTuple,
+    pub(super) allocation: Option<AllocationId>,
+}
+
+impl Sender {
+    /// Whether the client has an allocation.
+    #[must_use]
+    pub fn has_allocation(&self) -> bool {
+        self.allocation.is_some()
+    }
+}
+
 /// What a server has counted since its start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
@@ -196,9 +211,9 @@ pub(super) struct Pending {
 ///
 /// | kind | methods |
 /// |---|---|
-/// | input | [`handle_client`](Self::handle_client), [`handle_peer`](Self::handle_peer), [`handle_bound`](Self::handle_bound), [`handle_timeout`](Self::handle_timeout) |
+/// | input | [`handle_client`](Self::handle_client), [`handle_sender`](Self::handle_sender), [`handle_peer`](Self::handle_peer), [`handle_bound`](Self::handle_bound), [`handle_timeout`](Self::handle_timeout) |
 /// | output | their return values, [`poll_action`](Self::poll_action), [`poll_transmit`](Self::poll_transmit), [`poll_timeout`](Self::poll_timeout) |
-/// | questions | [`serves`](Self::serves), [`has_output`](Self::has_output), [`tally`](Self::tally) |
+/// | questions | [`sender`](Self::sender), [`has_output`](Self::has_output), [`tally`](Self::tally) |
 pub struct Server<C, S> {
     pub(super) config: Config,
     pub(super) credentials: C,
@@ -245,26 +260,34 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
         }
     }
 
-    /// Whether `client` has an allocation here.
+    /// Who `client` is here: to be asked once for all datagrams that came together.
     #[must_use]
-    pub fn serves(&mut self, client: FiveTuple) -> bool {
-        self.table.sender(client).is_some()
+    pub fn sender(&self, client: FiveTuple) -> Sender {
+        Sender {
+            client,
+            allocation: self.table.of_client(client),
+        }
     }
 
     /// A datagram from a client. Gives back where its payload goes, if it carries any; what is
     /// an answer to a request comes by [`Server::poll_transmit`].
     pub fn handle_client(&mut self, client: FiveTuple, datagram: &[u8], now: Now) -> Option<Route> {
+        self.handle_sender(self.sender(client), datagram, now)
+    }
+
+    /// The same, from a client that has been looked up.
+    pub fn handle_sender(&mut self, sender: Sender, datagram: &[u8], now: Now) -> Option<Route> {
         // Nobody sends from port 0; what claims to would make the answer bounce.
-        if client.client.port() == 0 {
+        if sender.client.client.port() == 0 {
             return None;
         }
         match classify(datagram) {
             Protocol::ChannelData => {
-                let route = self.relay_channel_data(client, datagram, now);
+                let route = self.relay_channel_data(sender, datagram, now);
                 self.tally.refused += u64::from(route.is_none());
                 route
             }
-            Protocol::Stun => self.handle_message(client, datagram, now),
+            Protocol::Stun => self.handle_message(sender, datagram, now),
             Protocol::Dtls | Protocol::Other => None,
         }
     }
@@ -332,8 +355,9 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
 
     /// A STUN message. What is malformed, of an unknown method, or of a class that a server does
     /// not take is met with silence (RFC 8489 section 6.3).
-    fn handle_message(&mut self, client: FiveTuple, datagram: &[u8], now: Now) -> Option<Route> {
+    fn handle_message(&mut self, sender: Sender, datagram: &[u8], now: Now) -> Option<Route> {
         let message = Message::parse(datagram).ok()?;
+        let client = sender.client;
         if message.class() == Class::Request && self.is_our_own(client) {
             return None;
         }
@@ -361,7 +385,7 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
                 None
             }
             (Class::Indication, Method::SEND) => {
-                let route = self.relay_send_indication(client, datagram, &message, now);
+                let route = self.relay_send_indication(sender, datagram, &message, now);
                 self.tally.refused += u64::from(route.is_none());
                 route
             }

@@ -1,8 +1,7 @@
 //! All allocations of a server, found by five-tuple or by id.
 
-use std::collections::HashMap;
-
 use ahash::RandomState;
+use hashbrown::HashTable;
 
 use super::allocation::Allocation;
 use super::five_tuple::FiveTuple;
@@ -29,26 +28,31 @@ struct Slot {
     allocation: Option<Box<Allocation>>,
 }
 
+impl Slot {
+    fn client(&self) -> Option<FiveTuple> {
+        self.allocation.as_deref().map(Allocation::client)
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct Table {
     slots: Vec<Slot>,
     free: Vec<u32>,
-    by_client: HashMap<FiveTuple, AllocationId, RandomState>,
+    /// Indexes of slots. The five-tuples themselves are only in the allocations.
+    by_client: HashTable<u32>,
+    hasher: RandomState,
     expiries: Deadlines<AllocationId>,
-    /// The client that was looked for last: packets come in bursts.
-    recent: Option<(FiveTuple, AllocationId)>,
 }
 
 impl Table {
     /// An empty table. Nobody who does not know `seed` can choose addresses that collide in it.
     pub(super) fn new(seed: u64) -> Self {
-        let by_seed = RandomState::with_seeds(seed, !seed, seed.rotate_left(32), 0);
         Self {
             slots: Vec::new(),
             free: Vec::new(),
-            by_client: HashMap::with_hasher(by_seed),
+            by_client: HashTable::new(),
+            hasher: RandomState::with_seeds(seed, !seed, seed.rotate_left(32), 0),
             expiries: Deadlines::default(),
-            recent: None,
         }
     }
 
@@ -63,9 +67,16 @@ impl Table {
             index,
             generation: slot.generation,
         };
-        self.by_client.insert(allocation.client(), id);
+        let client = allocation.client();
         self.expiries.set(id, allocation.next_expiry());
         slot.allocation = Some(Box::new(allocation));
+        let (slots, hasher) = (&self.slots, &self.hasher);
+        let hash_again = |&index: &u32| {
+            let client = slots[index as usize].client();
+            client.map_or(0, |client| hasher.hash_one(client))
+        };
+        self.by_client
+            .insert_unique(hasher.hash_one(client), index, hash_again);
         id
     }
 
@@ -77,8 +88,10 @@ impl Table {
         let allocation = slot.allocation.take()?;
         slot.generation = slot.generation.wrapping_add(1);
         self.free.push(id.index);
-        self.by_client.remove(&allocation.client());
-        self.recent = None;
+        let hash = self.hasher.hash_one(allocation.client());
+        if let Ok(entry) = self.by_client.find_entry(hash, |&index| index == id.index) {
+            entry.remove();
+        }
         self.expiries.clear(id);
         Some(allocation)
     }
@@ -108,21 +121,18 @@ impl Table {
         }
     }
 
+    /// The allocation of `client`. It is on the way of every packet.
     pub(super) fn of_client(&self, client: FiveTuple) -> Option<AllocationId> {
-        self.by_client.get(&client).copied()
-    }
-
-    /// The same on the way of a packet: quick where the client is the one of the packet before.
-    pub(super) fn sender(&mut self, client: FiveTuple) -> Option<(AllocationId, &Allocation)> {
-        let id = match self.recent {
-            Some((recent, id)) if recent == client => id,
-            _ => {
-                let id = self.of_client(client)?;
-                self.recent = Some((client, id));
-                id
-            }
+        let hash = self.hasher.hash_one(client);
+        let is_its = |&index: &u32| {
+            let allocation = self.slots[index as usize].allocation.as_deref();
+            allocation.is_some_and(|allocation| allocation.reachable.client == client)
         };
-        self.allocation(id).map(|allocation| (id, allocation))
+        let &index = self.by_client.find(hash, is_its)?;
+        Some(AllocationId {
+            index,
+            generation: self.slots[index as usize].generation,
+        })
     }
 
     /// An allocation of which a relayed address has come to its end.

@@ -53,7 +53,7 @@ pub(crate) const LAYERS: &[Layer] = &[
         "turn",
         2,
         &["time", "stun", "auth"],
-        &["ahash", "base64", "hmac", "sha2", "subtle"],
+        &["ahash", "base64", "hashbrown", "hmac", "sha2", "subtle"],
     ),
     sans_io(
         "signal",

@@ -29,7 +29,8 @@ fn main() -> Result<(), Error> {
         && option == "--case"
     {
         let case = CASES.iter().find(|case| case.name == name);
-        counted(&mut *(case.ok_or("no such case")?.prepare)());
+        let mut run = (case.ok_or("no such case")?.prepare)();
+        (0..REPEATS).for_each(|_| run());
         return Ok(());
     }
     let present = count_all()?;
@@ -45,10 +46,8 @@ fn main() -> Result<(), Error> {
 
 /// What callgrind counts: this function by its name, and all that it calls.
 #[inline(never)]
-fn counted(run: &mut dyn FnMut()) {
-    for _ in 0..REPEATS {
-        run();
-    }
+fn counted<R>(run: impl FnOnce() -> R) -> R {
+    run()
 }
 
 fn count_all() -> Result<Counts, Error> {

@@ -1,5 +1,6 @@
 //! A TURN server with allocations, without sockets.
 
+use std::cell::RefCell;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,11 +16,24 @@ use peerage::turn::{
 const REALM: &str = "example.org";
 const USER: (&str, &str) = ("alice", "alice's password");
 
+/// Where relayed addresses are.
+const RELAY: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 9);
+
 /// A public address: it is relayed to.
 pub(crate) const PEER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(8, 8, 4, 4)), 5_000);
 
-/// One worker without limits.
-pub(crate) struct Alone;
+/// Who is bound to the first channel of every client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Peers {
+    /// [`PEER`], for all.
+    Outside,
+    /// Two clients are each other's.
+    EachOther,
+}
+
+/// One worker without limits: what stands behind each relayed port.
+#[derive(Default)]
+pub(crate) struct Alone(RefCell<Vec<Option<Arc<Reachable>>>>);
 
 impl Siblings for Alone {
     fn claim(&self, _username: &str) -> Result<(), QuotaReached> {
@@ -40,10 +54,15 @@ impl Siblings for Alone {
         None
     }
 
-    fn publish(&self, _relayed: SocketAddr, _reachable: Option<Arc<Reachable>>) {}
+    fn publish(&self, relayed: SocketAddr, reachable: Option<Arc<Reachable>>) {
+        let mut ports = self.0.borrow_mut();
+        ports.resize(usize::from(u16::MAX) + 1, None);
+        ports[usize::from(relayed.port())] = reachable;
+    }
 
-    fn reach<R>(&self, _relayed: SocketAddr, _look: impl FnOnce(&Reachable) -> R) -> Option<R> {
-        None
+    fn reach<R>(&self, relayed: SocketAddr, look: impl FnOnce(&Reachable) -> R) -> Option<R> {
+        let ports = self.0.borrow();
+        ports.get(usize::from(relayed.port()))?.as_deref().map(look)
     }
 }
 
@@ -54,9 +73,9 @@ pub(crate) struct Loaded {
 }
 
 impl Loaded {
-    /// A server whose clients all have the first channel bound to [`PEER`].
-    pub(crate) fn new(allocations: u32) -> Self {
-        let own = "198.51.100.9".parse().expect("an address");
+    /// A server whose clients all have the first channel bound.
+    pub(crate) fn new(allocations: u32, peers: Peers) -> Self {
+        let own = IpAddr::V4(RELAY);
         let relay = RelayAddress {
             bound: own,
             advertised: own,
@@ -71,14 +90,27 @@ impl Loaded {
         };
         let credentials = RelayCredentials::new(REALM).with_user(USER.0, &Secret::new(USER.1));
         let mut this = Self {
-            server: Server::new(config, credentials, Alone),
+            server: Server::new(config, credentials, Alone::default()),
             clients: Vec::new(),
             now: Now::default().after(Duration::from_secs(1_000_000)),
         };
         for number in 0..allocations {
             this.allocate(number);
         }
+        for number in 0..this.clients.len() {
+            let peer = match peers {
+                Peers::Outside => PEER,
+                Peers::EachOther => relayed(number ^ 1),
+            };
+            this.bind(number, peer);
+        }
         this
+    }
+
+    fn bind(&mut self, number: usize, peer: SocketAddr) {
+        let (client, _) = self.clients[number];
+        let nonce = self.ask(client, None, Method::CHANNEL_BIND, peer).1;
+        self.ask(client, Some(&nonce), Method::CHANNEL_BIND, peer);
     }
 
     fn allocate(&mut self, number: u32) {
@@ -88,9 +120,8 @@ impl Loaded {
             server: "198.51.100.9:3478".parse().expect("an address"),
             transport: Transport::Udp,
         };
-        let nonce = self.ask(client, None, Method::ALLOCATE).1;
-        let (allocation, _) = self.ask(client, Some(&nonce), Method::ALLOCATE);
-        self.ask(client, Some(&nonce), Method::CHANNEL_BIND);
+        let nonce = self.ask(client, None, Method::ALLOCATE, PEER).1;
+        let (allocation, _) = self.ask(client, Some(&nonce), Method::ALLOCATE, PEER);
         let allocation = allocation.expect("a request with credentials is granted");
         self.clients.push((client, allocation));
     }
@@ -101,9 +132,10 @@ impl Loaded {
         client: FiveTuple,
         nonce: Option<&[u8]>,
         method: Method,
+        peer: SocketAddr,
     ) -> (Option<AllocationId>, Vec<u8>) {
         let mut buffer = [0; 1_500];
-        let length = request(&mut buffer, method, nonce);
+        let length = request(&mut buffer, method, peer, nonce);
         self.server
             .handle_client(client, &buffer[..length], self.now);
         let mut made = None;
@@ -115,7 +147,7 @@ impl Loaded {
             } = action
             {
                 made = Some(allocation);
-                let port = 50_000 + self.clients.len() as u16;
+                let port = relayed(self.clients.len()).port();
                 self.server
                     .handle_bound(allocation, address, Ok(port), self.now);
             }
@@ -131,15 +163,25 @@ impl Loaded {
     }
 }
 
+/// The relayed address of the client of this number.
+fn relayed(number: usize) -> SocketAddr {
+    SocketAddr::from((RELAY, 50_000 + number as u16))
+}
+
 /// A request of [`USER`] as a client writes it; gives its length.
-pub(crate) fn request(buffer: &mut [u8], method: Method, nonce: Option<&[u8]>) -> usize {
+pub(crate) fn request(
+    buffer: &mut [u8],
+    method: Method,
+    peer: SocketAddr,
+    nonce: Option<&[u8]>,
+) -> usize {
     let mut writer = Writer::new(buffer, Class::Request, method, TransactionId([9; 12]));
     if method == Method::CHANNEL_BIND {
         writer.u32(
             Attribute::CHANNEL_NUMBER,
             u32::from(ChannelNumber::MIN) << 16,
         );
-        writer.xor_address(Attribute::XOR_PEER_ADDRESS, PEER);
+        writer.xor_address(Attribute::XOR_PEER_ADDRESS, peer);
     } else {
         writer.u32(Attribute::REQUESTED_TRANSPORT, 17 << 24);
     }
