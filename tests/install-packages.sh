@@ -7,6 +7,7 @@ set -euo pipefail
 needed=(
   chromium=chromium
   turnserver=coturn
+  conntrack=conntrack
   ip=iproute2
   nft=nftables
 )

@@ -3,7 +3,7 @@
 //! told on stdout, one JSON object a line, for a suite to wait on.
 //!
 //! ```text
-//! cargo run --example native-peer -- ws://127.0.0.1:8080/v1/ws blue-heron [--relay-only] [--eager]
+//! cargo run --example native-peer -- ws://127.0.0.1:8080/v1/ws blue-heron [--relay-only] [--eager] [--from [::]:0]
 //! ```
 //!
 //! It leaves and exits with 0 when its stdin ends, or at SIGTERM or SIGINT.
@@ -39,6 +39,9 @@ struct Options {
     /// Offer first to every member, before anything of theirs is taken in, so that offers collide
     #[arg(long)]
     eager: bool,
+    /// From which address to speak; once for each address family
+    #[arg(long, default_value = "0.0.0.0:0")]
+    from: Vec<String>,
 }
 
 #[tokio::main]

@@ -8,6 +8,7 @@ use crate::path::Path;
 use crate::session::Outgoing;
 use crate::signaling::{IceServer, Member, SignalKind};
 use crate::{Failure, report};
+use rtc::ice::mdns::MulticastDnsMode;
 use rtc::peer_connection::transport::RTCDtlsRole;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -29,6 +30,7 @@ pub(crate) struct Settings {
     pub(crate) ice_servers: Vec<IceServer>,
     pub(crate) relay_only: bool,
     pub(crate) eager: bool,
+    pub(crate) from: Vec<String>,
 }
 
 impl Settings {
@@ -46,6 +48,14 @@ impl Settings {
             .with_ice_servers(servers.collect())
             .with_ice_transport_policy(policy)
             .build()
+    }
+
+    /// The crate's is that of IPv4, and fails where there is none.
+    fn multicast_dns(&self) -> MulticastDnsMode {
+        match self.from.iter().all(|address| address.starts_with('[')) {
+            true => MulticastDnsMode::Disabled,
+            false => MulticastDnsMode::QueryOnly,
+        }
     }
 }
 
@@ -264,6 +274,7 @@ async fn connect(
     // one is kept. As browsers answer "active", this side is the server whoever offers first.
     let setting = SettingEngineBuilder::new()
         .with_answering_dtls_role(RTCDtlsRole::Server)
+        .with_multicast_dns_mode(settings.multicast_dns())
         .build();
     let connection = PeerConnectionBuilder::new()
         .with_configuration(settings.configuration())
@@ -272,7 +283,7 @@ async fn connect(
         .with_interceptor_registry(interceptors)
         .with_handler(handler)
         // The crate makes this one socket an interface, loopback left out as browsers do.
-        .with_udp_addrs(vec!["0.0.0.0:0"])
+        .with_udp_addrs(settings.from.clone())
         .build()
         .await?;
     Ok(Arc::new(connection))

@@ -27,6 +27,7 @@ pub(crate) async fn run(options: Options, stop: impl Future<Output = ()>) -> Res
         ice_servers: Vec::new(),
         relay_only: options.relay_only,
         eager: options.eager,
+        from: options.from,
     };
     let mut session = Session {
         room: options.room,
