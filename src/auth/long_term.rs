@@ -1,66 +1,62 @@
 //! The long-term credential mechanism of RFC 8489 section 9.2, as the relay asks for it.
 
 use std::collections::HashMap;
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use md5::{Digest, Md5};
-use subtle::ConstantTimeEq;
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::{Digest, Sha256};
 
-use super::Secret;
-use super::secret::password;
+use super::key::Key;
+use super::opaque_string::prepare;
+use super::secret::{Secret, password};
+use crate::stun::PasswordAlgorithm;
 use crate::time::Now;
 
 /// How long after its expiry a time-limited user name is still taken, for clocks that differ.
 const CLOCK_SKEW: Duration = Duration::from_secs(60);
 
-/// The key of the long-term mechanism: MD5 of `username:realm:password`. It is the key of
-/// MESSAGE-INTEGRITY.
-#[derive(Clone, Copy)]
-pub struct Key([u8; 16]);
-
-impl Key {
-    /// The key of a user in a realm (RFC 8489 section 9.2.2).
-    #[must_use]
-    pub fn new(username: &str, realm: &str, password: &str) -> Self {
-        let mut digest = Md5::new();
-        digest.update(username);
-        digest.update(":");
-        digest.update(realm);
-        digest.update(":");
-        digest.update(password);
-        Self(digest.finalize().into())
-    }
-
-    /// The bytes, for an HMAC.
-    #[must_use]
-    pub fn as_bytes(&self) -> &[u8] {
-        &self.0
-    }
+/// Who a request says it is from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Claim<'a> {
+    /// USERNAME, whatever its bytes.
+    Name(&'a [u8]),
+    /// USERHASH.
+    Hash(&'a [u8]),
 }
 
-impl PartialEq for Key {
-    fn eq(&self, other: &Self) -> bool {
-        self.0.ct_eq(&other.0).into()
-    }
+/// A user who has signed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Verified {
+    /// The user's name, also where only its hash was given.
+    pub name: Arc<str>,
+    /// What the user has signed with.
+    pub key: Key,
 }
 
-impl fmt::Debug for Key {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Key(…)")
-    }
-}
-
-/// The one question that the relay asks: with which key does this user sign?
+/// The one question that the relay asks: is this user known, and is the signature the user's?
 pub trait Credentials {
-    /// The key of `username` in the server's realm; `None` if there is no such user, or no more.
-    fn key(&self, username: &str, now: Now) -> Option<Key>;
+    /// The user behind `claim`, if `signed` says yes to a key of that user made by `algorithm`.
+    /// For a user who does not exist, `signed` is asked about a key that nobody has, so that the
+    /// answer takes as long as that to a wrong password.
+    fn verify(
+        &self,
+        claim: Claim<'_>,
+        algorithm: PasswordAlgorithm,
+        now: Now,
+        signed: &mut dyn FnMut(&Key) -> bool,
+    ) -> Option<Verified>;
 }
 
 impl<C: Credentials + ?Sized> Credentials for Arc<C> {
-    fn key(&self, username: &str, now: Now) -> Option<Key> {
-        (**self).key(username, now)
+    fn verify(
+        &self,
+        claim: Claim<'_>,
+        algorithm: PasswordAlgorithm,
+        now: Now,
+        signed: &mut dyn FnMut(&Key) -> bool,
+    ) -> Option<Verified> {
+        (**self).verify(claim, algorithm, now, signed)
     }
 }
 
@@ -74,66 +70,222 @@ pub fn account(username: &str) -> &str {
     }
 }
 
+/// The USERHASH of a user in a realm (RFC 8489 section 14.4).
+#[must_use]
+pub fn userhash(username: &str, realm: &str) -> [u8; 32] {
+    let mut digest = Sha256::new();
+    digest.update(prepare(username).as_deref().unwrap_or(username));
+    digest.update(":");
+    digest.update(prepare(realm).as_deref().unwrap_or(realm));
+    digest.finalize().into()
+}
+
 /// The users of the relay: those with time-limited names, made from a shared secret, and those
 /// that the configuration lists.
 #[derive(Clone, Debug)]
 pub struct RelayCredentials {
     realm: String,
-    secret: Option<Secret>,
-    users: HashMap<String, Key>,
+    secrets: Vec<Secret>,
+    users: HashMap<Arc<str>, Arc<Listed>>,
+    hashes: HashMap<[u8; 32], Arc<Listed>>,
+    /// What is tried for who does not exist.
+    nobody: Arc<Listed>,
+    /// As many keys as any listed user has: so many are tried for everybody.
+    tries: usize,
+}
+
+/// A user of the configuration. Only keys are kept, not the password.
+#[derive(Debug)]
+struct Listed {
+    name: Arc<str>,
+    /// As the RFC wants them; and as clients make them that prepare nothing, where that differs.
+    keys: Vec<KeyPair>,
+}
+
+/// One password's keys.
+#[derive(Debug)]
+struct KeyPair {
+    md5: Key,
+    sha256: Key,
+}
+
+impl KeyPair {
+    fn new(username: &str, realm: &str, password: &str) -> Self {
+        let key = |algorithm| Key::new(algorithm, username, realm, password);
+        Self {
+            md5: key(PasswordAlgorithm::Md5),
+            sha256: key(PasswordAlgorithm::Sha256),
+        }
+    }
+
+    fn by(&self, algorithm: PasswordAlgorithm) -> &Key {
+        match algorithm {
+            PasswordAlgorithm::Md5 => &self.md5,
+            PasswordAlgorithm::Sha256 => &self.sha256,
+        }
+    }
 }
 
 impl RelayCredentials {
     /// No users yet, in `realm`.
     #[must_use]
     pub fn new(realm: impl Into<String>) -> Self {
+        let realm = realm.into();
+        let nobody = Listed {
+            name: "".into(),
+            keys: vec![KeyPair::new("", &realm, "")],
+        };
         Self {
-            realm: realm.into(),
-            secret: None,
+            realm,
+            secrets: Vec::new(),
             users: HashMap::new(),
+            hashes: HashMap::new(),
+            nobody: Arc::new(nobody),
+            tries: 1,
         }
     }
 
     /// Also takes `<expiry>:<name>` (or `<expiry>` alone) with the password that
-    /// [`TimeLimited`](super::TimeLimited) computes from `secret`.
+    /// [`TimeLimited`](super::TimeLimited) computes from `secret`. There may be several secrets,
+    /// while one takes another's place.
     #[must_use]
     pub fn with_secret(mut self, secret: Secret) -> Self {
-        self.secret = Some(secret);
+        self.secrets.push(secret);
         self
     }
 
-    /// Also takes this user. Only the key is kept, not the password.
+    /// Also takes this user.
     #[must_use]
     pub fn with_user(mut self, username: &str, password: &Secret) -> Self {
-        let key = Key::new(username, &self.realm, password.expose());
-        self.users.insert(username.to_owned(), key);
+        let password = password.expose();
+        let name: Arc<str> = prepare(username).as_deref().unwrap_or(username).into();
+        let prepared = prepare(password);
+        let prepared = prepared.as_deref().unwrap_or(password);
+        let mut keys = vec![KeyPair::new(&name, &self.realm, prepared)];
+        if *name != *username || prepared != password {
+            keys.push(KeyPair::new(username, &self.realm, password));
+        }
+        self.tries = self.tries.max(keys.len());
+        let listed = Arc::new(Listed { name, keys });
+        self.hashes
+            .insert(userhash(username, &self.realm), Arc::clone(&listed));
+        self.users.insert(Arc::clone(&listed.name), listed);
         self
     }
 
-    fn time_limited_key(&self, username: &str, now: Now) -> Option<Key> {
-        let secret = self.secret.as_ref()?;
-        let expiry = username.split(':').next().unwrap_or(username);
-        let expiry = Duration::from_secs(expiry.parse().ok()?);
-        if expiry.saturating_add(CLOCK_SKEW) < now.unix {
-            return None;
+    /// For each secret, a key that servers with the same secret also find, and that tells nothing
+    /// of the secret. What it is for keeps it apart from other such keys.
+    #[must_use]
+    pub fn derived_keys(&self, purpose: &str) -> Vec<[u8; 32]> {
+        let derive = |secret: &Secret| {
+            let mut mac = Hmac::<Sha256>::new_from_slice(secret.expose().as_bytes())
+                .expect("HMAC takes a key of any length");
+            // No time-limited name begins like this: its first character is a digit.
+            mac.update(b"derived:");
+            mac.update(purpose.as_bytes());
+            mac.finalize().into_bytes().into()
+        };
+        self.secrets.iter().map(derive).collect()
+    }
+
+    fn listed(&self, claim: Claim<'_>) -> Option<&Listed> {
+        match claim {
+            Claim::Hash(hash) => self.hashes.get(<&[u8; 32]>::try_from(hash).ok()?),
+            Claim::Name(name) => {
+                let name = std::str::from_utf8(name).ok()?;
+                self.users.get(&*prepare(name)?)
+            }
         }
-        Some(Key::new(username, &self.realm, &password(secret, username)))
+        .map(|listed| &**listed)
+    }
+
+    /// The time-limited name in a claim, where there is a secret to make its password from.
+    fn time_limited<'a>(&self, claim: Claim<'a>) -> Option<(&'a str, Duration)> {
+        let Claim::Name(name) = claim else {
+            return None;
+        };
+        let name = std::str::from_utf8(name).ok()?;
+        let expiry = expiry(name)?;
+        (!self.secrets.is_empty()).then_some((name, expiry))
+    }
+
+    /// The key of a time-limited name that is the signature's, if any secret makes one. All are
+    /// tried, so that the time does not tell which it was.
+    fn time_limited_key(
+        &self,
+        username: &str,
+        algorithm: PasswordAlgorithm,
+        signed: &mut dyn FnMut(&Key) -> bool,
+    ) -> Option<Key> {
+        let keys = self.secrets.iter().map(|secret| {
+            let password = password(secret, username);
+            Key::new(algorithm, username, &self.realm, &password)
+        });
+        keys.fold(
+            None,
+            |found, key| if signed(&key) { Some(key) } else { found },
+        )
+    }
+}
+
+impl Listed {
+    /// The key that is the signature's, if any is; always after as many tries.
+    fn key(
+        &self,
+        algorithm: PasswordAlgorithm,
+        tries: usize,
+        signed: &mut dyn FnMut(&Key) -> bool,
+    ) -> Option<Key> {
+        let keys = self.keys.iter().cycle().take(tries);
+        let keys = keys.map(|pair| pair.by(algorithm));
+        keys.fold(
+            None,
+            |found, key| if signed(key) { Some(*key) } else { found },
+        )
     }
 }
 
 impl Credentials for RelayCredentials {
-    fn key(&self, username: &str, now: Now) -> Option<Key> {
-        match self.users.get(username) {
-            Some(key) => Some(*key),
-            None => self.time_limited_key(username, now),
+    fn verify(
+        &self,
+        claim: Claim<'_>,
+        algorithm: PasswordAlgorithm,
+        now: Now,
+        signed: &mut dyn FnMut(&Key) -> bool,
+    ) -> Option<Verified> {
+        if let Some(listed) = self.listed(claim) {
+            let key = listed.key(algorithm, self.tries, signed)?;
+            let name = Arc::clone(&listed.name);
+            return Some(Verified { name, key });
         }
+        let Some((name, expiry)) = self.time_limited(claim) else {
+            // Whatever is signed with nobody's key, it is nobody.
+            self.nobody.key(algorithm, self.tries, signed);
+            return None;
+        };
+        // A name that has expired costs what a good one costs.
+        let key = self.time_limited_key(name, algorithm, signed);
+        let is_good = expiry.saturating_add(CLOCK_SKEW) >= now.unix;
+        key.filter(|_| is_good).map(|key| Verified {
+            name: name.into(),
+            key,
+        })
     }
+}
+
+/// When a time-limited name ends, in time since 1970.
+fn expiry(username: &str) -> Option<Duration> {
+    let expiry = username.split(':').next()?;
+    let is_number = expiry.bytes().all(|byte| byte.is_ascii_digit());
+    let seconds = expiry.parse().ok().filter(|_| is_number)?;
+    Some(Duration::from_secs(seconds))
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::TimeLimited;
     use super::*;
+    use PasswordAlgorithm::{Md5, Sha256};
 
     fn at(unix: u64) -> Now {
         Now {
@@ -142,25 +294,101 @@ mod tests {
         }
     }
 
-    #[test]
-    fn the_key_is_that_of_the_rfc() {
-        let key = Key::new("user", "realm", "pass");
-        let hex: String = key
-            .as_bytes()
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
-        assert_eq!(hex, "8493fbc53ba582fb4c044c456bdc40eb");
+    fn key(username: &str, password: &str) -> Key {
+        Key::new(Md5, username, "realm", password)
+    }
+
+    /// Who is taken for having signed with `key`, and how many keys were tried for it.
+    fn verified(
+        credentials: &RelayCredentials,
+        claim: Claim<'_>,
+        now: Now,
+        key: Key,
+    ) -> (Option<Arc<str>>, usize) {
+        let mut tries = 0;
+        let verified = credentials.verify(claim, key.algorithm(), now, &mut |candidate| {
+            tries += 1;
+            *candidate == key
+        });
+        if let Some(verified) = &verified {
+            assert_eq!(verified.key, key);
+        }
+        (verified.map(|verified| verified.name), tries)
+    }
+
+    fn name_of(credentials: &RelayCredentials, name: &str, now: Now, key: Key) -> Option<Arc<str>> {
+        verified(credentials, Claim::Name(name.as_bytes()), now, key).0
     }
 
     #[test]
-    fn a_listed_user_has_a_key_and_a_stranger_has_none() {
+    fn a_listed_user_signs_with_either_algorithm_and_by_name_or_hash() {
         let credentials = RelayCredentials::new("realm").with_user("user", &Secret::new("pass"));
-        assert_eq!(
-            credentials.key("user", at(0)),
-            Some(Key::new("user", "realm", "pass"))
-        );
-        assert_eq!(credentials.key("mallory", at(0)), None);
+        for algorithm in [Md5, Sha256] {
+            let key = Key::new(algorithm, "user", "realm", "pass");
+            for claim in [
+                Claim::Name(b"user"),
+                Claim::Hash(&userhash("user", "realm")),
+            ] {
+                let (name, _) = verified(&credentials, claim, at(0), key);
+                assert_eq!(name.as_deref(), Some("user"));
+                let wrong = Key::new(algorithm, "user", "realm", "wrong");
+                assert_eq!(verified(&credentials, claim, at(0), wrong).0, None);
+            }
+        }
+    }
+
+    #[test]
+    fn nobody_is_taken_for_a_stranger() {
+        let credentials = RelayCredentials::new("realm").with_user("user", &Secret::new("pass"));
+        let claims = [
+            Claim::Name(b"mallory"),
+            Claim::Name(b""),
+            Claim::Name(b"\xff"),
+            Claim::Hash(&[0; 32]),
+            Claim::Hash(b""),
+        ];
+        for claim in claims {
+            for key in [key("user", "pass"), key("", ""), key("mallory", "")] {
+                assert_eq!(verified(&credentials, claim, at(0), key), (None, 1));
+            }
+        }
+    }
+
+    #[test]
+    fn a_stranger_costs_as_many_tries_as_a_wrong_password() {
+        let credentials = RelayCredentials::new("realm")
+            .with_user("user", &Secret::new("pass"))
+            .with_user("Ame\u{301}lie", &Secret::new("pass"));
+        let wrong = key("user", "wrong");
+        for name in ["user", "mallory", "Am\u{e9}lie", "Ame\u{301}lie", "\u{e9}"] {
+            let claim = Claim::Name(name.as_bytes());
+            assert_eq!(verified(&credentials, claim, at(0), wrong), (None, 2));
+        }
+    }
+
+    #[test]
+    fn a_name_works_in_every_form_of_its_characters() {
+        let (composed, decomposed) = ("Am\u{e9}lie", "Ame\u{301}lie");
+        for listed in [composed, decomposed] {
+            let credentials =
+                RelayCredentials::new("realm").with_user(listed, &Secret::new("e\u{301}t\u{e9}"));
+            let prepared = key(composed, "\u{e9}t\u{e9}");
+            for sent in [composed, decomposed] {
+                let name = name_of(&credentials, sent, at(0), prepared);
+                assert_eq!(name.as_deref(), Some(composed));
+            }
+            // What a client sends that prepares nothing.
+            let raw = key(listed, "e\u{301}t\u{e9}");
+            let name = name_of(&credentials, listed, at(0), raw);
+            assert_eq!(name.as_deref(), Some(composed));
+            let (name, _) = verified(
+                &credentials,
+                Claim::Hash(&userhash(decomposed, "realm")),
+                at(0),
+                prepared,
+            );
+            assert_eq!(name.as_deref(), Some(composed));
+        }
     }
 
     #[test]
@@ -168,10 +396,52 @@ mod tests {
         let secret = Secret::new("north");
         let minted = TimeLimited::mint(&secret, "ada", Duration::from_secs(100), at(1_000));
         let credentials = RelayCredentials::new("realm").with_secret(secret);
-        let key = Key::new(&minted.username, "realm", minted.password.expose());
-        assert_eq!(credentials.key(&minted.username, at(1_000)), Some(key));
-        assert_eq!(credentials.key(&minted.username, at(1_160)), Some(key));
-        assert_eq!(credentials.key(&minted.username, at(1_161)), None);
+        let name = &minted.username;
+        for algorithm in [Md5, Sha256] {
+            let key = Key::new(algorithm, name, "realm", minted.password.expose());
+            let taken = |unix| name_of(&credentials, name, at(unix), key).is_some();
+            assert_eq!([1_000, 1_160, 1_161].map(taken), [true, true, false]);
+        }
+    }
+
+    #[test]
+    fn every_secret_is_taken_while_one_takes_anothers_place() {
+        let secrets = ["new", "old"].map(Secret::new);
+        let credentials = secrets
+            .iter()
+            .fold(RelayCredentials::new("realm"), |credentials, secret| {
+                credentials.with_secret(secret.clone())
+            });
+        for secret in &secrets {
+            let minted = TimeLimited::mint(secret, "ada", Duration::from_secs(100), at(1_000));
+            let key = key(&minted.username, minted.password.expose());
+            let claim = Claim::Name(minted.username.as_bytes());
+            let (name, tries) = verified(&credentials, claim, at(1_000), key);
+            assert_eq!((name.as_deref(), tries), (Some(&*minted.username), 2));
+        }
+        let stolen = TimeLimited::mint(
+            &Secret::new("older"),
+            "ada",
+            Duration::from_secs(100),
+            at(1_000),
+        );
+        let key = key(&stolen.username, stolen.password.expose());
+        assert_eq!(
+            name_of(&credentials, &stolen.username, at(1_000), key),
+            None
+        );
+    }
+
+    #[test]
+    fn an_expired_name_costs_as_many_tries_as_a_good_one() {
+        let credentials = RelayCredentials::new("realm")
+            .with_secret(Secret::new("new"))
+            .with_secret(Secret::new("old"));
+        let wrong = key("", "wrong");
+        for name in ["1:ada", "9000:ada"] {
+            let claim = Claim::Name(name.as_bytes());
+            assert_eq!(verified(&credentials, claim, at(5_000), wrong), (None, 2));
+        }
     }
 
     #[test]
@@ -188,17 +458,33 @@ mod tests {
 
     #[test]
     fn names_that_are_no_expiry_are_nobody() {
-        let credentials = RelayCredentials::new("realm").with_secret(Secret::new("north"));
+        let secret = Secret::new("north");
+        let credentials = RelayCredentials::new("realm").with_secret(secret.clone());
+        let right = |name: &str| key(name, &password(&secret, name));
         for name in [
             "",
             ":",
             "ada",
             "-1:ada",
+            "+1:ada",
             "1e9:ada",
             "99999999999999999999:ada",
         ] {
-            assert_eq!(credentials.key(name, at(0)), None, "{name:?}");
+            let name = name_of(&credentials, name, at(0), right(name));
+            assert_eq!(name, None);
         }
-        assert!(credentials.key(&u64::MAX.to_string(), at(0)).is_some());
+        let most = u64::MAX.to_string();
+        assert!(name_of(&credentials, &most, at(0), right(&most)).is_some());
+    }
+
+    #[test]
+    fn servers_with_one_secret_derive_the_same_keys_and_others_do_not() {
+        let keys = |secret: &str, purpose: &str| {
+            let credentials = RelayCredentials::new("realm").with_secret(Secret::new(secret));
+            credentials.derived_keys(purpose)
+        };
+        assert_eq!(keys("north", "nonce"), keys("north", "nonce"));
+        assert_ne!(keys("north", "nonce"), keys("south", "nonce"));
+        assert_ne!(keys("north", "nonce"), keys("north", "other"));
     }
 }

@@ -6,8 +6,12 @@
     clippy::iter_over_hash_type
 )]
 
+mod key;
 mod long_term;
+mod opaque_string;
 mod secret;
 
-pub use long_term::{Credentials, Key, RelayCredentials, account};
+pub use key::Key;
+pub use long_term::{Claim, Credentials, RelayCredentials, Verified, account, userhash};
+pub use opaque_string::prepare;
 pub use secret::{Secret, TimeLimited};

@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use super::error::LoadError;
 use crate::auth::{Key, Secret};
 use crate::stun::{
-    Attribute, ChannelNumber, Class, ErrorCode, HEADER_LENGTH, Message, Method, TransactionId,
-    Writer,
+    Attribute, ChannelNumber, Class, ErrorCode, HEADER_LENGTH, Integrity, Message, Method,
+    PasswordAlgorithm, TransactionId, Writer,
 };
 
 /// UDP, in REQUESTED-TRANSPORT.
@@ -132,7 +132,7 @@ impl Allocation {
             writer.text(Attribute::USERNAME, &self.username);
             writer.attribute(Attribute::REALM, &challenge.realm);
             writer.attribute(Attribute::NONCE, &challenge.nonce);
-            writer.integrity(challenge.key.as_bytes());
+            writer.integrity(Integrity::Sha1, challenge.key.as_bytes());
         }
         writer.finish().expect("requests are short")
     }
@@ -198,7 +198,12 @@ impl Allocation {
         self.challenge = Some(Challenge {
             realm: realm.as_bytes().into(),
             nonce,
-            key: Key::new(&self.username, realm, self.password.expose()),
+            key: Key::new(
+                PasswordAlgorithm::Md5,
+                &self.username,
+                realm,
+                self.password.expose(),
+            ),
         });
         Ok(())
     }
@@ -277,7 +282,7 @@ mod tests {
         assert_eq!(client.handle(&first).expect("old"), Answer::Ignored);
         let length = client.write(&mut buffer);
         let request = Message::parse(&buffer[..length]).expect("well formed");
-        let key = Key::new("user", "realm", "pass");
+        let key = Key::new(PasswordAlgorithm::Md5, "user", "realm", "pass");
         assert!(request.verify_integrity(key.as_bytes()));
         let second = answer(&buffer[..length], Class::Error, challenge);
         assert!(matches!(

@@ -48,6 +48,9 @@ pub struct Settings {
     pub realm: String,
     /// The users.
     pub credentials: RelayCredentials,
+    /// Whether clients are asked to hide the user's name behind USERHASH. Only listed users can be
+    /// found by it.
+    pub username_anonymity: bool,
     /// On which addresses relayed addresses are made, at most one of each family.
     pub relay_addresses: Vec<RelayAddress>,
     /// The ports of relayed addresses. `None`: they have no sockets, and only each other can be
@@ -191,8 +194,8 @@ impl Shared {
         listeners: &[SocketAddr],
         workers: usize,
     ) -> Result<Self, StartError> {
-        let mut nonce_key = [0; 32];
-        getrandom::fill(&mut nonce_key).map_err(|error| StartError::System(error.into()))?;
+        let nonce_keys =
+            nonce_keys(&settings.credentials).map_err(|error| StartError::System(error.into()))?;
         let policy = PeerPolicy::new(
             settings.relay_addresses.clone(),
             this_machine().map_err(StartError::System)?,
@@ -216,7 +219,8 @@ impl Shared {
                 policy: policy.with_listeners(listeners.to_vec()),
                 // An address may meet every worker, and the limit is for all of them.
                 unauthenticated_rate: settings.unauthenticated_rate.div_ceil(workers),
-                nonce_key,
+                nonce_keys,
+                username_anonymity: settings.username_anonymity,
                 seed: 0,
             },
             credentials: Arc::new(settings.credentials),
@@ -252,6 +256,18 @@ fn this_machine() -> io::Result<Machine> {
         addresses: local_addresses()?,
         broadcasts: broadcast_addresses()?,
     })
+}
+
+/// What nonces are made with: from the secrets, so that servers that share one take each other's
+/// nonces; without a secret, something that nobody shares.
+fn nonce_keys(credentials: &RelayCredentials) -> Result<Vec<[u8; 32]>, getrandom::Error> {
+    let mut keys = credentials.derived_keys("nonces");
+    if keys.is_empty() {
+        let mut key = [0; 32];
+        getrandom::fill(&mut key)?;
+        keys.push(key);
+    }
+    Ok(keys)
 }
 
 /// Binds every address once for each of `workers`. The first result are the addresses as bound.

@@ -74,11 +74,11 @@ impl Server {
         let metrics = bind_all(&config.metrics.listen, "metrics.listen")?;
         let state = StateDirectory::open(&config.state_directory)?;
         let tls = prepare_tls(config, &state, interfaces)?;
-        let secret = match &config.turn.secret {
-            Some(secret) => secret.clone(),
-            None => state.secret(TURN_SECRET)?,
+        let (secret, older) = match config.turn.secrets.split_first() {
+            Some((secret, older)) => (secret.clone(), older),
+            None => (state.secret(TURN_SECRET)?, &[][..]),
         };
-        let relay = start_relay(config, secret.clone())?;
+        let relay = start_relay(config, &secret, older)?;
         let addresses = Addresses {
             http: http.iter().map(|bound| bound.address).collect(),
             https: https.iter().map(|bound| bound.address).collect(),
@@ -222,16 +222,26 @@ fn prepare_tls(
     Ok(Some(tls::prepare(&config.http.certificate, state, &names)?))
 }
 
-/// Starts the relay, unless it has no listener.
-fn start_relay(config: &Config, secret: Secret) -> Result<Option<Relay>, StartError> {
+/// Starts the relay, unless it has no listener. It also takes what was made with `older` secrets.
+fn start_relay(
+    config: &Config,
+    secret: &Secret,
+    older: &[Secret],
+) -> Result<Option<Relay>, StartError> {
     let turn = &config.turn;
     if turn.listen.is_empty() {
         return Ok(None);
     }
-    let credentials = turn.users.iter().fold(
-        RelayCredentials::new(&turn.realm).with_secret(secret),
-        |credentials, (name, password)| credentials.with_user(name, password),
+    let credentials = [secret].into_iter().chain(older).cloned().fold(
+        RelayCredentials::new(&turn.realm),
+        RelayCredentials::with_secret,
     );
+    let credentials = turn
+        .users
+        .iter()
+        .fold(credentials, |credentials, (name, password)| {
+            credentials.with_user(name, password)
+        });
     let settings = relay::Settings {
         listen: turn
             .listen
@@ -240,6 +250,7 @@ fn start_relay(config: &Config, secret: Secret) -> Result<Option<Relay>, StartEr
             .collect(),
         realm: turn.realm.clone(),
         credentials,
+        username_anonymity: turn.username_anonymity,
         relay_addresses: turn.relay_addresses.clone(),
         relay_ports: match turn.relay_ports {
             RelayPorts::Range { first, last } => Some(first..=last),

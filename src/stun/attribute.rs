@@ -23,10 +23,13 @@ impl Attribute {
     pub const REQUESTED_TRANSPORT: Self = Self(0x0019);
     pub const DONT_FRAGMENT: Self = Self(0x001A);
     pub const MESSAGE_INTEGRITY_SHA256: Self = Self(0x001C);
+    pub const PASSWORD_ALGORITHM: Self = Self(0x001D);
+    pub const USERHASH: Self = Self(0x001E);
     pub const XOR_MAPPED_ADDRESS: Self = Self(0x0020);
     pub const RESERVATION_TOKEN: Self = Self(0x0022);
     pub const ADDITIONAL_ADDRESS_FAMILY: Self = Self(0x8000);
     pub const ADDRESS_ERROR_CODE: Self = Self(0x8001);
+    pub const PASSWORD_ALGORITHMS: Self = Self(0x8002);
     pub const ICMP: Self = Self(0x8004);
     pub const SOFTWARE: Self = Self(0x8022);
     pub const FINGERPRINT: Self = Self(0x8028);

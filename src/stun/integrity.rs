@@ -1,30 +1,59 @@
-//! MESSAGE-INTEGRITY (RFC 8489 section 14.5) and FINGERPRINT (section 14.7).
+//! MESSAGE-INTEGRITY (RFC 8489 section 14.5), MESSAGE-INTEGRITY-SHA256 (section 14.6) and
+//! FINGERPRINT (section 14.7).
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha1::Sha1;
+use sha2::Sha256;
 
 use super::header::HEADER_LENGTH;
 
+/// Which attribute protects a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Integrity {
+    /// MESSAGE-INTEGRITY, an HMAC-SHA1.
+    Sha1,
+    /// MESSAGE-INTEGRITY-SHA256, an HMAC-SHA256.
+    Sha256,
+}
+
 /// Length of the value of MESSAGE-INTEGRITY.
-pub(super) const LENGTH: usize = 20;
+const SHA1_LENGTH: usize = 20;
+
+/// Length of the value of MESSAGE-INTEGRITY-SHA256. TURN allows no shorter one.
+const SHA256_LENGTH: usize = 32;
 
 const FINGERPRINT_XOR: u32 = 0x5354_554e;
 
 /// The HMAC-SHA1 over `before`, the message up to the attribute, with the header's length set as
 /// if the message ended with the attribute.
-pub(super) fn compute(before: &[u8], key: &[u8]) -> [u8; LENGTH] {
-    mac(before, key).finalize().into_bytes().into()
+pub(super) fn sha1(before: &[u8], key: &[u8]) -> [u8; SHA1_LENGTH] {
+    mac::<Hmac<Sha1>>(before, SHA1_LENGTH, key)
+        .finalize()
+        .into_bytes()
+        .into()
 }
 
-/// Whether `value` is the HMAC that belongs here, compared in constant time.
-pub(super) fn verify(before: &[u8], value: &[u8], key: &[u8]) -> bool {
-    mac(before, key).verify_slice(value).is_ok()
+/// The HMAC-SHA256 over `before`, likewise.
+pub(super) fn sha256(before: &[u8], key: &[u8]) -> [u8; SHA256_LENGTH] {
+    mac::<Hmac<Sha256>>(before, SHA256_LENGTH, key)
+        .finalize()
+        .into_bytes()
+        .into()
 }
 
-fn mac(before: &[u8], key: &[u8]) -> Hmac<Sha1> {
-    let mut mac = Hmac::<Sha1>::new_from_slice(key).expect("HMAC takes a key of any length");
+/// Whether `value` is the whole HMAC that belongs here, compared in constant time.
+pub(super) fn verify(kind: Integrity, before: &[u8], value: &[u8], key: &[u8]) -> bool {
+    match kind {
+        Integrity::Sha1 => mac::<Hmac<Sha1>>(before, SHA1_LENGTH, key).verify_slice(value),
+        Integrity::Sha256 => mac::<Hmac<Sha256>>(before, SHA256_LENGTH, key).verify_slice(value),
+    }
+    .is_ok()
+}
+
+fn mac<M: Mac + KeyInit>(before: &[u8], length: usize, key: &[u8]) -> M {
+    let mut mac = <M as KeyInit>::new_from_slice(key).expect("HMAC takes a key of any length");
     mac.update(&before[..2]);
-    mac.update(&length_with(before, LENGTH).to_be_bytes());
+    mac.update(&length_with(before, length).to_be_bytes());
     mac.update(&before[4..]);
     mac
 }
@@ -46,11 +75,13 @@ fn length_with(before: &[u8], value_length: usize) -> u16 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Attribute, Message};
+    use super::super::{Attribute, Integrity, Message};
     use md5::{Digest, Md5};
+    use sha2::Sha256;
 
     // RFC 5769: the sample request (2.1), IPv4 response (2.2), IPv6 response (2.3), and the
-    // request with long-term authentication (2.4).
+    // request with long-term authentication (2.4). RFC 8489: the request with USERHASH and
+    // MESSAGE-INTEGRITY-SHA256 (B.1), as erratum 6268 corrects it.
     const KEY: &[u8] = b"VOkJxbRl1RmTxUk/WvJxBt";
 
     fn bytes(hex: &str) -> Vec<u8> {
@@ -80,6 +111,13 @@ mod tests {
         000100602112a44278ad3433c6ad72c029da412e00060012e3839ee38388e383aae38383e382afe3\
         82b900000015001c662f2f3439396b39353464364f4c33346f4c394653547679363473410014000b\
         6578616d706c652e6f72670000080014f67024656dd64a3e02b8e0712e85c9a28ca89666";
+
+    const SHA256_REQUEST: &str = "\
+        000100902112a44278ad3433c6ad72c029da412e001e00204a3cf38fef6992bda952c6780417da0f\
+        24819415569e60b205c46e41407f1704001500296f624d61744a6f733241414143662f2f3439396b\
+        39353464364f4c33346f4c394653547679363473410000000014000b6578616d706c652e6f726700\
+        001d000400020000001c0020b5c7bf005b6c52a21c51c5e892f81924136296cb927c43149309278c\
+        c6518e65";
 
     #[test]
     fn the_sample_request_verifies_and_any_other_key_does_not() {
@@ -118,6 +156,20 @@ mod tests {
         assert_eq!(message.find_text(Attribute::REALM), Some("example.org"));
         let key = Md5::digest(format!("{username}:example.org:TheMatrIX"));
         assert!(message.verify_integrity(&key));
+    }
+
+    #[test]
+    fn the_sample_request_with_sha256_and_a_hash_for_a_name_verifies() {
+        let datagram = bytes(SHA256_REQUEST);
+        let message = Message::parse(&datagram).expect("well formed");
+        assert_eq!(message.integrity(), Some(Integrity::Sha256));
+        let username = "\u{30DE}\u{30C8}\u{30EA}\u{30C3}\u{30AF}\u{30B9}";
+        let hash = Sha256::digest(format!("{username}:example.org"));
+        assert_eq!(message.find(Attribute::USERHASH), Some(&hash[..]));
+        let key = Sha256::digest(format!("{username}:example.org:TheMatrIX"));
+        assert!(message.verify_integrity(&key));
+        let other = Md5::digest(format!("{username}:example.org:TheMatrIX"));
+        assert!(!message.verify_integrity(&other));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use super::address::{AddressError, decode_xor_address};
 use super::attribute::Attribute;
 use super::header::{Class, HEADER_LENGTH, MAGIC_COOKIE, Method, TransactionId, split_type_field};
-use super::integrity;
+use super::integrity::{self, Integrity};
 use std::net::SocketAddr;
 
 /// Why bytes are no STUN message.
@@ -27,9 +27,8 @@ pub struct Message<'a> {
     bytes: &'a [u8],
     /// Where the attributes end that a reader sees.
     end: usize,
-    /// Where MESSAGE-INTEGRITY begins.
-    integrity: Option<usize>,
-    has_integrity_sha256: bool,
+    /// The integrity attribute that counts, and where it begins.
+    integrity: Option<(Integrity, usize)>,
     has_fingerprint: bool,
 }
 
@@ -54,7 +53,6 @@ impl<'a> Message<'a> {
             bytes: datagram,
             end: datagram.len(),
             integrity: None,
-            has_integrity_sha256: false,
             has_fingerprint: false,
         };
         message.check_attributes()?;
@@ -72,14 +70,15 @@ impl<'a> Message<'a> {
             }
             match kind {
                 // Behind the SHA-256 one it does not count (RFC 8489 section 14.6).
-                Attribute::MESSAGE_INTEGRITY
-                    if self.integrity.is_none() && !self.has_integrity_sha256 =>
-                {
-                    self.integrity = Some(at);
+                Attribute::MESSAGE_INTEGRITY if self.integrity.is_none() => {
+                    self.integrity = Some((Integrity::Sha1, at));
                     self.end = at;
                 }
-                Attribute::MESSAGE_INTEGRITY_SHA256 if !self.has_integrity_sha256 => {
-                    self.has_integrity_sha256 = true;
+                // Of both, the SHA-256 one counts (section 9.2.4).
+                Attribute::MESSAGE_INTEGRITY_SHA256
+                    if self.integrity() != Some(Integrity::Sha256) =>
+                {
+                    self.integrity = Some((Integrity::Sha256, at));
                     self.end = self.end.min(at);
                 }
                 Attribute::FINGERPRINT => {
@@ -154,10 +153,10 @@ impl<'a> Message<'a> {
         Some(decode_xor_address(self.find(kind)?, self.transaction_id()))
     }
 
-    /// Whether the message carries MESSAGE-INTEGRITY.
+    /// The integrity attribute that the message carries; of both, the SHA-256 one.
     #[must_use]
-    pub fn has_integrity(&self) -> bool {
-        self.integrity.is_some()
+    pub fn integrity(&self) -> Option<Integrity> {
+        self.integrity.map(|(kind, _)| kind)
     }
 
     /// Whether the message carries FINGERPRINT (which is right then: [`Message::parse`] looked).
@@ -166,15 +165,15 @@ impl<'a> Message<'a> {
         self.has_fingerprint
     }
 
-    /// Whether MESSAGE-INTEGRITY is there and made with `key`. Takes the same time for every
-    /// wrong value.
+    /// Whether the attribute of [`Message::integrity`] is there and made with `key`. One that is
+    /// cut short is not. Takes the same time for every wrong value.
     #[must_use]
     pub fn verify_integrity(&self, key: &[u8]) -> bool {
-        let Some(at) = self.integrity else {
+        let Some((kind, at)) = self.integrity else {
             return false;
         };
         split_attribute(self.bytes, at)
-            .is_some_and(|(_, value, _)| integrity::verify(&self.bytes[..at], value, key))
+            .is_some_and(|(_, value, _)| integrity::verify(kind, &self.bytes[..at], value, key))
     }
 }
 
@@ -215,7 +214,9 @@ fn split_attribute(bytes: &[u8], at: usize) -> Option<(Attribute, &[u8], usize)>
 mod tests {
     use super::super::Writer;
     use super::*;
+    use hmac::{Hmac, KeyInit, Mac};
     use proptest::prelude::*;
+    use sha2::Sha256;
 
     const ID: TransactionId = TransactionId([7; 12]);
 
@@ -273,7 +274,7 @@ mod tests {
     fn attributes_behind_the_integrity_are_not_seen() {
         let mut datagram = written(|w| {
             w.u32(Attribute::LIFETIME, 1);
-            w.integrity(b"key");
+            w.integrity(Integrity::Sha1, b"key");
         });
         // Somebody on the way appends an attribute and mends the length.
         datagram.extend_from_slice(&[0x00, 0x19, 0, 4, 17, 0, 0, 0]);
@@ -283,6 +284,56 @@ mod tests {
         assert!(message.verify_integrity(b"key"));
         assert_eq!(message.find_u32(Attribute::LIFETIME), Some(1));
         assert_eq!(message.find(Attribute::REQUESTED_TRANSPORT), None);
+    }
+
+    #[test]
+    fn of_two_integrity_attributes_the_stronger_one_decides() {
+        let both = |sha1: &[u8], sha256: &[u8]| {
+            written(|w| {
+                w.integrity(Integrity::Sha1, sha1);
+                w.integrity(Integrity::Sha256, sha256);
+                w.fingerprint();
+            })
+        };
+        for (datagram, right) in [
+            (both(b"key", b"key"), true),
+            (both(b"other", b"key"), true),
+            (both(b"key", b"other"), false),
+        ] {
+            let message = Message::parse(&datagram).expect("well formed");
+            assert_eq!(message.integrity(), Some(Integrity::Sha256));
+            assert_eq!(message.verify_integrity(b"key"), right);
+        }
+        let reversed = written(|w| {
+            w.integrity(Integrity::Sha256, b"key");
+            w.integrity(Integrity::Sha1, b"other");
+        });
+        let message = Message::parse(&reversed).expect("well formed");
+        assert!(message.verify_integrity(b"key"));
+    }
+
+    #[test]
+    fn an_integrity_that_is_cut_short_does_not_verify() {
+        let whole = written(|w| w.integrity(Integrity::Sha256, b"key"));
+        assert!(
+            Message::parse(&whole)
+                .expect("well formed")
+                .verify_integrity(b"key")
+        );
+        for kept in (0..32).step_by(4) {
+            // What a sender writes that cuts the HMAC off: its length is in what is covered.
+            let mut before = written(|_| {});
+            before[3] = 4 + kept as u8;
+            let mut mac = Hmac::<Sha256>::new_from_slice(b"key").expect("any length");
+            mac.update(&before);
+            let value = mac.finalize().into_bytes();
+            let mut datagram = before;
+            datagram.extend_from_slice(&[0x00, 0x1c, 0, kept as u8]);
+            datagram.extend_from_slice(&value[..kept]);
+            let message = Message::parse(&datagram).expect("well formed");
+            assert_eq!(message.integrity(), Some(Integrity::Sha256));
+            assert!(!message.verify_integrity(b"key"), "{kept}");
+        }
     }
 
     #[test]

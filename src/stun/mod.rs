@@ -36,6 +36,7 @@ mod demux;
 mod header;
 mod integrity;
 mod message;
+mod password_algorithm;
 mod writer;
 
 pub use address::{AddressError, Family, decode_xor_address};
@@ -43,5 +44,7 @@ pub use attribute::{Attribute, ErrorCode};
 pub use channel_data::{ChannelData, ChannelNumber};
 pub use demux::{Protocol, classify};
 pub use header::{Class, HEADER_LENGTH, MAGIC_COOKIE, Method, TransactionId};
+pub use integrity::Integrity;
 pub use message::{Attributes, Message, ParseError};
+pub use password_algorithm::{PasswordAlgorithm, decode_password_algorithm};
 pub use writer::{Full, Writer, data_indication_header, padding};

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use super::address::{Family, encode_xor_address};
 use super::attribute::{Attribute, ErrorCode};
 use super::header::{Class, HEADER_LENGTH, MAGIC_COOKIE, Method, TransactionId, type_field};
-use super::integrity;
+use super::integrity::{self, Integrity};
 
 /// The message did not fit the buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,13 +101,22 @@ impl<'b> Writer<'b> {
         self.attribute(Attribute::UNKNOWN_ATTRIBUTES, &value[..length]);
     }
 
-    /// MESSAGE-INTEGRITY over all that stands before it.
-    pub fn integrity(&mut self, key: &[u8]) {
+    /// MESSAGE-INTEGRITY or MESSAGE-INTEGRITY-SHA256 over all that stands before it.
+    pub fn integrity(&mut self, kind: Integrity, key: &[u8]) {
         if self.full {
             return;
         }
-        let value = integrity::compute(&self.buffer[..self.length], key);
-        self.attribute(Attribute::MESSAGE_INTEGRITY, &value);
+        let before = &self.buffer[..self.length];
+        match kind {
+            Integrity::Sha1 => {
+                let value = integrity::sha1(before, key);
+                self.attribute(Attribute::MESSAGE_INTEGRITY, &value);
+            }
+            Integrity::Sha256 => {
+                let value = integrity::sha256(before, key);
+                self.attribute(Attribute::MESSAGE_INTEGRITY_SHA256, &value);
+            }
+        }
     }
 
     /// FINGERPRINT over all that stands before it.
@@ -236,7 +245,7 @@ mod tests {
             let mut buffer = vec![0; size];
             let mut writer = Writer::new(&mut buffer, Class::Request, Method::BINDING, ID);
             writer.text(Attribute::SOFTWARE, "12345678");
-            writer.integrity(b"key");
+            writer.integrity(Integrity::Sha256, b"key");
             writer.fingerprint();
             assert_eq!(writer.finish(), Err(Full), "{size}");
         }

@@ -149,7 +149,7 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
         let id = self.table.insert(Allocation {
             reachable: Arc::new(Reachable::new(request.client)),
             username: user.name.into(),
-            key: user.key,
+            key: user.signer.key,
             relayed: Relayed::on(places.first, expires),
             made_by: request.message.transaction_id(),
             extras: extras.map(Box::new),
@@ -158,7 +158,8 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
         let addresses = [Some(places.first), places.second];
         self.pending.push(Pending {
             id,
-            response: Response::to(&request.message, request.client, Body::Done).signed(user.key),
+            response: Response::to(&request.message, request.client, Body::Done)
+                .signed(user.signer),
             lifetime,
             binds: addresses.iter().flatten().count(),
             reserves: places.port == WantedPort::EvenAndNext,

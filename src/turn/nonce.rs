@@ -1,8 +1,9 @@
 //! Nonces that need no memory (RFC 8489 section 9.2).
 //!
-//! A nonce is the second of its making and an HMAC over that and the client's address, so that
-//! only the server could have made it and only that client can use it. It begins with the cookie
-//! of RFC 8489 section 9.2; the security features that it announces are none so far.
+//! A nonce is an HMAC over the second of its making and the client's address, so that only the
+//! server could have made it and only that client can use it. It begins with the cookie of
+//! RFC 8489 section 9.2, and is short: it goes to strangers. So of the second it carries only the
+//! last 16 bits; the rest is the present.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -13,22 +14,31 @@ use sha2::Sha256;
 
 use crate::time::Now;
 
-/// "obMatJos2" and 24 feature bits, all zero, in base64.
-const COOKIE: &[u8; 13] = b"obMatJos2AAAA";
+/// What every nonce of RFC 8489 begins with; four characters for 24 feature bits follow.
+const COOKIE: &[u8; 9] = b"obMatJos2";
+const COOKIE_LENGTH: usize = COOKIE.len() + 4;
+
+/// That there are several password algorithms: the first bit.
+const PASSWORD_ALGORITHMS: u8 = 0x80;
+/// That clients should send USERHASH: the second bit.
+const USERNAME_ANONYMITY: u8 = 0x40;
 
 /// How long a nonce may be used, in seconds.
-const LIFETIME: u32 = 600;
+const LIFETIME: u64 = 600;
 
 /// How far a nonce may be ahead of this server's clock, in seconds, where servers share a key.
-const SKEW: u32 = 5;
+const SKEW: u64 = 5;
 
-const STAMP_LENGTH: usize = 4;
-const MAC_LENGTH: usize = 14;
-const ENCODED_LENGTH: usize = (STAMP_LENGTH + MAC_LENGTH) / 3 * 4;
+const STAMP_LENGTH: usize = 2;
+/// 72 bits. Who guesses one has gained nothing yet: the request must be signed, too.
+const MAC_LENGTH: usize = 9;
+const LENGTH: usize = STAMP_LENGTH + MAC_LENGTH;
+/// 11 bytes in base64 without padding; with the cookie 28 characters, a multiple of four.
+const ENCODED_LENGTH: usize = 15;
 
 /// The text of a nonce.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Nonce([u8; COOKIE.len() + ENCODED_LENGTH]);
+pub(super) struct Nonce([u8; COOKIE_LENGTH + ENCODED_LENGTH]);
 
 impl Nonce {
     pub(super) fn as_bytes(&self) -> &[u8] {
@@ -38,24 +48,55 @@ impl Nonce {
 
 /// Makes and checks nonces.
 pub(super) struct Nonces {
-    key: Hmac<Sha256>,
+    /// What nonces begin with: the cookie and the features.
+    cookie: [u8; COOKIE_LENGTH],
+    /// The first makes nonces, all check them.
+    keys: Vec<Hmac<Sha256>>,
 }
 
 impl Nonces {
-    pub(super) fn new(key: &[u8; 32]) -> Self {
-        let key = Hmac::new_from_slice(key).expect("HMAC takes a key of any length");
-        Self { key }
+    /// With `keys`, of which there is at least one; whether clients are asked to send USERHASH in
+    /// place of USERNAME.
+    pub(super) fn new(keys: &[[u8; 32]], username_anonymity: bool) -> Self {
+        let anonymity = if username_anonymity {
+            USERNAME_ANONYMITY
+        } else {
+            0
+        };
+        let mut cookie = [0; COOKIE_LENGTH];
+        cookie[..COOKIE.len()].copy_from_slice(COOKIE);
+        URL_SAFE_NO_PAD
+            .encode_slice(
+                [PASSWORD_ALGORITHMS | anonymity, 0, 0],
+                &mut cookie[COOKIE.len()..],
+            )
+            .expect("3 bytes are 4 characters");
+        let key = |key| Hmac::new_from_slice(key).expect("HMAC takes a key of any length");
+        Self {
+            cookie,
+            keys: keys.iter().map(|bytes| key(bytes)).collect(),
+        }
     }
 
     /// A nonce for `client`.
     pub(super) fn make(&self, client: SocketAddr, now: Now) -> Nonce {
-        self.make_at(client, stamp(now))
+        let made = now.unix_seconds();
+        let mac = mac(&self.keys[0], client, made).finalize().into_bytes();
+        let mut bytes = [0; LENGTH];
+        bytes[..STAMP_LENGTH].copy_from_slice(&stamp(made).to_be_bytes());
+        bytes[STAMP_LENGTH..].copy_from_slice(&mac[..MAC_LENGTH]);
+        let mut text = [0; COOKIE_LENGTH + ENCODED_LENGTH];
+        text[..COOKIE_LENGTH].copy_from_slice(&self.cookie);
+        URL_SAFE_NO_PAD
+            .encode_slice(bytes, &mut text[COOKIE_LENGTH..])
+            .expect("11 bytes are 15 characters");
+        Nonce(text)
     }
 
-    /// Whether `nonce` was made here for `client`, not too long ago.
+    /// Whether `nonce` was made for `client` with one of the keys, not too long ago.
     pub(super) fn is_fresh(&self, nonce: &[u8], client: SocketAddr, now: Now) -> bool {
-        let mut decoded = [0; STAMP_LENGTH + MAC_LENGTH];
-        let Some(encoded) = nonce.strip_prefix(COOKIE) else {
+        let mut decoded = [0; LENGTH];
+        let Some(encoded) = nonce.strip_prefix(&self.cookie) else {
             return false;
         };
         if encoded.len() != ENCODED_LENGTH
@@ -63,41 +104,33 @@ impl Nonces {
         {
             return false;
         }
-        let (made, mac) = decoded.split_at(STAMP_LENGTH);
-        let made = u32::from_be_bytes(made.try_into().expect("four bytes"));
-        let is_ours = self.mac(client, made).verify_truncated_left(mac).is_ok();
-        // Wrapping, as the stamp does in 2106.
-        let age = stamp(now).wrapping_add(SKEW).wrapping_sub(made);
-        is_ours && age <= LIFETIME + SKEW
-    }
-
-    fn make_at(&self, client: SocketAddr, made: u32) -> Nonce {
-        let mac = self.mac(client, made).finalize().into_bytes();
-        let mut bytes = [0; STAMP_LENGTH + MAC_LENGTH];
-        bytes[..STAMP_LENGTH].copy_from_slice(&made.to_be_bytes());
-        bytes[STAMP_LENGTH..].copy_from_slice(&mac[..MAC_LENGTH]);
-        let mut text = [0; COOKIE.len() + ENCODED_LENGTH];
-        text[..COOKIE.len()].copy_from_slice(COOKIE);
-        URL_SAFE_NO_PAD
-            .encode_slice(bytes, &mut text[COOKIE.len()..])
-            .expect("18 bytes are 24 characters");
-        Nonce(text)
-    }
-
-    fn mac(&self, client: SocketAddr, made: u32) -> Hmac<Sha256> {
-        let mut mac = self.key.clone();
-        mac.update(&made.to_be_bytes());
-        mac.update(&client.port().to_be_bytes());
-        match client.ip() {
-            IpAddr::V4(ip) => mac.update(&ip.octets()),
-            IpAddr::V6(ip) => mac.update(&ip.octets()),
-        }
-        mac
+        let (low, value) = decoded.split_at(STAMP_LENGTH);
+        let low = u16::from_be_bytes(low.try_into().expect("two bytes"));
+        // The second nearest to the present that ends in these bits.
+        let latest = now.unix_seconds() + SKEW;
+        let age = u64::from(stamp(latest).wrapping_sub(low));
+        let Some(made) = latest.checked_sub(age) else {
+            return false;
+        };
+        let is_ours = |key| mac(key, client, made).verify_truncated_left(value).is_ok();
+        self.keys.iter().any(is_ours) && age <= LIFETIME + SKEW
     }
 }
 
-fn stamp(now: Now) -> u32 {
-    (now.unix_seconds() & u64::from(u32::MAX)) as u32
+fn mac(key: &Hmac<Sha256>, client: SocketAddr, made: u64) -> Hmac<Sha256> {
+    let mut mac = key.clone();
+    mac.update(&made.to_be_bytes());
+    mac.update(&client.port().to_be_bytes());
+    match client.ip() {
+        IpAddr::V4(ip) => mac.update(&ip.octets()),
+        IpAddr::V6(ip) => mac.update(&ip.octets()),
+    }
+    mac
+}
+
+/// The last 16 bits of a second: 18 hours.
+fn stamp(second: u64) -> u16 {
+    (second & u64::from(u16::MAX)) as u16
 }
 
 #[cfg(test)]
@@ -105,6 +138,10 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
     use std::time::Duration;
+
+    fn nonces(key: u8) -> Nonces {
+        Nonces::new(&[[key; 32]], false)
+    }
 
     fn client(port: u16) -> SocketAddr {
         SocketAddr::from(([192, 0, 2, 1], port))
@@ -119,43 +156,77 @@ mod tests {
 
     #[test]
     fn a_nonce_is_good_for_ten_minutes() {
-        let nonces = Nonces::new(&[1; 32]);
-        let nonce = nonces.make(client(1), at(0));
-        assert!(nonces.is_fresh(nonce.as_bytes(), client(1), at(0)));
-        assert!(nonces.is_fresh(nonce.as_bytes(), client(1), at(600)));
-        assert!(!nonces.is_fresh(nonce.as_bytes(), client(1), at(601)));
+        let ours = nonces(1);
+        let nonce = ours.make(client(1), at(0));
+        assert!(ours.is_fresh(nonce.as_bytes(), client(1), at(0)));
+        assert!(ours.is_fresh(nonce.as_bytes(), client(1), at(600)));
+        assert!(!ours.is_fresh(nonce.as_bytes(), client(1), at(601)));
     }
 
     #[test]
     fn a_nonce_is_of_no_use_to_another_client_or_server() {
-        let nonces = Nonces::new(&[1; 32]);
-        let nonce = nonces.make(client(1), at(0));
-        assert!(!nonces.is_fresh(nonce.as_bytes(), client(2), at(0)));
-        assert!(!Nonces::new(&[2; 32]).is_fresh(nonce.as_bytes(), client(1), at(0)));
+        let ours = nonces(1);
+        let nonce = ours.make(client(1), at(0));
+        assert!(!ours.is_fresh(nonce.as_bytes(), client(2), at(0)));
+        assert!(!nonces(2).is_fresh(nonce.as_bytes(), client(1), at(0)));
     }
 
     #[test]
-    fn a_nonce_begins_with_the_cookie_of_the_rfc() {
-        let nonce = Nonces::new(&[1; 32]).make(client(1), at(0));
-        assert!(nonce.as_bytes().starts_with(b"obMatJos2AAAA"));
-        assert!(nonce.as_bytes().len() < 128);
+    fn a_nonce_begins_with_the_cookie_of_the_rfc_and_the_features() {
+        for (anonymity, cookie) in [(false, b"obMatJos2gAAA"), (true, b"obMatJos2wAAA")] {
+            let nonce = Nonces::new(&[[1; 32]], anonymity).make(client(1), at(0));
+            assert!(nonce.as_bytes().starts_with(cookie));
+            assert_eq!(nonce.as_bytes().len(), 28);
+        }
+    }
+
+    #[test]
+    fn no_two_clients_and_no_two_seconds_share_a_nonce() {
+        let ours = nonces(1);
+        let mut seen = std::collections::BTreeSet::new();
+        for port in 1..100 {
+            for second in 0..100 {
+                assert!(seen.insert(ours.make(client(port), at(second)).0));
+            }
+        }
+    }
+
+    #[test]
+    fn a_nonce_does_not_come_back_when_its_stamp_does() {
+        let ours = nonces(1);
+        let nonce = ours.make(client(1), at(0));
+        for lap in 1..10 {
+            assert!(!ours.is_fresh(nonce.as_bytes(), client(1), at(lap * 65_536)));
+        }
+    }
+
+    #[test]
+    fn nonces_of_all_keys_are_taken_and_the_first_makes_them() {
+        let both = Nonces::new(&[[1; 32], [2; 32]], false);
+        for key in [1, 2] {
+            let nonce = nonces(key).make(client(1), at(0));
+            assert!(both.is_fresh(nonce.as_bytes(), client(1), at(0)));
+        }
+        let nonce = both.make(client(1), at(0));
+        assert!(nonces(1).is_fresh(nonce.as_bytes(), client(1), at(0)));
+        assert!(!nonces(2).is_fresh(nonce.as_bytes(), client(1), at(0)));
     }
 
     #[test]
     fn a_nonce_from_the_future_is_stale_but_for_a_little_skew() {
-        let nonces = Nonces::new(&[1; 32]);
-        let nonce = nonces.make(client(1), at(100));
-        assert!(nonces.is_fresh(nonce.as_bytes(), client(1), at(95)));
-        assert!(!nonces.is_fresh(nonce.as_bytes(), client(1), at(94)));
+        let ours = nonces(1);
+        let nonce = ours.make(client(1), at(100));
+        assert!(ours.is_fresh(nonce.as_bytes(), client(1), at(95)));
+        assert!(!ours.is_fresh(nonce.as_bytes(), client(1), at(94)));
     }
 
     proptest! {
         #[test]
         fn no_bytes_pass_or_panic(nonce: Vec<u8>, tail: Vec<u8>) {
-            let nonces = Nonces::new(&[1; 32]);
-            prop_assert!(!nonces.is_fresh(&nonce, client(1), at(0)));
+            let ours = nonces(1);
+            prop_assert!(!ours.is_fresh(&nonce, client(1), at(0)));
             let with_cookie = [&COOKIE[..], &tail].concat();
-            prop_assert!(!nonces.is_fresh(&with_cookie, client(1), at(0)));
+            prop_assert!(!ours.is_fresh(&with_cookie, client(1), at(0)));
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::five_tuple::FiveTuple;
 use crate::auth::Key;
-use crate::stun::Message;
+use crate::stun::{Integrity, Message};
 use crate::time::Now;
 
 /// A request while it is handled.
@@ -17,5 +17,12 @@ pub(super) struct Request<'a> {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct User<'a> {
     pub(super) name: &'a str,
+    pub(super) signer: Signer,
+}
+
+/// What the answers to a request are signed with.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Signer {
     pub(super) key: Key,
+    pub(super) integrity: Integrity,
 }

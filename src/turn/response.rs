@@ -4,10 +4,11 @@ use std::net::SocketAddr;
 
 use super::five_tuple::FiveTuple;
 use super::nonce::Nonce;
+use super::request::Signer;
 use super::reservation::ReservationToken;
-use crate::auth::Key;
 use crate::stun::{
-    Attribute, Class, ErrorCode, Family, Full, Message, Method, TransactionId, Writer,
+    Attribute, Class, ErrorCode, Family, Full, Message, Method, PasswordAlgorithm, TransactionId,
+    Writer,
 };
 
 /// The name that answers carry after authentication.
@@ -20,7 +21,7 @@ pub(super) struct Response {
     pub(super) method: Method,
     pub(super) transaction_id: TransactionId,
     /// What signs it; nothing before authentication.
-    pub(super) key: Option<Key>,
+    pub(super) signer: Option<Signer>,
     /// As the request had it.
     pub(super) fingerprint: bool,
     pub(super) body: Body,
@@ -118,15 +119,15 @@ impl Response {
             client,
             method: request.method(),
             transaction_id: request.transaction_id(),
-            key: None,
+            signer: None,
             fingerprint: request.has_fingerprint(),
             body,
         }
     }
 
     /// The same, signed.
-    pub(super) fn signed(mut self, key: Key) -> Self {
-        self.key = Some(key);
+    pub(super) fn signed(mut self, signer: Signer) -> Self {
+        self.signer = Some(signer);
         self
     }
 
@@ -134,11 +135,11 @@ impl Response {
     pub(super) fn encode(&self, realm: &str, buffer: &mut [u8]) -> Result<usize, Full> {
         let mut writer = Writer::new(buffer, self.class(), self.method, self.transaction_id);
         self.write_body(realm, &mut writer);
-        if self.key.is_some() && matches!(self.method, Method::ALLOCATE | Method::REFRESH) {
+        if self.signer.is_some() && matches!(self.method, Method::ALLOCATE | Method::REFRESH) {
             writer.text(Attribute::SOFTWARE, SOFTWARE);
         }
-        if let Some(key) = &self.key {
-            writer.integrity(key.as_bytes());
+        if let Some(signer) = &self.signer {
+            writer.integrity(signer.integrity, signer.key.as_bytes());
         }
         if self.fingerprint {
             writer.fingerprint();
@@ -171,13 +172,14 @@ impl Response {
                 writer.error_code(*code, self.reason(*code));
                 writer.text(Attribute::REALM, realm);
                 writer.attribute(Attribute::NONCE, nonce.as_bytes());
+                writer.attribute(Attribute::PASSWORD_ALGORITHMS, &PasswordAlgorithm::ALL);
             }
         }
     }
 
     /// The phrase for people. Strangers get none, so that their answers stay small.
     fn reason(&self, code: ErrorCode) -> &'static str {
-        if self.key.is_some() {
+        if self.signer.is_some() {
             code.reason()
         } else {
             ""

@@ -16,7 +16,7 @@ use super::route::{Route, ToClient};
 use super::strangers::{Stranger, Strangers};
 use super::table::{AllocationId, Table};
 
-use crate::auth::{Credentials, Key};
+use crate::auth::Credentials;
 use crate::stun::{
     Attribute, Class, ErrorCode, Family, Message, Method, Protocol, TransactionId, classify,
 };
@@ -34,8 +34,11 @@ pub struct Config {
     pub portless: bool,
     /// Answers a second to one address before it authenticates; 0 is no limit.
     pub unauthenticated_rate: u32,
-    /// What nonces are made with. Servers that a client may reach at one address share it.
-    pub nonce_key: [u8; 32],
+    /// What nonces are made with, the first key, and checked with, all of them; there is at least
+    /// one. Servers that a client may reach at one address share them.
+    pub nonce_keys: Vec<[u8; 32]>,
+    /// Whether clients are asked to hide the user's name behind USERHASH (RFC 8489 section 9.2).
+    pub username_anonymity: bool,
     /// Randomness for transaction ids and tables; different for every server.
     pub seed: u64,
 }
@@ -221,8 +224,6 @@ pub struct Server<C, S> {
     pub(super) table: Table,
     pub(super) nonces: Nonces,
     pub(super) strangers: Strangers,
-    /// A key that nobody has: what unknown users are checked with.
-    pub(super) nobody: Key,
     pub(super) reservations: Reservations,
     pub(super) pending: Vec<Pending>,
     pub(super) responses: VecDeque<Response>,
@@ -242,15 +243,13 @@ impl<C, S> std::fmt::Debug for Server<C, S> {
 impl<C: Credentials, S: Siblings> Server<C, S> {
     /// A server without allocations.
     pub fn new(config: Config, credentials: C, siblings: S) -> Self {
-        let nobody = format!("{:?}", config.nonce_key);
         Self {
-            nonces: Nonces::new(&config.nonce_key),
+            nonces: Nonces::new(&config.nonce_keys, config.username_anonymity),
             strangers: Strangers::new(config.unauthenticated_rate, config.seed),
-            nobody: Key::new("", &config.realm, &nobody),
             credentials,
             siblings,
             table: Table::new(config.seed),
-            reservations: Reservations::new(&config.nonce_key, config.seed),
+            reservations: Reservations::new(&config.nonce_keys[0], config.seed),
             pending: Vec::new(),
             responses: VecDeque::new(),
             actions: VecDeque::new(),
@@ -404,13 +403,17 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
 
     /// A request that needs credentials: who is it, is it understood, and then the procedure.
     fn handle_request(&mut self, request: &Request<'_>) {
-        let user = match self.authenticate(request) {
-            Ok(user) => user,
+        let authenticated = match self.authenticate(request) {
+            Ok(authenticated) => authenticated,
             Err(body) => {
                 self.tally.unauthenticated += 1;
                 let response = Response::to(&request.message, request.client, body);
                 return self.answer_stranger(request, response);
             }
+        };
+        let user = User {
+            name: &authenticated.user.name,
+            signer: authenticated.signer,
         };
         let outcome = match self.unknown_attributes(&request.message) {
             Some(unknown) => Ok(Some(Body::Unknown(unknown))),
@@ -421,7 +424,7 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
             Ok(None) => return,
             Err(code) => Body::Error(code),
         };
-        let response = Response::to(&request.message, request.client, body).signed(user.key);
+        let response = Response::to(&request.message, request.client, body).signed(user.signer);
         self.responses.push_back(response);
     }
 
@@ -598,6 +601,8 @@ fn is_known(kind: Attribute) -> bool {
             | Attribute::EVEN_PORT
             | Attribute::REQUESTED_TRANSPORT
             | Attribute::MESSAGE_INTEGRITY_SHA256
+            | Attribute::PASSWORD_ALGORITHM
+            | Attribute::USERHASH
             | Attribute::XOR_MAPPED_ADDRESS
             | Attribute::RESERVATION_TOKEN
     )
@@ -607,7 +612,7 @@ fn is_known(kind: Attribute) -> bool {
 mod tests {
     use super::super::world::{Client, World, address};
     use super::*;
-    use crate::stun::Writer;
+    use crate::stun::{Integrity, Writer};
     use proptest::prelude::*;
 
     fn message(class: Class, method: Method) -> Vec<u8> {
@@ -775,7 +780,8 @@ mod tests {
         let mut requests = vec![
             request(&|_| {}),
             request(&|writer| writer.fingerprint()),
-            request(&|writer| writer.integrity(b"guess")),
+            request(&|writer| writer.integrity(Integrity::Sha1, b"guess")),
+            request(&|writer| writer.integrity(Integrity::Sha256, b"guess")),
             request(&|writer| writer.attribute(Attribute::MESSAGE_INTEGRITY, &[])),
             request(&|writer| writer.attribute(Attribute::MESSAGE_INTEGRITY_SHA256, &[])),
         ];

@@ -14,9 +14,10 @@ use super::{
     Reachable, RelayAddress, Reservation, ReservationToken, Server, Siblings, Transport,
     WantedPort,
 };
-use crate::auth::{Key, RelayCredentials, Secret, TimeLimited};
+use crate::auth::{Key, RelayCredentials, Secret, TimeLimited, userhash};
 use crate::stun::{
-    Attribute, Class, Family, Message, Method, TransactionId, Writer, decode_xor_address,
+    Attribute, Class, Family, Integrity, Message, Method, PasswordAlgorithm, TransactionId, Writer,
+    decode_xor_address,
 };
 use crate::time::Now;
 
@@ -122,13 +123,36 @@ pub(super) struct Client {
     pub(super) username: String,
     pub(super) password: String,
     pub(super) nonce: Option<Vec<u8>>,
+    /// `None`: a client that knows no password algorithms.
+    pub(super) algorithm: Option<PasswordAlgorithm>,
+    pub(super) integrity: Integrity,
+    /// Whether it sends USERHASH in place of USERNAME.
+    pub(super) is_anonymous: bool,
     /// Once it has an allocation.
     pub(super) relayed: SocketAddr,
 }
 
 impl Client {
     pub(super) fn key(&self) -> Key {
-        Key::new(&self.username, REALM, &self.password)
+        let algorithm = self.algorithm.unwrap_or(PasswordAlgorithm::Md5);
+        Key::new(algorithm, &self.username, REALM, &self.password)
+    }
+
+    fn sign(&self, writer: &mut Writer<'_>) {
+        if self.is_anonymous {
+            writer.attribute(Attribute::USERHASH, &userhash(&self.username, REALM));
+        } else {
+            writer.text(Attribute::USERNAME, &self.username);
+        }
+        writer.text(Attribute::REALM, REALM);
+        if let Some(nonce) = &self.nonce {
+            writer.attribute(Attribute::NONCE, nonce);
+        }
+        if let Some(algorithm) = self.algorithm {
+            writer.attribute(Attribute::PASSWORD_ALGORITHMS, &PasswordAlgorithm::ALL);
+            writer.attribute(Attribute::PASSWORD_ALGORITHM, &algorithm.value());
+        }
+        writer.integrity(self.integrity, self.key().as_bytes());
     }
 }
 
@@ -174,7 +198,8 @@ impl World {
             .with_listeners(vec![address("198.51.100.9:3478")]),
             portless: false,
             unauthenticated_rate: 0,
-            nonce_key: [1; 32],
+            nonce_keys: vec![[1; 32]],
+            username_anonymity: false,
             seed: 7,
         };
         adapt(&mut config);
@@ -216,6 +241,9 @@ impl World {
             username: username.to_owned(),
             password: format!("{username}'s"),
             nonce: None,
+            algorithm: None,
+            integrity: Integrity::Sha1,
+            is_anonymous: false,
             relayed: address("0.0.0.0:0"),
         }
     }
@@ -405,12 +433,7 @@ impl World {
         let mut buffer = [0; 1_500];
         let mut writer = Writer::new(&mut buffer, Class::Request, method, self.next_transaction());
         fill(&mut writer);
-        writer.text(Attribute::USERNAME, &client.username);
-        writer.text(Attribute::REALM, REALM);
-        if let Some(nonce) = &client.nonce {
-            writer.attribute(Attribute::NONCE, nonce);
-        }
-        writer.integrity(client.key().as_bytes());
+        client.sign(&mut writer);
         let length = writer.finish().expect("it fits");
         self.deliver(client.five_tuple, &buffer[..length]).1
     }

@@ -47,7 +47,15 @@ pub(crate) const LAYERS: &[Layer] = &[
         "auth",
         1,
         &["time", "stun"],
-        &["base64", "hmac", "md5", "sha1", "sha2", "subtle"],
+        &[
+            "base64",
+            "hmac",
+            "md5",
+            "precis_profiles",
+            "sha1",
+            "sha2",
+            "subtle",
+        ],
     ),
     sans_io(
         "turn",

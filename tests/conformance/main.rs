@@ -2,11 +2,13 @@
 //! tools; and a client that says whatever a test wants it to. Everything goes through real sockets.
 
 mod abuse;
+mod asker;
 mod coturn_tools;
 mod prober;
 mod process;
 mod raw_client;
 mod relay;
+mod rfc8489;
 mod rfc8656;
 mod stun_crate;
 mod turn_crate;

@@ -5,7 +5,9 @@ use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
 use peerage::auth::Key;
-use peerage::stun::{Attribute, Class, Message, Method, TransactionId, Writer};
+use peerage::stun::{
+    Attribute, Class, Integrity, Message, Method, PasswordAlgorithm, TransactionId, Writer,
+};
 
 use crate::relay::REALM;
 
@@ -86,7 +88,7 @@ impl Prober {
     }
 
     pub(crate) fn key(&self) -> Key {
-        Key::new(self.user, REALM, &self.password)
+        Key::new(PasswordAlgorithm::Md5, self.user, REALM, &self.password)
     }
 
     /// The next datagram that is not older than this moment's `id`.
@@ -125,7 +127,7 @@ impl Prober {
             writer.text(Attribute::USERNAME, self.user);
             writer.text(Attribute::REALM, REALM);
             writer.attribute(Attribute::NONCE, &self.nonce);
-            writer.integrity(self.key().as_bytes());
+            writer.integrity(Integrity::Sha1, self.key().as_bytes());
         })
     }
 

@@ -5,7 +5,10 @@ use std::net::{SocketAddr, UdpSocket};
 use std::time::Duration;
 
 use peerage::auth::Key;
-use peerage::stun::{Attribute, Class, Message, Method, TransactionId, Writer, decode_xor_address};
+use peerage::stun::{
+    Attribute, Class, Integrity, Message, Method, PasswordAlgorithm, TransactionId, Writer,
+    decode_xor_address,
+};
 
 use crate::relay;
 
@@ -30,7 +33,7 @@ impl RawClient {
         let mut client = Self {
             socket,
             server,
-            key: Key::new(name, relay::REALM, password),
+            key: Key::new(PasswordAlgorithm::Md5, name, relay::REALM, password),
             nonce: Vec::new(),
             transactions: 0,
         };
@@ -49,7 +52,7 @@ impl RawClient {
             writer.text(Attribute::USERNAME, relay::USER.0);
             writer.text(Attribute::REALM, relay::REALM);
             writer.attribute(Attribute::NONCE, &self.nonce);
-            writer.integrity(self.key.as_bytes());
+            writer.integrity(Integrity::Sha1, self.key.as_bytes());
         }
         let length = writer.finish().expect("it fits");
         self.send_bytes(&buffer[..length]);

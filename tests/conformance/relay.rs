@@ -24,7 +24,18 @@ pub(crate) fn start_portless(allow_peers: &[&str]) -> Relay {
     start_with(allow_peers, None)
 }
 
+/// The same as [`start`], but for what `adapt` changes.
+pub(crate) fn start_adapted(adapt: impl FnOnce(&mut Settings)) -> Relay {
+    let mut settings = settings(&[], Some(49_152..=65_535));
+    adapt(&mut settings);
+    Relay::start(settings).expect("loopback has free ports")
+}
+
 fn start_with(allow_peers: &[&str], relay_ports: Option<RangeInclusive<u16>>) -> Relay {
+    Relay::start(settings(allow_peers, relay_ports)).expect("loopback has free ports")
+}
+
+fn settings(allow_peers: &[&str], relay_ports: Option<RangeInclusive<u16>>) -> Settings {
     let relay = |ip: &str| {
         let ip: IpAddr = ip.parse().expect("an address");
         RelayAddress {
@@ -35,10 +46,11 @@ fn start_with(allow_peers: &[&str], relay_ports: Option<RangeInclusive<u16>>) ->
     let credentials = RelayCredentials::new(REALM)
         .with_secret(Secret::new(SECRET))
         .with_user(USER.0, &Secret::new(USER.1));
-    Relay::start(Settings {
+    Settings {
         listen: vec![address("127.0.0.1:0"), address("[::1]:0")],
         realm: REALM.to_owned(),
         credentials,
+        username_anonymity: false,
         relay_addresses: vec![relay("127.0.0.1"), relay("::1")],
         relay_ports,
         allow_peers: allow_peers
@@ -49,8 +61,7 @@ fn start_with(allow_peers: &[&str], relay_ports: Option<RangeInclusive<u16>>) ->
         max_allocations_per_user: 0,
         unauthenticated_rate: 0,
         workers: 2,
-    })
-    .expect("loopback has free ports")
+    }
 }
 
 pub(crate) fn address(text: &str) -> SocketAddr {
@@ -59,6 +70,11 @@ pub(crate) fn address(text: &str) -> SocketAddr {
 
 /// Credentials as signaling hands them out.
 pub(crate) fn time_limited(name: &str) -> TimeLimited {
+    time_limited_with(SECRET, name)
+}
+
+/// The same, made with another secret.
+pub(crate) fn time_limited_with(secret: &str, name: &str) -> TimeLimited {
     let unix = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .expect("after 1970");
@@ -66,7 +82,7 @@ pub(crate) fn time_limited(name: &str) -> TimeLimited {
         unix,
         ..Now::default()
     };
-    TimeLimited::mint(&Secret::new(SECRET), name, Duration::from_secs(600), now)
+    TimeLimited::mint(&Secret::new(secret), name, Duration::from_secs(600), now)
 }
 
 pub(crate) fn counters(relay: &Relay) -> RelaySnapshot {

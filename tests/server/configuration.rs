@@ -52,7 +52,23 @@ const WRONG: &[(&str, &str)] = &[
     ),
     (
         "[turn]\nsecret = 5",
-        "turn.secret: must be a string that is not empty (peerage.toml line 2)",
+        "turn.secret: must be a string that is not empty, or a list of such (peerage.toml line 2)",
+    ),
+    (
+        "[turn]\nsecret = []",
+        "turn.secret: must be a string that is not empty, or a list of such (peerage.toml line 2)",
+    ),
+    (
+        "[turn]\nsecret = [\"a\", \"\"]",
+        "turn.secret: must be a string that is not empty, or a list of such (peerage.toml line 2)",
+    ),
+    (
+        "[turn]\nsecret = [\"a\", \"b\", \"c\", \"d\", \"e\"]",
+        "turn.secret: must be at most 4 secrets (peerage.toml line 2)",
+    ),
+    (
+        "[turn]\nrealm = \"a\\u0007b\"",
+        "turn.realm = \"a\\u{7}b\": must be 1 to 127 bytes, without quotes and control characters (peerage.toml line 2)",
     ),
     (
         "[turn.users]\nalice = 5",
@@ -157,19 +173,28 @@ fn what_check_prints_is_a_configuration() {
     assert_eq!(second.status.code(), Some(0), "{second:?}");
 }
 
-const SECRETS: [&str; 4] = ["hush-shared", "hush-alice", "hush-bob", "hush-metrics"];
+const SECRETS: [&str; 5] = [
+    "hush-shared",
+    "hush-older",
+    "hush-alice",
+    "hush-bob",
+    "hush-metrics",
+];
 
 #[test]
 fn secrets_show_in_neither_check_nor_log() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("peerage.toml");
-    let text = "[turn]\nsecret = \"hush-shared\"\n[turn.users]\nalice = \"hush-alice\"\n\
+    let text = "[turn]\nsecret = [\"hush-shared\", \"hush-older\"]\n[turn.users]\nalice = \"hush-alice\"\n\
                 bob = \"hush-bob\"\n[metrics]\ntoken = \"hush-metrics\"\n";
     fs::write(&file, text).expect("written");
     let file = file.to_str().expect("plain");
     let check = run(&["check", "--config", file]);
     let shown = String::from_utf8(check.stdout).expect("text");
-    assert!(shown.contains("secret = \"(redacted)\""), "{shown}");
+    assert!(
+        shown.contains("secret = [\"(redacted)\", \"(redacted)\"]"),
+        "{shown}"
+    );
     assert!(
         shown.contains("users = {\"alice\" = \"(redacted)\", "),
         "{shown}"

@@ -3,7 +3,9 @@
 use std::net::SocketAddr;
 
 use peerage::auth::Key;
-use peerage::stun::{Attribute, Class, Family, Message, Method, TransactionId, Writer};
+use peerage::stun::{
+    Attribute, Class, Family, Integrity, Message, Method, PasswordAlgorithm, TransactionId, Writer,
+};
 
 use super::host::{REALM, USERS};
 
@@ -63,7 +65,7 @@ impl Ask {
         } else {
             "a guess"
         };
-        Key::new(name, REALM, password)
+        Key::new(PasswordAlgorithm::Md5, name, REALM, password)
     }
 
     pub(crate) fn encode(&self) -> Vec<u8> {
@@ -81,7 +83,7 @@ impl Ask {
             writer.text(Attribute::USERNAME, USERS[self.user].0);
             writer.text(Attribute::REALM, REALM);
             writer.attribute(Attribute::NONCE, nonce);
-            writer.integrity(self.key().as_bytes());
+            writer.integrity(Integrity::Sha1, self.key().as_bytes());
         }
         let length = writer.finish().expect("it fits");
         buffer[..length].to_vec()

@@ -150,7 +150,8 @@ impl Host {
             policy: policy.with_listeners(listeners.to_vec()),
             portless: setting.portless,
             unauthenticated_rate: 0,
-            nonce_key: [1; 32],
+            nonce_keys: vec![[1; 32]],
+            username_anonymity: false,
             seed: setting.seed,
         };
         let credentials = USERS

@@ -60,6 +60,7 @@ pub const KEYS: &[Key] = &[
     key("turn.relay_ports"),
     secret("turn.secret"),
     key("turn.credential_lifetime"),
+    key("turn.username_anonymity"),
     key("turn.allow_peers"),
     key("turn.max_allocations"),
     key("turn.max_allocations_per_user"),

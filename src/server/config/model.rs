@@ -85,10 +85,13 @@ pub struct Turn {
     pub relay_addresses: Vec<RelayAddress>,
     /// The ports of relayed addresses.
     pub relay_ports: RelayPorts,
-    /// The secret of time-limited credentials; `None`: one from the state directory.
-    pub secret: Option<Secret>,
+    /// The secrets of time-limited credentials: new ones are made with the first, all are taken.
+    /// None: one from the state directory.
+    pub secrets: Vec<Secret>,
     /// For how long the credentials that signaling hands out are good.
     pub credential_lifetime: Duration,
+    /// Whether RFC 8489 clients are asked to send USERHASH in place of USERNAME.
+    pub username_anonymity: bool,
     /// Static users.
     pub users: Vec<(String, Secret)>,
     /// Exceptions to the built-in list of refused peers.

@@ -1,5 +1,6 @@
 //! From what was written to what holds.
 
+use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,9 +13,13 @@ use super::model::{
 };
 use super::reader::{Entry, Reader};
 use super::sources::Sources;
-use super::values::Users;
+use super::values::{Secrets, Users};
+use crate::auth::{Secret, prepare};
 use crate::relay::RelayAddress;
 use crate::server::interfaces::Interfaces;
+
+/// Secrets at a time: whoever signs with a time-limited name is checked against all of them.
+const MOST_SECRETS: usize = 4;
 
 /// A configuration, and where each of its values came from.
 #[derive(Clone, Debug)]
@@ -133,21 +138,14 @@ fn count(
 }
 
 fn turn(reader: &mut Reader<'_>, interfaces: &Interfaces) -> Result<Turn, ConfigError> {
-    let realm = reader.get("turn.realm", "peerage".to_owned())?;
-    reader.ensure(
-        "turn.realm",
-        !realm.is_empty()
-            && realm.len() <= 128
-            && !realm.contains(|c: char| c.is_control() || c == '"'),
-        "1 to 128 bytes, without quotes and control characters",
-    )?;
     Ok(Turn {
-        realm,
+        realm: realm(reader)?,
         listen: turn_listen(reader, interfaces)?,
         relay_addresses: relay_addresses(reader, interfaces)?,
         relay_ports: relay_ports(reader)?,
-        secret: reader.optional("turn.secret")?,
+        secrets: secrets(reader)?,
         credential_lifetime: credential_lifetime(reader)?,
+        username_anonymity: reader.get("turn.username_anonymity", false)?,
         users: reader.get("turn.users", Users::default())?.0,
         allow_peers: reader.get("turn.allow_peers", Vec::new())?,
         max_allocations: reader.get("turn.max_allocations", 50_000)?,
@@ -155,6 +153,29 @@ fn turn(reader: &mut Reader<'_>, interfaces: &Interfaces) -> Result<Turn, Config
         unauthenticated_rate: reader.get("turn.unauthenticated_rate", 200)?,
         workers: workers(reader)?,
     })
+}
+
+/// The realm as RFC 8489 section 14.9 wants it.
+fn realm(reader: &mut Reader<'_>) -> Result<String, ConfigError> {
+    let written = reader.get("turn.realm", "peerage".to_owned())?;
+    let prepared = prepare(&written).filter(|realm| realm.len() < 128 && !realm.contains('"'));
+    reader.ensure(
+        "turn.realm",
+        prepared.is_some(),
+        "1 to 127 bytes, without quotes and control characters",
+    )?;
+    Ok(prepared.map_or_else(String::new, Cow::into_owned))
+}
+
+/// One secret or several.
+fn secrets(reader: &mut Reader<'_>) -> Result<Vec<Secret>, ConfigError> {
+    let Secrets(secrets) = reader.optional("turn.secret")?.unwrap_or_default();
+    reader.ensure(
+        "turn.secret",
+        secrets.len() <= MOST_SECRETS,
+        "at most 4 secrets",
+    )?;
+    Ok(secrets)
 }
 
 fn turn_listen(

@@ -316,6 +316,35 @@ impl<T: Value> Value for Vec<T> {
     }
 }
 
+/// One secret, or a list of them; in a variable with commas between them.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Secrets(pub(super) Vec<Secret>);
+
+impl Value for Secrets {
+    fn allowed() -> String {
+        "a string that is not empty, or a list of such".into()
+    }
+    fn from_text(text: &str) -> Option<Self> {
+        Some(Self(vec![Secret::from_text(text)?]))
+    }
+    fn show(&self) -> String {
+        match &self.0[..] {
+            [secret] => secret.show(),
+            secrets => secrets.to_vec().show(),
+        }
+    }
+    fn from_raw(raw: &Raw) -> Result<Self, String> {
+        let secrets = match raw {
+            Raw::List(_) | Raw::Words(_) => Vec::from_raw(raw).map(Self),
+            _ => Secret::from_raw(raw).map(|secret| Self(vec![secret])),
+        };
+        match secrets {
+            Ok(Self(secrets)) if secrets.is_empty() => Err(raw.to_string()),
+            secrets => secrets,
+        }
+    }
+}
+
 /// Names and passwords: a table of the file, or `name=password,…` in a variable.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Users(pub(super) Vec<(String, Secret)>);

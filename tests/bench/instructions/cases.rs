@@ -3,8 +3,8 @@
 use std::hint::black_box;
 
 use peerage::stun::{
-    Attribute, ChannelData, ChannelNumber, Class, Message, Method, TransactionId, Writer,
-    data_indication_header,
+    Attribute, ChannelData, ChannelNumber, Class, Integrity, Message, Method, TransactionId,
+    Writer, data_indication_header,
 };
 
 use crate::counted;
@@ -116,7 +116,7 @@ fn write_request() -> Run {
             let mut writer = Writer::new(&mut buffer, Class::Request, Method::REFRESH, id);
             writer.u32(Attribute::LIFETIME, black_box(600));
             writer.text(Attribute::USERNAME, black_box("alice"));
-            writer.integrity(key.as_bytes());
+            writer.integrity(Integrity::Sha1, key.as_bytes());
             writer.finish()
         });
         assert!(written.is_ok());

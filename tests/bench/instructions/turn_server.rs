@@ -6,7 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use peerage::auth::{Key, RelayCredentials, Secret};
-use peerage::stun::{Attribute, ChannelNumber, Class, Message, Method, TransactionId, Writer};
+use peerage::stun::{
+    Attribute, ChannelNumber, Class, Integrity, Message, Method, PasswordAlgorithm, TransactionId,
+    Writer,
+};
 use peerage::time::Now;
 use peerage::turn::{
     Action, AllocationId, Config, FiveTuple, Machine, PeerPolicy, QuotaReached, Reachable,
@@ -85,7 +88,8 @@ impl Loaded {
             policy: PeerPolicy::new(vec![relay], Machine::default(), vec![]),
             portless: false,
             unauthenticated_rate: 0,
-            nonce_key: [1; 32],
+            nonce_keys: vec![[1; 32]],
+            username_anonymity: false,
             seed: 7,
         };
         let credentials = RelayCredentials::new(REALM).with_user(USER.0, &Secret::new(USER.1));
@@ -189,11 +193,11 @@ pub(crate) fn request(
         writer.text(Attribute::USERNAME, USER.0);
         writer.text(Attribute::REALM, REALM);
         writer.attribute(Attribute::NONCE, nonce);
-        writer.integrity(key().as_bytes());
+        writer.integrity(Integrity::Sha1, key().as_bytes());
     }
     writer.finish().expect("it fits")
 }
 
 pub(crate) fn key() -> Key {
-    Key::new(USER.0, REALM, USER.1)
+    Key::new(PasswordAlgorithm::Md5, USER.0, REALM, USER.1)
 }

@@ -4,8 +4,10 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use peerage::auth::{Credentials, Key, RelayCredentials, Secret, TimeLimited, account};
-use peerage::stun::{Attribute, Class, Message, Method, TransactionId, Writer};
+use peerage::auth::{Claim, Credentials, Key, RelayCredentials, Secret, TimeLimited, account};
+use peerage::stun::{
+    Attribute, Class, Integrity, Message, Method, PasswordAlgorithm, TransactionId, Writer,
+};
 use peerage::time::Now;
 
 use super::bytes::Bytes;
@@ -30,17 +32,31 @@ fn time_limited(input: &mut Bytes<'_>) {
     let known = RelayCredentials::new(REALM).with_secret(secret.clone());
     let name = String::from_utf8_lossy(input.short()).into_owned();
     assert!(name.ends_with(account(&name)));
-    let key = known.key(&name, now);
-    let seconds: Option<u64> = name.split(':').next().and_then(|text| text.parse().ok());
+    let seconds: Option<u64> = name
+        .split(':')
+        .next()
+        .filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()))
+        .and_then(|text| text.parse().ok());
     let lasts = seconds.is_some_and(|expiry| expiry.saturating_add(60) >= now.unix_seconds());
-    assert_eq!(key.is_some(), lasts, "{name:?}");
+    assert_eq!(key_of(&known, &name, now).is_some(), lasts, "{name:?}");
     let lifetime = Duration::from_secs(u64::from(input.u16()));
     let minted = TimeLimited::mint(&secret, &name, lifetime, now);
     assert_eq!(account(&minted.username), name);
     assert_eq!(
-        known.key(&minted.username, now),
-        Some(Key::new(&minted.username, REALM, minted.password.expose()))
+        key_of(&known, &minted.username, now),
+        Some(key(&minted.username, minted.password.expose()))
     );
+}
+
+/// The key with which the user of this name signs, if there is one.
+fn key_of(known: &RelayCredentials, name: &str, now: Now) -> Option<Key> {
+    let claim = Claim::Name(name.as_bytes());
+    let verified = known.verify(claim, PasswordAlgorithm::Md5, now, &mut |_| true);
+    verified.map(|verified| verified.key)
+}
+
+fn key(name: &str, password: &str) -> Key {
+    Key::new(PasswordAlgorithm::Md5, name, REALM, password)
 }
 
 fn allocate(input: &mut Bytes<'_>) {
@@ -58,13 +74,13 @@ fn allocate(input: &mut Bytes<'_>) {
         let user = either(shape & 1 == 0, name.as_bytes(), input);
         let realm = either(shape & 2 == 0, REALM.as_bytes(), input);
         let nonce_given = spoilt(shape >> 2 & 3, &nonce, input);
-        let key = Key::new(&String::from_utf8_lossy(&user), REALM, password);
+        let key = key(&String::from_utf8_lossy(&user), password);
         let request = request(|writer| {
             writer.attribute(Attribute::REQUESTED_TRANSPORT, &[17, 0, 0, 0]);
             writer.attribute(Attribute::USERNAME, &user);
             writer.attribute(Attribute::REALM, &realm);
             writer.attribute(Attribute::NONCE, &nonce_given);
-            writer.integrity(key.as_bytes());
+            writer.integrity(Integrity::Sha1, key.as_bytes());
         });
         let answers = host.client_sends(client, &request);
         let [Sent::Answer { bytes, .. }] = &answers[..] else {

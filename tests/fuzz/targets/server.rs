@@ -6,7 +6,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use peerage::auth::Key;
-use peerage::stun::{Attribute, Class, Message, Method, TransactionId, Writer};
+use peerage::stun::{
+    Attribute, Class, Integrity, Message, Method, PasswordAlgorithm, TransactionId, Writer,
+};
 
 use super::bytes::Bytes;
 use super::credentials::nonce_for;
@@ -94,7 +96,7 @@ impl World {
         ];
         let (name, password) = input.pick(&USERS);
         let method = input.pick(&METHODS);
-        let key = Key::new(name, REALM, password);
+        let key = Key::new(PasswordAlgorithm::Md5, name, REALM, password);
         let nonce = self.nonce(client);
         let id = self.transaction();
         let mut buffer = [0; 4_000];
@@ -108,7 +110,7 @@ impl World {
         for _ in 0..input.u8() % 6 {
             self.attribute(&mut writer, input);
         }
-        writer.integrity(key.as_bytes());
+        writer.integrity(Integrity::Sha1, key.as_bytes());
         let length = writer.finish().expect("it fits");
         let sent = self.host.client_sends(client, &buffer[..length]);
         let [Sent::Answer { client: to, bytes }] = &sent[..] else {

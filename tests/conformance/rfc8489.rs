@@ -1,0 +1,205 @@
+//! RFC 8489: STUN, and its long-term credential mechanism, through real sockets.
+
+use peerage::auth::{RelayCredentials, Secret, TimeLimited};
+use peerage::relay::Relay;
+use peerage::stun::{
+    Attribute, Class, Integrity, Message, Method, PasswordAlgorithm, TransactionId,
+};
+
+use crate::asker::{Asker, Login, code, message};
+use crate::relay::{self, REALM, USER};
+
+fn with_secrets(secrets: &[&str]) -> Relay {
+    let credentials = secrets
+        .iter()
+        .fold(RelayCredentials::new(REALM), |credentials, secret| {
+            credentials.with_secret(Secret::new(*secret))
+        });
+    relay::start_adapted(|settings| settings.credentials = credentials)
+}
+
+fn minted(secret: &str) -> TimeLimited {
+    relay::time_limited_with(secret, "ada")
+}
+
+#[test]
+fn what_is_no_request_meets_silence() {
+    let relay = relay::start(&[]);
+    let asker = Asker::new(relay.addresses()[0]);
+    let id = TransactionId([9; 12]);
+    let binding = message(Class::Request, Method::BINDING, id, |_| {});
+    let spoilt = |at: usize, bits: u8| {
+        let mut datagram = binding.clone();
+        datagram[at] ^= bits;
+        datagram
+    };
+    let of_class = |class, method| message(class, Method(method), id, |_| {});
+    let mut wrong_fingerprint = message(Class::Request, Method::BINDING, id, |writer| {
+        writer.fingerprint();
+    });
+    wrong_fingerprint[27] ^= 1;
+    for datagram in [
+        spoilt(0, 0x80),
+        spoilt(4, 1),
+        spoilt(3, 1),
+        spoilt(3, 4),
+        binding[..19].to_vec(),
+        vec![0],
+        vec![],
+        wrong_fingerprint,
+        of_class(Class::Request, 0x0ff),
+        of_class(Class::Indication, 0x001),
+        of_class(Class::Success, 0x001),
+        of_class(Class::Error, 0x003),
+        of_class(Class::Indication, 0x003),
+    ] {
+        asker.send(&datagram);
+    }
+    // Whoever asks next gets the only answer there is.
+    asker.send(&binding);
+    let answer = asker.receive();
+    let read = Message::parse(&answer).expect("well formed");
+    assert_eq!(
+        (read.class(), read.transaction_id()),
+        (Class::Success, id),
+        "{answer:x?}"
+    );
+    let mut other = binding;
+    other[8] = 0;
+    asker.send(&other);
+    let answer = asker.receive();
+    let read = Message::parse(&answer).expect("well formed");
+    assert_ne!(read.transaction_id(), id);
+}
+
+#[test]
+fn a_binding_answer_is_the_senders_address_and_mirrors_the_fingerprint() {
+    let relay = relay::start(&[]);
+    for server in relay.addresses() {
+        let mut asker = Asker::new(*server);
+        for with_fingerprint in [false, true] {
+            let answer = asker.ask(Method::BINDING, |writer| {
+                writer.text(Attribute::SOFTWARE, "test");
+                if with_fingerprint {
+                    writer.fingerprint();
+                }
+            });
+            let read = Message::parse(&answer).expect("well formed");
+            let mapped = read.find_xor_address(Attribute::XOR_MAPPED_ADDRESS);
+            assert_eq!(mapped, Some(Ok(asker.local())));
+            assert_eq!(read.has_fingerprint(), with_fingerprint);
+        }
+    }
+}
+
+#[test]
+fn what_must_be_understood_and_is_not_is_named() {
+    let relay = relay::start(&[]);
+    let mut asker = Asker::new(relay.addresses()[0]);
+    let answer = asker.ask(Method::BINDING, |writer| {
+        writer.attribute(Attribute(0x7abc), b"?");
+        writer.attribute(Attribute(0xabcd), b"!");
+        writer.attribute(Attribute(0x0033), b"");
+    });
+    assert_eq!(code(&answer), 420);
+    let read = Message::parse(&answer).expect("well formed");
+    let unknown = read.find(Attribute::UNKNOWN_ATTRIBUTES);
+    assert_eq!(unknown, Some(&[0x7a, 0xbc, 0x00, 0x33][..]));
+    // Who has not signed in is not told.
+    let answer = asker.ask(Method::ALLOCATE, |writer| {
+        writer.attribute(Attribute(0x7abc), b"?");
+    });
+    assert_eq!(code(&answer), 401);
+}
+
+#[test]
+fn a_challenge_has_what_the_rfc_demands_and_is_small() {
+    let relay = relay::start(&[]);
+    let mut asker = Asker::new(relay.addresses()[0]);
+    let answer = asker.ask(Method::ALLOCATE, |_| {});
+    let read = Message::parse(&answer).expect("well formed");
+    let kinds: Vec<_> = read.attributes().map(|(kind, _)| kind).collect();
+    let expected = [
+        Attribute::ERROR_CODE,
+        Attribute::REALM,
+        Attribute::NONCE,
+        Attribute::PASSWORD_ALGORITHMS,
+    ];
+    assert_eq!(kinds, expected);
+    let nonce = read.find(Attribute::NONCE).expect("there");
+    assert!(nonce.starts_with(b"obMatJos2gAAA"));
+    // 72 bytes beside the realm; on the wire 28 more go before it, as before the request.
+    let realm = 4 + REALM.len().next_multiple_of(4);
+    assert_eq!(answer.len(), 72 + realm);
+}
+
+#[test]
+fn whoever_knows_the_password_signs_in_by_sha256_and_by_sha1() {
+    let relay = relay::start(&[]);
+    for algorithm in [
+        None,
+        Some(PasswordAlgorithm::Md5),
+        Some(PasswordAlgorithm::Sha256),
+    ] {
+        for integrity in [Integrity::Sha1, Integrity::Sha256] {
+            let mut asker = Asker::new(relay.addresses()[0]);
+            let mut login = Login::of(USER.0, USER.1, &asker.nonce());
+            (login.algorithm, login.integrity) = (algorithm, integrity);
+            let answer = asker.allocate(&login);
+            assert_eq!(code(&answer), 0);
+            let read = Message::parse(&answer).expect("well formed");
+            assert!(read.verify_integrity(login.key().as_bytes()));
+            // Who has chosen no algorithm may know nothing newer than SHA-1.
+            let expected = algorithm.map_or(Integrity::Sha1, |_| Integrity::Sha256);
+            assert_eq!(read.integrity(), Some(expected));
+            login.password = "wrong".to_owned();
+            assert_eq!(code(&asker.allocate(&login)), 401);
+        }
+    }
+}
+
+#[test]
+fn a_nonce_is_good_for_one_address_and_for_every_server_with_the_secret() {
+    let (one, two) = (with_secrets(&["north"]), with_secrets(&["north"]));
+    let other = with_secrets(&["south"]);
+    let mut asker = Asker::new(one.addresses()[0]);
+    let north = minted("north");
+    let login = Login::of(&north.username, north.password.expose(), &asker.nonce());
+    asker.turn_to(two.addresses()[0]);
+    assert_eq!(code(&asker.allocate(&login)), 0);
+    let mut stranger = Asker::new(one.addresses()[0]);
+    assert_eq!(code(&stranger.allocate(&login)), 438);
+    asker.turn_to(other.addresses()[0]);
+    let south = minted("south");
+    let mut login = Login::of(&south.username, south.password.expose(), &login.nonce);
+    let refused = asker.allocate(&login);
+    assert_eq!(code(&refused), 438);
+    let read = Message::parse(&refused).expect("well formed");
+    login.nonce = read.find(Attribute::NONCE).expect("there").to_vec();
+    assert_eq!(code(&asker.allocate(&login)), 0);
+}
+
+#[test]
+fn credentials_of_every_secret_are_taken_while_it_is_rotated() {
+    let relay = with_secrets(&["new", "old"]);
+    for (secret, expected) in [("new", 0), ("old", 0), ("older", 401)] {
+        let mut asker = Asker::new(relay.addresses()[0]);
+        let minted = minted(secret);
+        let login = Login::of(&minted.username, minted.password.expose(), &asker.nonce());
+        assert_eq!(code(&asker.allocate(&login)), expected, "{secret}");
+    }
+}
+
+#[test]
+fn an_offer_that_was_changed_on_the_way_is_found_out() {
+    let relay = relay::start(&[]);
+    let mut asker = Asker::new(relay.addresses()[0]);
+    let login = Login::of(USER.0, USER.1, &asker.nonce());
+    let answer = asker.ask(Method::ALLOCATE, |writer| {
+        writer.attribute(Attribute::REQUESTED_TRANSPORT, &[17, 0, 0, 0]);
+        writer.attribute(Attribute::PASSWORD_ALGORITHMS, &[0, 1, 0, 0]);
+        writer.attribute(Attribute::PASSWORD_ALGORITHM, &[0, 1, 0, 0]);
+        login.sign(writer);
+    });
+    assert_eq!(code(&answer), 400);
+}
