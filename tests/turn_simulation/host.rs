@@ -234,9 +234,16 @@ impl Host {
         self.sockets.keys().copied()
     }
 
-    /// How many allocations are counted against the quotas of all users.
+    /// How many allocations and reservations are counted against the quotas of all users.
     pub(crate) fn claimed(&self) -> usize {
         self.shared.0.borrow().claimed.values().sum()
+    }
+
+    /// How many relayed addresses are reserved; as many ports are held.
+    pub(crate) fn reserved(&self) -> usize {
+        let reserved = self.shared.0.borrow().reservations.len();
+        assert_eq!(self.held.len(), reserved, "a port for every reservation");
+        reserved
     }
 
     /// How many relayed addresses the process can be reached at.

@@ -237,6 +237,7 @@ impl World {
         expected.sort();
         bound.sort();
         assert_eq!(bound, expected, "at {}", self.now);
+        assert_eq!(self.host.reserved(), 0, "nobody has reserved anything");
         let count = expected.len();
         let counts = (
             self.host.allocations(),

@@ -22,6 +22,8 @@ struct World {
     /// Of each client, and for how many seconds more it is used.
     nonces: BTreeMap<SocketAddr, (Vec<u8>, u64)>,
     transactions: u32,
+    /// The tokens of reservations that answers have brought.
+    tokens: Vec<Vec<u8>>,
 }
 
 pub(crate) fn run(input: &[u8]) {
@@ -35,6 +37,7 @@ pub(crate) fn run(input: &[u8]) {
         }),
         nonces: BTreeMap::new(),
         transactions: 0,
+        tokens: Vec::new(),
     };
     while !input.is_empty() {
         world.step(&mut input);
@@ -43,6 +46,7 @@ pub(crate) fn run(input: &[u8]) {
     world.host.pass(LONG);
     world.check();
     assert_eq!((world.host.allocations(), world.host.claimed()), (0, 0));
+    assert_eq!(world.host.relayed().count() + world.host.reserved(), 0);
 }
 
 impl World {
@@ -122,6 +126,8 @@ impl World {
         if answer.class() == Class::Success && method != Method::BINDING {
             assert!(answer.verify_integrity(key.as_bytes()));
         }
+        let token = answer.find(Attribute::RESERVATION_TOKEN);
+        self.tokens.extend(token.map(<[u8]>::to_vec));
     }
 
     fn nonce(&mut self, client: SocketAddr) -> Vec<u8> {
@@ -143,10 +149,10 @@ impl World {
             Attribute::REQUESTED_ADDRESS_FAMILY,
             Attribute::EVEN_PORT,
             Attribute(0x001a),
-            Attribute(0x0022),
-            Attribute(0x8000),
+            Attribute::RESERVATION_TOKEN,
+            Attribute::ADDITIONAL_ADDRESS_FAMILY,
         ];
-        match input.u8() % 4 {
+        match input.u8() % 7 {
             0 => writer.xor_address(Attribute::XOR_PEER_ADDRESS, self.peer(input)),
             1 => {
                 let number = 0x4000 | u32::from(input.u8() % 4);
@@ -156,6 +162,13 @@ impl World {
                 let kind = input.pick(&KINDS);
                 let length = usize::from(input.u8() % 9);
                 writer.attribute(kind, input.take(length));
+            }
+            3 => writer.attribute(Attribute::ADDITIONAL_ADDRESS_FAMILY, &[2, 0, 0, 0]),
+            4 => writer.attribute(Attribute::EVEN_PORT, &[input.u8() & 0x80]),
+            5 => {
+                let known = self.tokens.get(usize::from(input.u8()));
+                let token = known.map_or_else(|| input.take(8), Vec::as_slice);
+                writer.attribute(Attribute::RESERVATION_TOKEN, token);
             }
             _ => {
                 let kind = Attribute(input.u16());
@@ -215,9 +228,11 @@ impl World {
     /// What must hold at all times.
     fn check(&self) {
         let count = self.host.allocations();
-        assert_eq!(self.host.claimed(), count, "the quota balances");
-        assert_eq!(self.host.relayed().count(), count, "the ports balance");
-        assert_eq!(self.host.reachable(), count, "what is published balances");
+        let relayed = self.host.relayed().count();
+        let counted = count + self.host.reserved();
+        assert_eq!(self.host.claimed(), counted, "the quota balances");
+        assert!(count <= relayed && relayed <= 2 * count, "ports balance");
+        assert_eq!(self.host.reachable(), relayed, "what is published balances");
     }
 }
 
