@@ -84,9 +84,9 @@ impl Announcement<'_> {
 
     fn relay(&self) -> Option<String> {
         let told = self.config.advertised_turn(&self.addresses.turn);
-        let first = told.first()?;
-        let told: Vec<String> = told.iter().map(SocketAddr::to_string).collect();
-        let mut text = format!("STUN and TURN over UDP: {}\n", told.join(", "));
+        let first = told.first()?.address;
+        let told: Vec<String> = told.iter().map(ToString::to_string).collect();
+        let mut text = format!("STUN and TURN: {}\n", told.join(", "));
         if first.ip().is_loopback() {
             line(&mut text, "only for this machine: it has no other address");
         }

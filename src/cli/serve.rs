@@ -1,7 +1,6 @@
 //! `peerage serve`
 
 use std::io::{IsTerminal, Write};
-use std::net::SocketAddr;
 
 use clap::Args;
 use tracing::info;
@@ -94,16 +93,17 @@ fn announce(server: &Server, config: &Config, interfaces: &Interfaces) -> Result
 /// with port 0.
 fn log_ready(addresses: &Addresses) {
     info!(
-        "ready http={} https={} turn={} metrics={}",
-        joined(&addresses.http),
-        joined(&addresses.https),
-        joined(&addresses.turn),
-        joined(&addresses.metrics),
+        "ready http={} https={} turn={} metrics={} turn_listeners={}",
+        joined(addresses.http.iter()),
+        joined(addresses.https.iter()),
+        joined(addresses.turn_by_datagrams()),
+        joined(addresses.metrics.iter()),
+        joined(addresses.turn.iter()),
     );
 }
 
-fn joined(addresses: &[SocketAddr]) -> String {
-    let addresses: Vec<String> = addresses.iter().map(SocketAddr::to_string).collect();
+fn joined<'a>(addresses: impl Iterator<Item = &'a (impl ToString + 'a)>) -> String {
+    let addresses: Vec<String> = addresses.map(ToString::to_string).collect();
     addresses.join(",")
 }
 

@@ -49,54 +49,7 @@ impl Registry {
 
     fn encode_relay(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
         let relay = self.relay();
-        let counters = [
-            (
-                "turn_packets_to_peers",
-                "Datagrams relayed from clients",
-                relay.packets_to_peers,
-            ),
-            (
-                "turn_bytes_to_peers",
-                "Bytes relayed from clients",
-                relay.bytes_to_peers,
-            ),
-            (
-                "turn_packets_to_clients",
-                "Datagrams relayed to clients",
-                relay.packets_to_clients,
-            ),
-            (
-                "turn_bytes_to_clients",
-                "Bytes relayed to clients",
-                relay.bytes_to_clients,
-            ),
-            (
-                "turn_packets_refused",
-                "Datagrams not relayed by rule",
-                relay.packets_refused,
-            ),
-            (
-                "turn_packets_unsent",
-                "Datagrams the system did not take",
-                relay.packets_unsent,
-            ),
-            (
-                "turn_packets_posted",
-                "Datagrams handed to another worker",
-                relay.packets_posted,
-            ),
-            (
-                "turn_allocations_made",
-                "Allocations made",
-                relay.allocations_made,
-            ),
-            (
-                "turn_unauthenticated",
-                "Requests without valid credentials",
-                relay.unauthenticated,
-            ),
-        ];
-        for (name, help, value) in counters {
+        for (name, help, value) in relay_counters(&relay) {
             counter(encoder, name, help, value)?;
         }
         gauge(
@@ -104,6 +57,12 @@ impl Registry {
             "turn_allocations",
             "Allocations that live now",
             relay.allocations(),
+        )?;
+        gauge(
+            encoder,
+            "turn_connections",
+            "Connections of relay clients that live now",
+            relay.connections(),
         )
     }
 
@@ -157,6 +116,67 @@ impl Collector for Registry {
         self.encode_relay(&mut encoder)?;
         self.encode_signal(&mut encoder)
     }
+}
+
+/// What the relay counts: name, what it is, and how many.
+fn relay_counters(relay: &RelaySnapshot) -> [(&'static str, &'static str, u64); 11] {
+    [
+        (
+            "turn_packets_to_peers",
+            "Datagrams relayed from clients",
+            relay.packets_to_peers,
+        ),
+        (
+            "turn_bytes_to_peers",
+            "Bytes relayed from clients",
+            relay.bytes_to_peers,
+        ),
+        (
+            "turn_packets_to_clients",
+            "Datagrams relayed to clients",
+            relay.packets_to_clients,
+        ),
+        (
+            "turn_bytes_to_clients",
+            "Bytes relayed to clients",
+            relay.bytes_to_clients,
+        ),
+        (
+            "turn_packets_refused",
+            "Datagrams not relayed by rule",
+            relay.packets_refused,
+        ),
+        (
+            "turn_packets_unsent",
+            "Datagrams the system did not take",
+            relay.packets_unsent,
+        ),
+        (
+            "turn_packets_posted",
+            "Datagrams handed to another worker",
+            relay.packets_posted,
+        ),
+        (
+            "turn_allocations_made",
+            "Allocations made",
+            relay.allocations_made,
+        ),
+        (
+            "turn_unauthenticated",
+            "Requests without valid credentials",
+            relay.unauthenticated,
+        ),
+        (
+            "turn_connections_made",
+            "Connections of relay clients taken",
+            relay.connections_made,
+        ),
+        (
+            "turn_connections_refused",
+            "Connections of relay clients without a place",
+            relay.connections_refused,
+        ),
+    ]
 }
 
 fn counter(encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str, value: u64) -> fmt::Result {

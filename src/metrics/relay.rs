@@ -16,7 +16,7 @@ pub struct RelayCounters {
     pub bytes_to_clients: Counter,
     /// Datagrams that were not relayed: no permission, no channel, malformed.
     pub packets_refused: Counter,
-    /// Datagrams that the operating system did not take.
+    /// Datagrams that the operating system did not take, or a client that does not read.
     pub packets_unsent: Counter,
     /// Datagrams that arrived at another worker than their client's, and were handed over.
     pub packets_posted: Counter,
@@ -26,6 +26,12 @@ pub struct RelayCounters {
     pub allocations_ended: Counter,
     /// Requests without credentials, or with wrong ones.
     pub unauthenticated: Counter,
+    /// Connections of clients taken.
+    pub connections_made: Counter,
+    /// Connections of clients ended, for whatever reason.
+    pub connections_ended: Counter,
+    /// Connections of clients for which there was no place.
+    pub connections_refused: Counter,
 }
 
 /// A number with one writer and any number of readers.
@@ -77,6 +83,12 @@ pub struct RelaySnapshot {
     pub allocations_ended: u64,
     /// See [`RelayCounters::unauthenticated`].
     pub unauthenticated: u64,
+    /// See [`RelayCounters::connections_made`].
+    pub connections_made: u64,
+    /// See [`RelayCounters::connections_ended`].
+    pub connections_ended: u64,
+    /// See [`RelayCounters::connections_refused`].
+    pub connections_refused: u64,
 }
 
 impl RelaySnapshot {
@@ -93,6 +105,9 @@ impl RelaySnapshot {
         self.allocations_made += worker.allocations_made.read();
         self.allocations_ended += worker.allocations_ended.read();
         self.unauthenticated += worker.unauthenticated.read();
+        self.connections_made += worker.connections_made.read();
+        self.connections_ended += worker.connections_ended.read();
+        self.connections_refused += worker.connections_refused.read();
         self
     }
 
@@ -100,5 +115,11 @@ impl RelaySnapshot {
     #[must_use]
     pub fn allocations(&self) -> u64 {
         self.allocations_made.saturating_sub(self.allocations_ended)
+    }
+
+    /// Connections of clients that live now.
+    #[must_use]
+    pub fn connections(&self) -> u64 {
+        self.connections_made.saturating_sub(self.connections_ended)
     }
 }

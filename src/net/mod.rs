@@ -3,9 +3,11 @@
 mod alarm;
 mod clock;
 mod interfaces;
+mod tcp;
 mod udp;
 
 pub use alarm::Alarm;
 pub use clock::Clock;
 pub use interfaces::{broadcast_addresses, local_addresses};
+pub use tcp::listen_tcp;
 pub use udp::{Arrived, Buffers, Outgoing, ReceiveBatch, SendBatch, SendSpace, Sent, UdpSocket};

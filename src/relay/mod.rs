@@ -1,21 +1,26 @@
 //! The data plane: worker threads that own their sockets and their TURN server.
 //!
 //! Clients are spread over the workers by the kernel (SO_REUSEPORT), by five-tuple, and all that
-//! belongs to a client lives on its worker.
+//! belongs to a client lives on its worker, whether it comes by datagrams or by a connection.
 
+mod admission;
 mod binding;
 mod coalescing;
+mod connection;
+mod listener;
 mod outflow;
 mod ports;
 mod post;
 mod reserved;
 mod siblings;
 mod sockets;
+mod stream_round;
+mod streams;
 mod worker;
 
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -25,13 +30,15 @@ use mio::Waker;
 
 use crate::auth::RelayCredentials;
 use crate::metrics::RelayCounters;
-use crate::net::{Buffers, Clock, UdpSocket, broadcast_addresses, local_addresses};
-use crate::turn::{self, Cidr, Machine, PeerPolicy};
+use crate::net::{Buffers, Clock, UdpSocket, broadcast_addresses, listen_tcp, local_addresses};
+use crate::turn::{self, Cidr, Machine, PeerPolicy, Transport};
+use admission::Admission;
 use post::Postbox;
 use siblings::{OfWorker, Quota, Siblings};
 use worker::{Parts, Worker};
 
 pub use crate::turn::RelayAddress;
+pub use listener::Listener;
 
 /// What may wait at a listener: half a second of a hundred video streams.
 const LISTENER_BUFFERS: Buffers = Buffers {
@@ -42,8 +49,8 @@ const LISTENER_BUFFERS: Buffers = Buffers {
 /// What the relay needs to know to start.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// UDP addresses on which clients are served. Port 0 takes any free port.
-    pub listen: Vec<SocketAddr>,
+    /// Where clients are served. Port 0 takes any free port.
+    pub listen: Vec<Listener>,
     /// The realm of the long-term credentials.
     pub realm: String,
     /// The users.
@@ -64,6 +71,10 @@ pub struct Settings {
     pub max_allocations_per_user: u32,
     /// Answers a second to one address (/32, /64) before it authenticates; 0 is no limit.
     pub unauthenticated_rate: u32,
+    /// Connections of clients at a time.
+    pub connections: usize,
+    /// The same for one address (/32, /64); 0 is no limit. Loopback has none.
+    pub connections_per_address: usize,
     /// Worker threads; 0 is one a core.
     pub workers: usize,
 }
@@ -71,10 +82,10 @@ pub struct Settings {
 /// Why the relay did not start.
 #[derive(Debug)]
 pub enum StartError {
-    /// A listener's address could not be bound.
+    /// A listener could not be bound.
     Listen {
-        /// The address.
-        address: SocketAddr,
+        /// The listener.
+        listener: Listener,
         /// What the operating system says.
         source: io::Error,
     },
@@ -85,8 +96,8 @@ pub enum StartError {
 impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Listen { address, source } => {
-                write!(f, "cannot listen on udp://{address}: {source}")
+            Self::Listen { listener, source } => {
+                write!(f, "cannot listen on {listener}: {source}")
             }
             Self::System(source) => write!(f, "cannot start the relay: {source}"),
         }
@@ -104,7 +115,7 @@ impl std::error::Error for StartError {
 /// A running relay. It goes on until it is dropped.
 #[derive(Debug)]
 pub struct Relay {
-    addresses: Vec<SocketAddr>,
+    listeners: Vec<Listener>,
     counters: Vec<Arc<RelayCounters>>,
     stopping: Arc<AtomicBool>,
     threads: Vec<(JoinHandle<()>, Arc<Waker>)>,
@@ -120,14 +131,14 @@ impl Relay {
             0 => thread::available_parallelism().map_or(1, usize::from),
             count => count,
         };
-        let (addresses, listeners) = bind_listeners(&settings.listen, count)?;
+        let (bound, listeners) = bind_listeners(&settings.listen, count)?;
         let mut relay = Self {
-            addresses,
+            listeners: bound,
             counters: Vec::new(),
             stopping: Arc::default(),
             threads: Vec::new(),
         };
-        let shared = Shared::new(settings, &relay.addresses, count)?;
+        let shared = Shared::new(settings, relay.addresses(), count)?;
         let workers = listeners.into_iter().enumerate();
         let workers = workers.map(|(number, listeners)| shared.worker(number, listeners));
         let workers = workers.collect::<io::Result<Vec<_>>>();
@@ -154,10 +165,18 @@ impl Relay {
         Ok(())
     }
 
-    /// The listeners' addresses as bound, in the order of the settings.
+    /// The listeners as bound, in the order of the settings.
     #[must_use]
-    pub fn addresses(&self) -> &[SocketAddr] {
-        &self.addresses
+    pub fn listeners(&self) -> &[Listener] {
+        &self.listeners
+    }
+
+    /// Where those for datagrams are bound.
+    #[must_use]
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        let by_datagrams = |listener: &&Listener| !listener.transport.is_stream();
+        let listeners = self.listeners.iter().filter(by_datagrams);
+        listeners.map(|listener| listener.address).collect()
     }
 
     /// The counters of each worker.
@@ -184,6 +203,7 @@ struct Shared {
     config: turn::Config,
     credentials: Arc<RelayCredentials>,
     siblings: Arc<Siblings>,
+    admission: Arc<Admission>,
     relay_ports: Option<RangeInclusive<u16>>,
     clock: Clock,
 }
@@ -191,7 +211,7 @@ struct Shared {
 impl Shared {
     fn new(
         settings: Settings,
-        listeners: &[SocketAddr],
+        listeners: Vec<SocketAddr>,
         workers: usize,
     ) -> Result<Self, StartError> {
         let nonce_keys =
@@ -209,14 +229,14 @@ impl Shared {
             },
             bound,
         );
-        siblings.keep_free_of(listeners);
+        siblings.keep_free_of(&listeners);
         let siblings = Arc::new(siblings);
         let workers = u32::try_from(workers).unwrap_or(u32::MAX);
         Ok(Self {
             config: turn::Config {
                 realm: settings.realm,
                 portless: settings.relay_ports.is_none(),
-                policy: policy.with_listeners(listeners.to_vec()),
+                policy: policy.with_listeners(listeners),
                 // An address may meet every worker, and the limit is for all of them.
                 unauthenticated_rate: settings.unauthenticated_rate.div_ceil(workers),
                 nonce_keys,
@@ -225,13 +245,17 @@ impl Shared {
             },
             credentials: Arc::new(settings.credentials),
             siblings,
+            admission: Arc::new(Admission::new(
+                settings.connections,
+                settings.connections_per_address,
+            )),
             relay_ports: settings.relay_ports,
             // One clock, since workers look at each other's deadlines.
             clock: Clock::start(),
         })
     }
 
-    fn worker(&self, number: usize, listeners: Vec<UdpSocket>) -> io::Result<(Worker, Arc<Waker>)> {
+    fn worker(&self, number: usize, listeners: Listeners) -> io::Result<(Worker, Arc<Waker>)> {
         let config = turn::Config {
             seed: getrandom::u64()?,
             ..self.config.clone()
@@ -242,7 +266,9 @@ impl Shared {
         };
         let credentials = Arc::clone(&self.credentials);
         Worker::new(Parts {
-            listeners,
+            listeners: listeners.udp,
+            stream_listeners: listeners.tcp,
+            admission: Arc::clone(&self.admission),
             server: turn::Server::new(config, credentials, siblings.clone()),
             siblings,
             relay_ports: self.relay_ports.clone(),
@@ -270,28 +296,64 @@ fn nonce_keys(credentials: &RelayCredentials) -> Result<Vec<[u8; 32]>, getrandom
     Ok(keys)
 }
 
-/// Binds every address once for each of `workers`. The first result are the addresses as bound.
-fn bind_listeners(
-    addresses: &[SocketAddr],
-    workers: usize,
-) -> Result<(Vec<SocketAddr>, Vec<Vec<UdpSocket>>), StartError> {
-    let mut bound = Vec::new();
-    let mut granted = LISTENER_BUFFERS.receive;
-    let mut listeners: Vec<Vec<UdpSocket>> = (0..workers).map(|_| Vec::new()).collect();
-    for &address in addresses {
-        let failed = |source| StartError::Listen { address, source };
-        // A shared bind would succeed beside another server's shared bind; an unshared one tells.
-        drop(UdpSocket::listen(address, false).map_err(failed)?);
-        let mut actual = address;
-        for of_worker in &mut listeners {
-            let socket = UdpSocket::listen(actual, true).map_err(failed)?;
-            granted = granted.min(enlarge(&socket, LISTENER_BUFFERS));
-            actual = socket.local();
-            of_worker.push(socket);
+/// The listeners of one worker.
+#[derive(Debug, Default)]
+struct Listeners {
+    udp: Vec<UdpSocket>,
+    tcp: Vec<TcpListener>,
+}
+
+impl Listeners {
+    /// Binds `address`, which other workers share.
+    fn bind(&mut self, transport: Transport, address: SocketAddr) -> io::Result<()> {
+        match transport {
+            Transport::Udp => self.udp.push(UdpSocket::listen(address, true)?),
+            Transport::Tcp => self.tcp.push(listen_tcp(address, true)?),
         }
-        bound.push(actual);
+        Ok(())
     }
-    if granted < LISTENER_BUFFERS.receive {
+}
+
+/// Binds every listener once for each of `workers`. The first result are the listeners as bound.
+fn bind_listeners(
+    wanted: &[Listener],
+    workers: usize,
+) -> Result<(Vec<Listener>, Vec<Listeners>), StartError> {
+    let mut bound = Vec::new();
+    let mut listeners: Vec<Listeners> = (0..workers).map(|_| Listeners::default()).collect();
+    for &listener in wanted {
+        let failed = |source| StartError::Listen { listener, source };
+        let address = try_alone(listener).map_err(failed)?;
+        for of_worker in &mut listeners {
+            of_worker
+                .bind(listener.transport, address)
+                .map_err(failed)?;
+        }
+        bound.push(Listener {
+            address,
+            ..listener
+        });
+    }
+    let sockets = listeners.iter().flat_map(|of_worker| &of_worker.udp);
+    enlarge_all(sockets);
+    Ok((bound, listeners))
+}
+
+/// A shared bind would succeed beside another server's shared bind; an unshared one tells. Gives
+/// the address as bound.
+fn try_alone(listener: Listener) -> io::Result<SocketAddr> {
+    match listener.transport {
+        Transport::Udp => Ok(UdpSocket::listen(listener.address, false)?.local()),
+        Transport::Tcp => listen_tcp(listener.address, false)?.local_addr(),
+    }
+}
+
+/// Lets much wait at the listeners, or tells that it cannot.
+fn enlarge_all<'a>(sockets: impl Iterator<Item = &'a UdpSocket>) {
+    let granted = sockets
+        .map(|socket| enlarge(socket, LISTENER_BUFFERS))
+        .min();
+    if let Some(granted) = granted.filter(|granted| *granted < LISTENER_BUFFERS.receive) {
         tracing::warn!(
             wanted = LISTENER_BUFFERS.receive,
             granted,
@@ -300,7 +362,6 @@ fn bind_listeners(
             LISTENER_BUFFERS.receive
         );
     }
-    Ok((bound, listeners))
 }
 
 /// Gives how many bytes may wait in `socket` to be received.

@@ -3,10 +3,13 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use super::post::{Letter, Postbox};
+use super::siblings::OfWorker;
 use super::sockets::{RelayPlace, Sockets};
+use super::streams::{Delivery, Streams};
 use crate::metrics::RelayCounters;
 use crate::net::{Outgoing, SendBatch, SendSpace, Sent, UdpSocket};
-use crate::turn::{Destination, EncodedHeader, FiveTuple, ToClient};
+use crate::turn::{Destination, EncodedHeader, FiveTuple, ToClient, Transport};
 
 /// By which of a worker's sockets something leaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,11 +18,22 @@ enum Exit {
     Relay(RelayPlace),
 }
 
+/// The ways to clients that have a connection.
+pub(super) struct Connected<'p> {
+    /// Those of this worker.
+    pub(super) streams: &'p mut Streams,
+    /// Tells which worker has the others.
+    pub(super) siblings: &'p OfWorker,
+    /// Leads to these workers.
+    pub(super) boxes: &'p [Postbox],
+}
+
 /// The datagrams of one round.
 pub(super) struct Outflow<'p> {
     batch: SendBatch<'p>,
     exit: Exit,
     sockets: &'p Sockets,
+    connected: Connected<'p>,
     counters: &'p RelayCounters,
 }
 
@@ -27,12 +41,14 @@ impl<'p> Outflow<'p> {
     pub(super) fn new(
         space: &'p mut SendSpace,
         sockets: &'p Sockets,
+        connected: Connected<'p>,
         counters: &'p RelayCounters,
     ) -> Self {
         Self {
             batch: space.batch(),
             exit: Exit::Listener(0),
             sockets,
+            connected,
             counters,
         }
     }
@@ -55,6 +71,9 @@ impl<'p> Outflow<'p> {
 
     /// A payload for a client, and what goes before it.
     pub(super) fn push_to_client(&mut self, to: &ToClient, payload: &'p [u8]) {
+        if to.client.transport != Transport::Udp {
+            return self.push_to_connection(to, payload);
+        }
         let Some(listener) = self.sockets.listener_of(to.client) else {
             return;
         };
@@ -70,6 +89,38 @@ impl<'p> Outflow<'p> {
             Some(&header),
             payload,
         );
+    }
+
+    /// The same for a client that has a connection, here or with another worker.
+    fn push_to_connection(&mut self, to: &ToClient, payload: &[u8]) {
+        let Connected {
+            streams,
+            siblings,
+            boxes,
+        } = &mut self.connected;
+        let counters = self.counters;
+        match streams.push_payload(to, payload) {
+            Delivery::Done => {
+                counters.packets_to_clients.add(1);
+                counters.bytes_to_clients.add(payload.len() as u64);
+            }
+            Delivery::Lost => counters.packets_unsent.add(1),
+            Delivery::Elsewhere => {
+                let letter = Letter::ToClient {
+                    to: *to,
+                    payload: payload.into(),
+                };
+                let posted = siblings
+                    .other_owner(to.client)
+                    .is_some_and(|owner| boxes[owner].post(letter));
+                let counter = if posted {
+                    &counters.packets_posted
+                } else {
+                    &counters.packets_unsent
+                };
+                counter.add(1);
+            }
+        }
     }
 
     fn push_by(

@@ -1,8 +1,9 @@
-//! Datagrams that the kernel has given to the wrong worker.
+//! What belongs to another worker.
 //!
 //! A client stays with the worker that has made its allocation. The kernel keeps to that as long
 //! as the listeners stay the same; when one comes or goes, some clients' datagrams arrive
-//! elsewhere. They are copied and posted: the slow way, but they arrive.
+//! elsewhere. And only the worker that has a client's connection can write to it. Such things are
+//! copied and posted: the slow way, but they arrive.
 
 use std::collections::HashMap;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -10,16 +11,21 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use mio::Waker;
 
-use crate::turn::FiveTuple;
+use crate::turn::{FiveTuple, ToClient};
 
 /// How many letters may wait for a worker; more are lost, as datagrams may be.
 pub(super) const LETTERS: usize = 1_024;
 
-/// A client's datagram on its way to another worker.
+/// Something on its way to another worker.
 #[derive(Debug)]
-pub(super) struct Letter {
-    pub(super) client: FiveTuple,
-    pub(super) datagram: Box<[u8]>,
+pub(super) enum Letter {
+    /// What a client has sent.
+    FromClient {
+        client: FiveTuple,
+        datagram: Box<[u8]>,
+    },
+    /// What a client is to get by its connection.
+    ToClient { to: ToClient, payload: Box<[u8]> },
 }
 
 /// Where letters for a worker are put in.

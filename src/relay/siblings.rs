@@ -57,11 +57,6 @@ impl Siblings {
         }
     }
 
-    /// The worker that has the allocation of `client`.
-    pub(super) fn owner(&self, client: FiveTuple) -> Option<usize> {
-        self.owners.of(client)
-    }
-
     /// What waits for those who show a token.
     pub(super) fn reserved(&self) -> &Reserved {
         &self.reserved
@@ -78,6 +73,14 @@ impl Siblings {
 pub(super) struct OfWorker {
     pub(super) number: usize,
     pub(super) siblings: Arc<Siblings>,
+}
+
+impl OfWorker {
+    /// The other worker that has the allocation of `client`, where there is one.
+    pub(super) fn other_owner(&self, client: FiveTuple) -> Option<usize> {
+        let owner = self.siblings.owners.of(client);
+        owner.filter(|&owner| owner != self.number)
+    }
 }
 
 impl turn::Siblings for OfWorker {

@@ -7,6 +7,7 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::net::TcpListener;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,15 +16,17 @@ use std::time::Duration;
 
 use mio::{Events, Poll, Token, Waker};
 
+use super::admission::Admission;
 use super::binding::Binding;
-use super::outflow::Outflow;
+use super::outflow::{Connected, Outflow};
 use super::post::{LETTERS, Letter, Postbox};
 use super::siblings::OfWorker;
 use super::sockets::{ALARM, Sockets, Source, WAKE};
+use super::streams::{BUFFER as STREAM_INPUT, Streams};
 use crate::auth::RelayCredentials;
 use crate::metrics::RelayCounters;
 use crate::net::{Alarm, Arrived, Clock, Outgoing, ReceiveBatch, SendSpace, UdpSocket};
-use crate::time::Now;
+use crate::time::{Instant, Now};
 use crate::turn::{Action, AllocationId, BindFailed, FiveTuple, Sender, Server, Transport};
 
 /// How many arrivals are handled in one go.
@@ -41,6 +44,8 @@ const ANSWER: usize = 1_500;
 /// What a worker is made of.
 pub(super) struct Parts {
     pub(super) listeners: Vec<UdpSocket>,
+    pub(super) stream_listeners: Vec<TcpListener>,
+    pub(super) admission: Arc<Admission>,
     pub(super) server: TurnServer,
     pub(super) siblings: OfWorker,
     /// `None`: relayed addresses have no sockets.
@@ -51,21 +56,24 @@ pub(super) struct Parts {
 type TurnServer = Server<Arc<RelayCredentials>, OfWorker>;
 
 pub(super) struct Worker {
-    server: TurnServer,
-    sockets: Sockets,
-    siblings: OfWorker,
+    pub(super) server: TurnServer,
+    pub(super) sockets: Sockets,
+    pub(super) siblings: OfWorker,
     relay_ports: Option<RangeInclusive<u16>>,
     clock: Clock,
-    poll: Poll,
+    pub(super) poll: Poll,
     alarm: Alarm,
-    counters: Arc<RelayCounters>,
+    pub(super) counters: Arc<RelayCounters>,
     /// Sockets that may have datagrams waiting, each at most once.
     ready: VecDeque<Source>,
     inbox: ReceiveBatch,
     /// Where each arrival in the inbox has come from.
     origins: Vec<Origin>,
-    outflow: SendSpace,
+    pub(super) outflow: SendSpace,
     answers: SendSpace,
+    pub(super) streams: Streams,
+    /// What is read from a stream.
+    pub(super) stream_input: Box<[u8]>,
 }
 
 impl Worker {
@@ -76,6 +84,7 @@ impl Worker {
         let sockets = Sockets::new(parts.listeners, poll.registry())?;
         let waker = Arc::new(Waker::new(poll.registry(), WAKE)?);
         let alarm = Alarm::new(poll.registry(), ALARM)?;
+        let streams = Streams::new(parts.stream_listeners, parts.admission, poll.registry())?;
         let worker = Self {
             server: parts.server,
             sockets,
@@ -90,6 +99,8 @@ impl Worker {
             origins: Vec::with_capacity(INBOX),
             outflow: SendSpace::new(can_segment),
             answers: SendSpace::new(false),
+            streams,
+            stream_input: vec![0; STREAM_INPUT].into(),
         };
         Ok((worker, waker))
     }
@@ -133,22 +144,25 @@ impl Worker {
             match event.token() {
                 WAKE => is_posted = true,
                 ALARM => rang = true,
+                _ if self.streams.note(event) => {}
                 token => self.queue(token),
             }
         }
         let now = self.clock.now();
         self.serve_round(boxes, now);
+        self.serve_streams(boxes, now);
         if is_posted {
-            self.take_letters(letters, now);
+            self.take_letters(boxes, letters, now);
         }
         self.expire(rang, now)?;
+        self.streams.flush();
         self.publish();
         Ok(())
     }
 
     /// How long to wait for packets: not at all while some are left.
     fn patience(&self) -> Option<Duration> {
-        if self.ready.is_empty() {
+        if self.ready.is_empty() && !self.streams.has_work() {
             self.alarm.patience(&self.clock)
         } else {
             Some(Duration::ZERO)
@@ -222,7 +236,12 @@ impl Worker {
     /// Routes arrivals from number `first` on. Stops behind one that the server has something to
     /// say about; gives the number of the next.
     fn route_from(&mut self, first: usize, boxes: &[Postbox], now: Now) -> usize {
-        let mut out = Outflow::new(&mut self.outflow, &self.sockets, &self.counters);
+        let connected = Connected {
+            streams: &mut self.streams,
+            siblings: &self.siblings,
+            boxes,
+        };
+        let mut out = Outflow::new(&mut self.outflow, &self.sockets, connected, &self.counters);
         for number in first..self.inbox.len() {
             let Some(arrived) = self.inbox.arrived(number) else {
                 continue;
@@ -248,11 +267,21 @@ impl Worker {
     }
 
     /// Handles what other workers have posted.
-    fn take_letters(&mut self, letters: &Receiver<Letter>, now: Now) {
-        for Letter { client, datagram } in letters.try_iter().take(LETTERS) {
-            let mut out = Outflow::new(&mut self.outflow, &self.sockets, &self.counters);
-            if let Some(route) = self.server.handle_client(client, &datagram, now) {
-                out.push(&route.to, &datagram[route.payload]);
+    fn take_letters(&mut self, boxes: &[Postbox], letters: &Receiver<Letter>, now: Now) {
+        for letter in letters.try_iter().take(LETTERS) {
+            let connected = Connected {
+                streams: &mut self.streams,
+                siblings: &self.siblings,
+                boxes,
+            };
+            let mut out = Outflow::new(&mut self.outflow, &self.sockets, connected, &self.counters);
+            match &letter {
+                Letter::FromClient { client, datagram } => {
+                    if let Some(route) = self.server.handle_client(*client, datagram, now) {
+                        out.push(&route.to, &datagram[route.payload]);
+                    }
+                }
+                Letter::ToClient { to, payload } => out.push_to_client(to, payload),
             }
             drop(out);
             self.follow_up(now);
@@ -260,7 +289,7 @@ impl Worker {
     }
 
     /// Does what the server wants done, and sends its answers.
-    fn follow_up(&mut self, now: Now) {
+    pub(super) fn follow_up(&mut self, now: Now) {
         if !self.server.has_output() {
             return;
         }
@@ -272,6 +301,11 @@ impl Worker {
     }
 
     fn answer(&mut self, client: FiveTuple, bytes: &[u8]) {
+        if client.transport != Transport::Udp {
+            // Who does not read gets no answer.
+            let _ = self.streams.push_answer(client, bytes);
+            return;
+        }
         let listener = self.sockets.listener_of(client);
         let Some(listener) = listener.and_then(|index| self.sockets.listener(index)) else {
             return;
@@ -320,12 +354,18 @@ impl Worker {
         if rang {
             self.alarm.rang();
         }
-        let deadline = self.server.poll_timeout();
+        let deadline = self.next_deadline();
         if deadline.is_some_and(|deadline| deadline <= now.instant) {
             self.server.handle_timeout(now);
             self.carry_out_actions(now);
+            self.end_silent_streams(now);
         }
-        self.alarm.set(self.server.poll_timeout(), &self.clock)
+        self.alarm.set(self.next_deadline(), &self.clock)
+    }
+
+    fn next_deadline(&self) -> Option<Instant> {
+        let deadlines = [self.server.poll_timeout(), self.streams.next_deadline()];
+        deadlines.into_iter().flatten().min()
     }
 
     /// Makes what the server has counted visible.
@@ -359,16 +399,13 @@ fn strange_owner(sender: Sender, siblings: &OfWorker, client: FiveTuple) -> Opti
     if sender.has_allocation() {
         return None;
     }
-    siblings
-        .siblings
-        .owner(client)
-        .filter(|&owner| owner != siblings.number)
+    siblings.other_owner(client)
 }
 
 /// Hands a client's datagrams to the worker that has its allocation.
 fn post(to: &Postbox, client: FiveTuple, arrived: &Arrived<'_>, counters: &RelayCounters) {
     for datagram in arrived.datagrams() {
-        let posted = to.post(Letter {
+        let posted = to.post(Letter::FromClient {
             client,
             datagram: datagram.into(),
         });

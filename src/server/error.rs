@@ -7,6 +7,7 @@ use super::holder::{Protocol, holder};
 use super::state::StateError;
 use super::tls::CertificateError;
 use crate::relay;
+use crate::turn::Transport;
 
 /// Why the server did not start, in one line that says what to change.
 #[derive(Debug)]
@@ -51,8 +52,12 @@ impl StartError {
 impl From<relay::StartError> for StartError {
     fn from(error: relay::StartError) -> Self {
         match &error {
-            relay::StartError::Listen { address, source } => {
-                Self::bind(Protocol::Udp, *address, "turn.listen", source)
+            relay::StartError::Listen { listener, source } => {
+                let protocol = match listener.transport {
+                    Transport::Udp => Protocol::Udp,
+                    Transport::Tcp => Protocol::Tcp,
+                };
+                Self::bind(protocol, listener.address, "turn.listen", source)
             }
             relay::StartError::System(_) => Self(error.to_string()),
         }

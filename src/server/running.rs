@@ -24,6 +24,7 @@ use super::tls::{self, Tls};
 use crate::auth::{RelayCredentials, Secret};
 use crate::metrics::Registry;
 use crate::relay::{self, Relay};
+use crate::turn::Transport;
 
 /// The file of the relay's secret in the state directory.
 const TURN_SECRET: &str = "turn-secret";
@@ -43,10 +44,21 @@ pub struct Addresses {
     pub http: Vec<SocketAddr>,
     /// HTTPS.
     pub https: Vec<SocketAddr>,
-    /// STUN and TURN over UDP.
-    pub turn: Vec<SocketAddr>,
+    /// STUN and TURN.
+    pub turn: Vec<relay::Listener>,
     /// Metrics.
     pub metrics: Vec<SocketAddr>,
+}
+
+impl Addresses {
+    /// Where STUN and TURN are spoken over UDP.
+    pub fn turn_by_datagrams(&self) -> impl Iterator<Item = &SocketAddr> {
+        let by_datagrams = |listener: &&relay::Listener| listener.transport == Transport::Udp;
+        self.turn
+            .iter()
+            .filter(by_datagrams)
+            .map(|listener| &listener.address)
+    }
 }
 
 /// A running server. Dropping it stops it without drain.
@@ -84,7 +96,7 @@ impl Server {
             https: https.iter().map(|bound| bound.address).collect(),
             turn: relay
                 .iter()
-                .flat_map(|relay| relay.addresses())
+                .flat_map(|relay| relay.listeners())
                 .copied()
                 .collect(),
             metrics: metrics.iter().map(|bound| bound.address).collect(),
@@ -243,11 +255,7 @@ fn start_relay(
             credentials.with_user(name, password)
         });
     let settings = relay::Settings {
-        listen: turn
-            .listen
-            .iter()
-            .map(|listener| listener.address)
-            .collect(),
+        listen: turn.listen.clone(),
         realm: turn.realm.clone(),
         credentials,
         username_anonymity: turn.username_anonymity,
@@ -260,6 +268,8 @@ fn start_relay(
         max_allocations: turn.max_allocations,
         max_allocations_per_user: turn.max_allocations_per_user,
         unauthenticated_rate: turn.unauthenticated_rate,
+        connections: turn.connections,
+        connections_per_address: turn.connections_per_address,
         workers: turn.workers,
     };
     Ok(Some(Relay::start(settings)?))

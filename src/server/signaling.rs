@@ -1,6 +1,5 @@
 //! Signaling, as the composition sees it: the hub and the gateway behind one small face.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +10,9 @@ use super::error::StartError;
 use crate::auth::Secret;
 use crate::gateway::{self, Gateway};
 use crate::metrics::SignalCounters;
+use crate::relay::Listener;
 use crate::signal::{self, Hub, IceConfig};
+use crate::turn::Transport;
 
 /// What signaling needs to know.
 #[derive(Clone, Debug)]
@@ -22,8 +23,8 @@ pub(super) struct Settings {
     pub(super) allowed_origins: Vec<AllowedOrigin>,
     /// The address under which people reach the server, which is an origin of its own.
     pub(super) public_url: Option<PublicUrl>,
-    /// What clients are told of the relay: addresses for STUN and TURN over UDP.
-    pub(super) relay: Vec<SocketAddr>,
+    /// What clients are told of the relay: where they reach it, and how.
+    pub(super) relay: Vec<Listener>,
     /// The secret that the relay knows too.
     pub(super) secret: Secret,
     /// For how long credentials are good.
@@ -65,24 +66,35 @@ impl Signaling {
 }
 
 fn hub_config(settings: &Settings) -> signal::Config {
-    let url = |scheme: &str, query: &str| {
-        let urls = settings
-            .relay
-            .iter()
-            .map(|address| format!("{scheme}:{address}{query}"));
-        urls.collect::<Vec<_>>()
-    };
     signal::Config {
         sessions: settings.limits.sessions,
         room_members: settings.limits.room_members,
         resume_window: settings.limits.resume_window,
         ice: IceConfig {
-            stun_urls: url("stun", ""),
-            turn_urls: url("turn", "?transport=udp"),
+            stun_urls: stun_urls(&settings.relay),
+            turn_urls: settings.relay.iter().map(turn_url).collect(),
             secret: Some(settings.secret.clone()),
             lifetime: settings.credential_lifetime,
         },
         ..signal::Config::default()
+    }
+}
+
+/// Asking for one's address is enough by datagrams; streams are for those whom these do not reach.
+fn stun_urls(relay: &[Listener]) -> Vec<String> {
+    let by_datagrams = relay
+        .iter()
+        .filter(|listener| listener.transport == Transport::Udp);
+    by_datagrams
+        .map(|listener| format!("stun:{}", listener.address))
+        .collect()
+}
+
+fn turn_url(listener: &Listener) -> String {
+    let address = listener.address;
+    match listener.transport {
+        Transport::Udp => format!("turn:{address}?transport=udp"),
+        Transport::Tcp => format!("turn:{address}?transport=tcp"),
     }
 }
 

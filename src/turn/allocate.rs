@@ -4,7 +4,6 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use super::allocation::{Allocation, Extras, Relayed, expiry, granted_lifetime};
-use super::five_tuple::Transport;
 use super::reachable::Reachable;
 use super::request::{Request, User};
 use super::reservation::{Reservation, ReservationToken};
@@ -294,7 +293,6 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
         let Some(allocation) = self.table.allocation(id) else {
             return Body::Error(ErrorCode::ALLOCATION_MISMATCH);
         };
-        let Transport::Udp = allocation.client().transport;
         let extras = allocation.extras.as_deref();
         let advertised = |relayed: &Relayed| self.config.policy.advertised(relayed.address());
         Body::Allocate(Allocated {

@@ -8,6 +8,28 @@ use std::net::{IpAddr, SocketAddr};
 pub enum Transport {
     /// Datagrams.
     Udp,
+    /// A stream.
+    Tcp,
+}
+
+impl Transport {
+    /// Whether it carries a stream rather than datagrams.
+    #[must_use]
+    pub const fn is_stream(self) -> bool {
+        match self {
+            Self::Udp => false,
+            Self::Tcp => true,
+        }
+    }
+
+    /// Its name, as the URL of a listener has it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Udp => "udp",
+            Self::Tcp => "tcp",
+        }
+    }
 }
 
 /// A client's address, the address of ours that it speaks to, and the transport.

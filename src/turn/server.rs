@@ -204,7 +204,7 @@ pub(super) struct Pending {
     pub(super) reserves: bool,
 }
 
-/// A TURN server (RFC 8656) over UDP.
+/// A TURN server (RFC 8656), whatever carries its clients' messages.
 ///
 /// Input goes in by `handle_*`, output comes out by return values and by `poll_*`. After every
 /// `handle_*` call, call [`Server::poll_action`] until it gives `None`, answering each
@@ -214,7 +214,7 @@ pub(super) struct Pending {
 ///
 /// | kind | methods |
 /// |---|---|
-/// | input | [`handle_client`](Self::handle_client), [`handle_sender`](Self::handle_sender), [`handle_peer`](Self::handle_peer), [`handle_bound`](Self::handle_bound), [`handle_timeout`](Self::handle_timeout) |
+/// | input | [`handle_client`](Self::handle_client), [`handle_sender`](Self::handle_sender), [`handle_peer`](Self::handle_peer), [`handle_bound`](Self::handle_bound), [`handle_disconnect`](Self::handle_disconnect), [`handle_timeout`](Self::handle_timeout) |
 /// | output | their return values, [`poll_action`](Self::poll_action), [`poll_transmit`](Self::poll_transmit), [`poll_timeout`](Self::poll_timeout) |
 /// | questions | [`sender`](Self::sender), [`has_output`](Self::has_output), [`tally`](Self::tally) |
 pub struct Server<C, S> {
@@ -302,6 +302,14 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
         let route = self.relay_from_peer(relayed, source, now);
         self.tally.refused += u64::from(route.is_none());
         route
+    }
+
+    /// The connection of a client that came by a stream has ended: its allocation, if it has one,
+    /// ends with it (RFC 8656 section 3.1).
+    pub fn handle_disconnect(&mut self, client: FiveTuple) {
+        if let Some(id) = self.table.of_client(client) {
+            self.end(id);
+        }
     }
 
     /// The time of [`Server::poll_timeout`] has come: ends what has expired.

@@ -69,6 +69,21 @@ test("one who uses the relay and one who does not meet on the relay", { timeout 
   await grace.badge("Ada").getByText("Relayed").waitFor();
 });
 
+test("where only TCP passes, two people meet on the relay by TCP", { timeout }, async () => {
+  const server = await Server.start({ turn: ["tcp"] });
+  try {
+    const { ada, grace } = await stage.pair({ relayOnly: true, url: server.url });
+    await ada.seesMovement("Grace");
+    await grace.seesMovement("Ada");
+    await assertRelayed(ada, "Grace");
+    assert.ok((await server.metric("peerage_turn_connections")) >= 2);
+    // Before the server goes, which the pages would notice.
+    await Promise.all([ada.leaves(), grace.leaves()]);
+  } finally {
+    await server.close();
+  }
+});
+
 test("the choice of the relay is remembered", { timeout }, async () => {
   const room = stage.newRoom();
   const ada = await stage.enter("Ada", { room, relayOnly: true });
@@ -78,7 +93,7 @@ test("the choice of the relay is remembered", { timeout }, async () => {
 });
 
 test("without a relay nobody who insists on one gets a path", { timeout }, async () => {
-  const bare = await Server.start({ turn: false });
+  const bare = await Server.start({ turn: [] });
   try {
     const room = stage.newRoom();
     const url = bare.url;

@@ -28,9 +28,13 @@ export class Server {
   #flags;
   #log = [];
 
-  /** Starts one on ports that are free. `turn: false` starts it without STUN and TURN. */
-  static async start({ turn = true, flags = [] } = {}) {
-    const listeners = { http: "127.0.0.1:0", turn: turn ? `udp://${machineAddress()}:0` : "" };
+  /**
+   * Starts one on ports that are free. `turn` are the transports of STUN and TURN; none starts it
+   * without.
+   */
+  static async start({ turn = ["udp"], flags = [] } = {}) {
+    const turnListeners = turn.map((transport) => `${transport}://${machineAddress()}:0`).join();
+    const listeners = { http: "127.0.0.1:0", turnListeners };
     const server = new Server();
     server.#stateDirectory = await mkdtemp(join(tmpdir(), "peerage-suite-"));
     server.#flags = flags;
@@ -75,7 +79,7 @@ export class Server {
 
   /** Starts again after {@link terminate}: the same ports, the same state directory. */
   async startAgain() {
-    await this.#run({ http: this.http, turn: this.turn === "" ? "" : `udp://${this.turn}` });
+    await this.#run(this);
   }
 
   async close() {
@@ -88,13 +92,13 @@ export class Server {
     await rm(this.#stateDirectory, { recursive: true, force: true });
   }
 
-  async #run({ http, turn }) {
+  async #run({ http, turnListeners }) {
     if (!existsSync(BINARY)) throw new Error(`${BINARY} is missing: run cargo build first`);
     const settings = [
       ["listen", http],
       ["tls-listen", ""],
       ["metrics-listen", this.metrics ?? "127.0.0.1:0"],
-      ["turn-listen", turn],
+      ["turn-listen", turnListeners],
       ["state-directory", this.#stateDirectory],
       ...(process.env.SUITE_WEB_ROOT ? [["web-root", process.env.SUITE_WEB_ROOT]] : []),
     ];
@@ -115,11 +119,15 @@ export class Server {
       this.#process.once("exit", (code) => fail(`ended with ${code} before it was ready`));
       createInterface({ input: this.#process.stderr }).on("line", (line) => {
         this.#log.push(line);
-        const ready = /ready http=(\S*) https=\S* turn=(\S*) metrics=(\S*)/.exec(line);
-        if (!ready) return;
+        const word = (name) => line.match(` ${name}=(\\S*)`)?.[1];
+        if (!line.includes(" ready http=")) return;
         clearTimeout(timer);
-        const [, http, turn, metrics] = ready;
-        resolve({ http, turn, metrics });
+        resolve({
+          http: word("http"),
+          turn: word("turn"),
+          metrics: word("metrics"),
+          turnListeners: word("turn_listeners"),
+        });
       });
     });
   }

@@ -6,7 +6,7 @@ use std::process::{Child, Command, Output, Stdio};
 use crate::relay;
 
 /// Runs `turnutils_uclient` with the static user; its whole output.
-fn uclient(server: SocketAddr, arguments: &[&str]) -> String {
+pub(crate) fn uclient(server: SocketAddr, arguments: &[&str]) -> String {
     let port = server.port().to_string();
     let (username, password) = relay::USER;
     let ip = server.ip().to_string();
@@ -21,7 +21,7 @@ fn uclient(server: SocketAddr, arguments: &[&str]) -> String {
 
 /// The same, where channels are bound. The tool picks a number from the range of RFC 5766, up to
 /// 0x7FFF; three out of four are refused by RFC 8656, and the tool gives up then.
-fn uclient_with_a_channel(server: SocketAddr, arguments: &[&str]) -> String {
+pub(crate) fn uclient_with_a_channel(server: SocketAddr, arguments: &[&str]) -> String {
     (0..100)
         .map(|_| uclient(server, arguments))
         .find(|report| report.contains("tot_send_msgs"))
@@ -35,7 +35,7 @@ fn text(output: &Output) -> String {
 }
 
 /// All that was sent came back, and no packet was lost.
-fn assert_lossless(report: &str, packets: usize) {
+pub(crate) fn assert_lossless(report: &str, packets: usize) {
     let total = format!("tot_send_msgs={packets}, tot_recv_msgs={packets}");
     let lossless = "Total lost packets 0 (0.000000%)";
     assert!(
@@ -45,13 +45,13 @@ fn assert_lossless(report: &str, packets: usize) {
 }
 
 /// coturn's echo server, for as long as the value lives.
-struct EchoPeer {
+pub(crate) struct EchoPeer {
     process: Child,
-    port: String,
+    pub(crate) port: String,
 }
 
 impl EchoPeer {
-    fn start(ip: &str) -> Self {
+    pub(crate) fn start(ip: &str) -> Self {
         // A port that was free a moment ago; the tool takes none by itself.
         let probe = UdpSocket::bind((ip, 0)).expect("a free port");
         let port = probe.local_addr().expect("bound").port().to_string();

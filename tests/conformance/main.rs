@@ -3,6 +3,7 @@
 
 mod abuse;
 mod asker;
+mod client;
 mod coturn_tools;
 mod prober;
 mod process;
@@ -11,5 +12,6 @@ mod relay;
 mod rfc8489;
 mod rfc8656;
 mod stun_crate;
+mod tcp;
 mod turn_crate;
 mod workers;

@@ -1,41 +1,49 @@
 //! A relay on loopback for the suites.
 
 use std::net::{IpAddr, SocketAddr};
-use std::ops::RangeInclusive;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use peerage::auth::{RelayCredentials, Secret, TimeLimited};
 use peerage::metrics::{Registry, RelaySnapshot};
-use peerage::relay::{Relay, RelayAddress, Settings};
+use peerage::relay::{Listener, Relay, RelayAddress, Settings};
 use peerage::time::Now;
+use peerage::turn::{Cidr, Transport};
 
 pub(crate) const REALM: &str = "example.org";
 pub(crate) const SECRET: &str = "north";
 pub(crate) const USER: (&str, &str) = ("alice", "alice's password");
 
-/// A relay on a free port of 127.0.0.1 and one of ::1, which relays between its own clients and
-/// to `allow_peers`.
+/// A relay on free ports of 127.0.0.1 and of ::1, which relays between its own clients and to
+/// `allow_peers`. Its first two listeners are for UDP.
 pub(crate) fn start(allow_peers: &[&str]) -> Relay {
-    start_with(allow_peers, Some(49_152..=65_535))
+    run(settings(allow_peers))
 }
 
 /// The same, but relayed addresses have no sockets.
 pub(crate) fn start_portless(allow_peers: &[&str]) -> Relay {
-    start_with(allow_peers, None)
+    start_adapted(|settings| {
+        settings.allow_peers = ranges(allow_peers);
+        settings.relay_ports = None;
+    })
 }
 
-/// The same as [`start`], but for what `adapt` changes.
+/// The same with other settings.
 pub(crate) fn start_adapted(adapt: impl FnOnce(&mut Settings)) -> Relay {
-    let mut settings = settings(&[], Some(49_152..=65_535));
+    let mut settings = settings(&[]);
     adapt(&mut settings);
+    run(settings)
+}
+
+fn run(settings: Settings) -> Relay {
     Relay::start(settings).expect("loopback has free ports")
 }
 
-fn start_with(allow_peers: &[&str], relay_ports: Option<RangeInclusive<u16>>) -> Relay {
-    Relay::start(settings(allow_peers, relay_ports)).expect("loopback has free ports")
+fn ranges(texts: &[&str]) -> Vec<Cidr> {
+    let parse = |range: &&str| range.parse().expect("a range");
+    texts.iter().map(parse).collect()
 }
 
-fn settings(allow_peers: &[&str], relay_ports: Option<RangeInclusive<u16>>) -> Settings {
+fn settings(allow_peers: &[&str]) -> Settings {
     let relay = |ip: &str| {
         let ip: IpAddr = ip.parse().expect("an address");
         RelayAddress {
@@ -46,20 +54,25 @@ fn settings(allow_peers: &[&str], relay_ports: Option<RangeInclusive<u16>>) -> S
     let credentials = RelayCredentials::new(REALM)
         .with_secret(Secret::new(SECRET))
         .with_user(USER.0, &Secret::new(USER.1));
+    let listeners = [Transport::Udp, Transport::Tcp].map(|transport| {
+        ["127.0.0.1:0", "[::1]:0"].map(|text| Listener {
+            transport,
+            address: address(text),
+        })
+    });
     Settings {
-        listen: vec![address("127.0.0.1:0"), address("[::1]:0")],
+        listen: listeners.concat(),
         realm: REALM.to_owned(),
         credentials,
         username_anonymity: false,
         relay_addresses: vec![relay("127.0.0.1"), relay("::1")],
-        relay_ports,
-        allow_peers: allow_peers
-            .iter()
-            .map(|range| range.parse().expect("a range"))
-            .collect(),
+        relay_ports: Some(49_152..=65_535),
+        allow_peers: ranges(allow_peers),
         max_allocations: 0,
         max_allocations_per_user: 0,
         unauthenticated_rate: 0,
+        connections: 1_000,
+        connections_per_address: 0,
         workers: 2,
     }
 }

@@ -76,7 +76,7 @@ fn what_is_no_request_meets_silence() {
 fn a_binding_answer_is_the_senders_address_and_mirrors_the_fingerprint() {
     let relay = relay::start(&[]);
     for server in relay.addresses() {
-        let mut asker = Asker::new(*server);
+        let mut asker = Asker::new(server);
         for with_fingerprint in [false, true] {
             let answer = asker.ask(Method::BINDING, |writer| {
                 writer.text(Attribute::SOFTWARE, "test");

@@ -35,8 +35,8 @@ const WRONG: &[(&str, &str)] = &[
         "tern: no such key; `peerage check` lists those that exist (peerage.toml line 2)",
     ),
     (
-        "[turn]\nlisten = [\"tls://0.0.0.0:5349\"]",
-        r#"turn.listen = ["tls://0.0.0.0:5349"]: not available in this version; use udp:// listeners (peerage.toml line 2)"#,
+        "[turn]\nlisten = [\"sctp://0.0.0.0:3478\"]",
+        r#"turn.listen = "sctp://0.0.0.0:3478": must be a list, and each of it a listener such as "udp://0.0.0.0:3478" or "tcp://[::]:3478" (peerage.toml line 2)"#,
     ),
     (
         "[turn]\nrelay_ports = \"9-1\"",

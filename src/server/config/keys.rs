@@ -66,6 +66,8 @@ pub const KEYS: &[Key] = &[
     key("turn.max_allocations_per_user"),
     key("turn.max_bandwidth_per_allocation"),
     key("turn.unauthenticated_rate"),
+    key("turn.connections"),
+    key("turn.connections_per_address"),
     key("turn.workers"),
     key("turn.tcp_relay"),
     key("turn.mobility"),

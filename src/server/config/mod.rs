@@ -18,7 +18,7 @@ pub use error::{ConfigError, Origin};
 pub use keys::{KEYS, Key};
 pub use model::{
     AllowedOrigin, CertificateSource, Config, Http, LogLevel, Metrics, PublicUrl, RelayPorts,
-    Signal, Turn, TurnListener, TurnTransport,
+    Signal, Turn,
 };
 pub use resolve::Resolved;
 pub use sources::Sources;

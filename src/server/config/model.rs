@@ -1,12 +1,11 @@
 //! The configuration, checked and typed.
 
-use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::auth::Secret;
-use crate::relay::RelayAddress;
+use crate::relay::{Listener, RelayAddress};
 use crate::turn::Cidr;
 
 /// All that the server is told.
@@ -80,7 +79,7 @@ pub struct Turn {
     /// The realm of the long-term credentials.
     pub realm: String,
     /// Where clients are served; none switches the relay off.
-    pub listen: Vec<TurnListener>,
+    pub listen: Vec<Listener>,
     /// Where relayed addresses are made, and how the world sees them: one a family at most.
     pub relay_addresses: Vec<RelayAddress>,
     /// The ports of relayed addresses.
@@ -102,49 +101,12 @@ pub struct Turn {
     pub max_allocations_per_user: u32,
     /// Answers a second to one address before it authenticates; 0 is no limit.
     pub unauthenticated_rate: u32,
+    /// Connections of clients at a time.
+    pub connections: usize,
+    /// The same for one address (/32, /64); 0 is no limit. Loopback has none.
+    pub connections_per_address: usize,
     /// Worker threads; 0 is one a core.
     pub workers: usize,
-}
-
-/// A listener for TURN clients, as `udp://0.0.0.0:3478`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TurnListener {
-    /// How clients reach it.
-    pub transport: TurnTransport,
-    /// Where it is bound.
-    pub address: SocketAddr,
-}
-
-/// What carries TURN between client and server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TurnTransport {
-    /// Plain datagrams.
-    Udp,
-    /// A plain stream.
-    Tcp,
-    /// A stream in TLS.
-    Tls,
-    /// Datagrams in DTLS.
-    Dtls,
-}
-
-impl TurnTransport {
-    /// Its name in a listener's URL.
-    #[must_use]
-    pub fn scheme(self) -> &'static str {
-        match self {
-            Self::Udp => "udp",
-            Self::Tcp => "tcp",
-            Self::Tls => "tls",
-            Self::Dtls => "dtls",
-        }
-    }
-}
-
-impl fmt::Display for TurnListener {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}://{}", self.transport.scheme(), self.address)
-    }
 }
 
 /// Ports from `first` to `last`, both included; `first` is not above `last` and not 0.
@@ -224,14 +186,17 @@ impl AllowedOrigin {
 }
 
 impl Config {
-    /// The addresses that clients are told for the relay's listeners, without repetition.
+    /// What clients are told of the relay's listeners, without repetition.
     #[must_use]
-    pub fn advertised_turn(&self, bound: &[SocketAddr]) -> Vec<SocketAddr> {
+    pub fn advertised_turn(&self, bound: &[Listener]) -> Vec<Listener> {
         let mut told = Vec::new();
         for listener in bound {
-            let address = self.told_for(listener.ip());
-            let address = address.map(|address| SocketAddr::new(address, listener.port()));
-            told.extend(address.filter(|address| !told.contains(address)));
+            let address = self.told_for(listener.address.ip());
+            let advertised = address.map(|address| Listener {
+                address: SocketAddr::new(address, listener.address.port()),
+                ..*listener
+            });
+            told.extend(advertised.filter(|advertised| !told.contains(advertised)));
         }
         told
     }

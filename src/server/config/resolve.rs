@@ -7,16 +7,14 @@ use std::time::Duration;
 
 use super::error::ConfigError;
 use super::explain::explain;
-use super::model::{
-    CertificateSource, Config, Http, LogLevel, Metrics, RelayPorts, Signal, Turn, TurnListener,
-    TurnTransport,
-};
+use super::model::{CertificateSource, Config, Http, LogLevel, Metrics, RelayPorts, Signal, Turn};
 use super::reader::{Entry, Reader};
 use super::sources::Sources;
 use super::values::{Secrets, Users};
 use crate::auth::{Secret, prepare};
-use crate::relay::RelayAddress;
+use crate::relay::{Listener, RelayAddress};
 use crate::server::interfaces::Interfaces;
+use crate::turn::Transport;
 
 /// Secrets at a time: whoever signs with a time-limited name is checked against all of them.
 const MOST_SECRETS: usize = 4;
@@ -149,8 +147,10 @@ fn turn(reader: &mut Reader<'_>, interfaces: &Interfaces) -> Result<Turn, Config
         users: reader.get("turn.users", Users::default())?.0,
         allow_peers: reader.get("turn.allow_peers", Vec::new())?,
         max_allocations: reader.get("turn.max_allocations", 50_000)?,
-        max_allocations_per_user: reader.get("turn.max_allocations_per_user", 50)?,
+        max_allocations_per_user: reader.get("turn.max_allocations_per_user", 150)?,
         unauthenticated_rate: reader.get("turn.unauthenticated_rate", 200)?,
+        connections: count(reader, "turn.connections", 8192, 1_000_000)?,
+        connections_per_address: reader.get("turn.connections_per_address", 512_u32)? as usize,
         workers: workers(reader)?,
     })
 }
@@ -181,21 +181,17 @@ fn secrets(reader: &mut Reader<'_>) -> Result<Vec<Secret>, ConfigError> {
 fn turn_listen(
     reader: &mut Reader<'_>,
     interfaces: &Interfaces,
-) -> Result<Vec<TurnListener>, ConfigError> {
-    let udp = |address| TurnListener {
-        transport: TurnTransport::Udp,
-        address,
-    };
-    let mut default = vec![udp(SocketAddr::from(([0; 4], 3478)))];
+) -> Result<Vec<Listener>, ConfigError> {
+    let mut addresses = vec![SocketAddr::from(([0; 4], 3478))];
     if interfaces.has_ipv6() {
-        default.push(udp(SocketAddr::from(([0_u16; 8], 3478))));
+        addresses.push(SocketAddr::from(([0_u16; 8], 3478)));
     }
-    let listen = reader.get("turn.listen", default)?;
-    let only_udp = listen
-        .iter()
-        .all(|listener| listener.transport == TurnTransport::Udp);
-    reader.available("turn.listen", only_udp, "udp:// listeners")?;
-    Ok(listen)
+    let on_all = |transport| {
+        let listener = move |&address: &SocketAddr| Listener { transport, address };
+        addresses.iter().map(listener)
+    };
+    let default = on_all(Transport::Udp).chain(on_all(Transport::Tcp));
+    reader.get("turn.listen", default.collect())
 }
 
 fn credential_lifetime(reader: &mut Reader<'_>) -> Result<Duration, ConfigError> {

@@ -4,10 +4,11 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::model::{AllowedOrigin, LogLevel, PublicUrl, RelayPorts, TurnListener, TurnTransport};
+use super::model::{AllowedOrigin, LogLevel, PublicUrl, RelayPorts};
 use super::sources::Raw;
 use crate::auth::Secret;
-use crate::turn::Cidr;
+use crate::relay::Listener;
+use crate::turn::{Cidr, Transport};
 
 /// A kind of value.
 pub(super) trait Value: Sized {
@@ -179,17 +180,15 @@ impl Value for Cidr {
     }
 }
 
-impl Value for TurnListener {
+impl Value for Listener {
     fn allowed() -> String {
-        r#"a listener such as "udp://0.0.0.0:3478" or "udp://[::]:3478""#.into()
+        r#"a listener such as "udp://0.0.0.0:3478" or "tcp://[::]:3478""#.into()
     }
     fn from_text(text: &str) -> Option<Self> {
         let (scheme, address) = text.split_once("://")?;
         let transport = match scheme {
-            "udp" => TurnTransport::Udp,
-            "tcp" => TurnTransport::Tcp,
-            "tls" => TurnTransport::Tls,
-            "dtls" => TurnTransport::Dtls,
+            "udp" => Transport::Udp,
+            "tcp" => Transport::Tcp,
             _ => return None,
         };
         let address = address.parse().ok()?;
