@@ -10,4 +10,6 @@ pub use alarm::Alarm;
 pub use clock::Clock;
 pub use interfaces::{broadcast_addresses, local_addresses};
 pub use tcp::listen_tcp;
-pub use udp::{Arrived, Buffers, Outgoing, ReceiveBatch, SendBatch, SendSpace, Sent, UdpSocket};
+pub use udp::{
+    Arrived, Buffers, Outgoing, ReceiveBatch, SendBatch, SendSpace, Sent, UdpSocket, Undelivered,
+};

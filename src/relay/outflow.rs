@@ -15,7 +15,10 @@ use crate::turn::{Destination, EncodedHeader, FiveTuple, ToClient, Transport};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Exit {
     Listener(usize),
-    Relay(RelayPlace),
+    Relay {
+        place: RelayPlace,
+        dont_fragment: bool,
+    },
 }
 
 /// The ways to clients that have a connection.
@@ -56,8 +59,15 @@ impl<'p> Outflow<'p> {
     /// Where a client's payload goes: to a peer, or straight to another client.
     pub(super) fn push(&mut self, to: &Destination, payload: &'p [u8]) {
         match *to {
-            Destination::Peer { via, peer } => {
-                let exit = Exit::Relay(RelayPlace::of(via, peer));
+            Destination::Peer {
+                via,
+                peer,
+                dont_fragment,
+            } => {
+                let exit = Exit::Relay {
+                    place: RelayPlace::of(via, peer),
+                    dont_fragment: dont_fragment && peer.is_ipv4(),
+                };
                 self.push_by(exit, peer, None, None, payload);
             }
             Destination::Client(to) => {
@@ -151,11 +161,14 @@ impl<'p> Outflow<'p> {
         }
         let socket = match self.exit {
             Exit::Listener(index) => self.sockets.listener(index),
-            Exit::Relay(place) => self.sockets.relay(place),
+            Exit::Relay { place, .. } => self.sockets.relay(place),
         };
-        let sent = socket.map_or(Sent::default(), |socket: &UdpSocket| {
-            self.batch.send(socket)
-        });
+        let has_df = matches!(self.exit, Exit::Relay { dont_fragment, .. } if dont_fragment);
+        let sent = match socket {
+            Some(socket) if has_df => self.send_with_df(socket),
+            Some(socket) => self.batch.send(socket),
+            None => Sent::default(),
+        };
         let counters = self.counters;
         counters.packets_unsent.add(sent.unsent);
         match self.exit {
@@ -163,11 +176,23 @@ impl<'p> Outflow<'p> {
                 counters.packets_to_clients.add(sent.sent);
                 counters.bytes_to_clients.add(sent.payload_bytes);
             }
-            Exit::Relay(_) => {
+            Exit::Relay { .. } => {
                 counters.packets_to_peers.add(sent.sent);
                 counters.bytes_to_peers.add(sent.payload_bytes);
             }
         }
+    }
+
+    /// Sends what is there with DF, which Linux only knows as a property of the socket. What
+    /// cannot be sent so is not sent at all.
+    fn send_with_df(&mut self, socket: &UdpSocket) -> Sent {
+        if socket.set_df(true).is_err() {
+            return self.batch.discard();
+        }
+        let sent = self.batch.send(socket);
+        // What could be set can be set back.
+        let _ = socket.set_df(false);
+        sent
     }
 }
 

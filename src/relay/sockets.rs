@@ -10,7 +10,7 @@ use mio::{Interest, Registry, Token};
 
 use super::coalescing::Coalescing;
 use super::ports::RelayedPorts;
-use crate::net::{ReceiveBatch, UdpSocket};
+use crate::net::{ReceiveBatch, UdpSocket, Undelivered};
 use crate::stun::Family;
 use crate::time::Instant;
 use crate::turn::{AllocationId, FiveTuple};
@@ -159,6 +159,17 @@ impl Sockets {
     pub(super) fn relay(&self, place: RelayPlace) -> Option<&UdpSocket> {
         let relay = self.relays(place.family).get(place.index)?.as_deref()?;
         Some(&relay.0.socket)
+    }
+
+    /// Takes out the next report of a datagram that did not arrive, with whose it was; within, it
+    /// is `None` if it is of no use. `None` if there are no more.
+    pub(super) fn take_undelivered(
+        &self,
+        place: RelayPlace,
+    ) -> Option<(AllocationId, Option<Undelivered>)> {
+        let allocation = self.allocation(place)?;
+        let report = self.relay(place)?.take_undelivered().ok()?;
+        Some((allocation, report))
     }
 
     /// Whose relayed address a relay socket is.

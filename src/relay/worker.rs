@@ -21,13 +21,15 @@ use super::binding::Binding;
 use super::outflow::{Connected, Outflow};
 use super::post::{LETTERS, Letter, Postbox};
 use super::siblings::OfWorker;
-use super::sockets::{ALARM, Sockets, Source, WAKE};
+use super::sockets::{ALARM, RelayPlace, Sockets, Source, WAKE};
 use super::streams::{BUFFER as STREAM_INPUT, Streams};
 use crate::auth::RelayCredentials;
 use crate::metrics::RelayCounters;
-use crate::net::{Alarm, Arrived, Clock, Outgoing, ReceiveBatch, SendSpace, UdpSocket};
+use crate::net::{
+    Alarm, Arrived, Clock, Outgoing, ReceiveBatch, SendSpace, UdpSocket, Undelivered,
+};
 use crate::time::{Instant, Now};
-use crate::turn::{Action, AllocationId, BindFailed, FiveTuple, Sender, Server, Transport};
+use crate::turn::{Action, AllocationId, BindFailed, FiveTuple, Icmp, Sender, Server, Transport};
 
 /// How many arrivals are handled in one go.
 const INBOX: usize = 64;
@@ -37,6 +39,9 @@ const TURN_OF_A_SOCKET: usize = 32;
 
 /// How many ready sockets one call of the poller tells about.
 const EVENTS: usize = 1_024;
+
+/// How many reports of datagrams that did not arrive are taken from one socket in one go.
+const REPORTS: usize = 16;
 
 /// Room for any answer.
 const ANSWER: usize = 1_500;
@@ -74,6 +79,8 @@ pub(super) struct Worker {
     pub(super) streams: Streams,
     /// What is read from a stream.
     pub(super) stream_input: Box<[u8]>,
+    /// Relay sockets that have reports of datagrams that did not arrive.
+    failing: Vec<RelayPlace>,
 }
 
 impl Worker {
@@ -101,6 +108,7 @@ impl Worker {
             answers: SendSpace::new(false),
             streams,
             stream_input: vec![0; STREAM_INPUT].into(),
+            failing: Vec::new(),
         };
         Ok((worker, waker))
     }
@@ -145,10 +153,11 @@ impl Worker {
                 WAKE => is_posted = true,
                 ALARM => rang = true,
                 _ if self.streams.note(event) => {}
-                token => self.queue(token),
+                token => self.queue(token, event.is_error()),
             }
         }
         let now = self.clock.now();
+        self.take_undelivered(now);
         self.serve_round(boxes, now);
         self.serve_streams(boxes, now);
         if is_posted {
@@ -162,19 +171,27 @@ impl Worker {
 
     /// How long to wait for packets: not at all while some are left.
     fn patience(&self) -> Option<Duration> {
-        if self.ready.is_empty() && !self.streams.has_work() {
+        if self.ready.is_empty() && self.failing.is_empty() && !self.streams.has_work() {
             self.alarm.patience(&self.clock)
         } else {
             Some(Duration::ZERO)
         }
     }
 
-    /// The socket of this token may have something.
-    fn queue(&mut self, token: Token) {
-        if let Some(source) = self.sockets.source(token)
-            && self.sockets.set_queued(source, true) == Some(false)
-        {
+    /// The socket of this token may have something; with an error, also a report of a datagram
+    /// that did not arrive.
+    fn queue(&mut self, token: Token, is_error: bool) {
+        let Some(source) = self.sockets.source(token) else {
+            return;
+        };
+        if self.sockets.set_queued(source, true) == Some(false) {
             self.ready.push_back(source);
+        }
+        if let Source::Relay(place) = source
+            && is_error
+            && !self.failing.contains(&place)
+        {
+            self.failing.push(place);
         }
     }
 
@@ -286,6 +303,36 @@ impl Worker {
             drop(out);
             self.follow_up(now);
         }
+    }
+
+    /// Tells clients of datagrams that did not arrive. A socket that is flooded with reports has
+    /// to wait for the next round with the rest.
+    fn take_undelivered(&mut self, now: Now) {
+        if self.failing.is_empty() {
+            return;
+        }
+        let mut failing = std::mem::take(&mut self.failing);
+        failing.retain(|&place| {
+            for _ in 0..REPORTS {
+                let report = self.sockets.take_undelivered(place);
+                let Some((allocation, report)) = report else {
+                    return false;
+                };
+                if let Some(Undelivered {
+                    to,
+                    kind,
+                    code,
+                    mtu,
+                }) = report
+                {
+                    let icmp = Icmp { kind, code, mtu };
+                    self.server.handle_icmp(allocation, to, icmp, now);
+                }
+            }
+            true
+        });
+        self.failing = failing;
+        self.follow_up(now);
     }
 
     /// Does what the server wants done, and sends its answers.

@@ -685,13 +685,14 @@ mod tests {
         let answer = world.request(&client, Method::ALLOCATE, |writer| {
             writer.attribute(Attribute(0x7777), &[]);
             writer.attribute(Attribute(0x8777), &[]);
-            writer.attribute(Attribute(0x001a), &[]);
+            writer.attribute(Attribute::DONT_FRAGMENT, &[]);
+            writer.attribute(Attribute(0x001b), &[]);
         });
         let answer = answer.expect("an answer");
         assert_eq!(World::code(&answer), Err(420));
         let message = Message::parse(&answer).expect("well formed");
         let unknown = message.find(Attribute::UNKNOWN_ATTRIBUTES);
-        assert_eq!(unknown, Some(&[0x77, 0x77, 0x00, 0x1a][..]));
+        assert_eq!(unknown, Some(&[0x77, 0x77, 0x00, 0x1b][..]));
     }
 
     #[test]

@@ -29,7 +29,7 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
             .reachable
             .channels
             .target(data.number, now.instant)?;
-        let to = self.destination(via, target, now)?;
+        let to = self.destination(via, target, false, now)?;
         Some(Route {
             to,
             payload: range_within(datagram, data.payload),
@@ -63,7 +63,8 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
         } else {
             return None;
         };
-        let to = self.destination(via, target, now)?;
+        let dont_fragment = message.find(Attribute::DONT_FRAGMENT).is_some();
+        let to = self.destination(via, target, dont_fragment, now)?;
         Some(Route {
             to,
             payload: range_within(datagram, data),
@@ -106,9 +107,21 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
     /// The way from the allocation `via` to `target`: out of its relayed address of the same
     /// family. Where the target is another allocation's relayed address, its permissions must let
     /// the sender pass.
-    fn destination(&mut self, via: AllocationId, target: Target, now: Now) -> Option<Destination> {
+    fn destination(
+        &mut self,
+        via: AllocationId,
+        target: Target,
+        dont_fragment: bool,
+        now: Now,
+    ) -> Option<Destination> {
         let relayed = match target {
-            Target::Outside(peer) => return Some(Destination::Peer { via, peer }),
+            Target::Outside(peer) => {
+                return Some(Destination::Peer {
+                    via,
+                    peer,
+                    dont_fragment,
+                });
+            }
             Target::Here(relayed) => relayed,
         };
         let source = self

@@ -20,7 +20,9 @@ mod cidr;
 mod create_permission;
 mod data;
 mod five_tuple;
+mod icmp;
 mod nonce;
+mod notice;
 mod permissions;
 mod policy;
 mod reachable;
@@ -39,6 +41,7 @@ mod world;
 
 pub use cidr::{Cidr, CidrError};
 pub use five_tuple::{FiveTuple, Transport};
+pub use notice::Icmp;
 pub use policy::{Machine, PeerPolicy, RelayAddress};
 pub use reachable::Reachable;
 pub use reservation::{Reservation, ReservationToken};

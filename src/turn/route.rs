@@ -25,6 +25,8 @@ pub enum Destination {
         via: AllocationId,
         /// Where to.
         peer: SocketAddr,
+        /// Whether it must leave with DF, where the peer is of IPv4.
+        dont_fragment: bool,
     },
     /// To another client of this process, whose relayed address the peer is: no relay socket is
     /// in between.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::five_tuple::FiveTuple;
 use super::nonce::Nonces;
+use super::notice::Notice;
 use super::policy::PeerPolicy;
 use super::reachable::Reachable;
 use super::request::{Request, User};
@@ -214,7 +215,7 @@ pub(super) struct Pending {
 ///
 /// | kind | methods |
 /// |---|---|
-/// | input | [`handle_client`](Self::handle_client), [`handle_sender`](Self::handle_sender), [`handle_peer`](Self::handle_peer), [`handle_bound`](Self::handle_bound), [`handle_disconnect`](Self::handle_disconnect), [`handle_timeout`](Self::handle_timeout) |
+/// | input | [`handle_client`](Self::handle_client), [`handle_sender`](Self::handle_sender), [`handle_peer`](Self::handle_peer), [`handle_icmp`](Self::handle_icmp), [`handle_bound`](Self::handle_bound), [`handle_disconnect`](Self::handle_disconnect), [`handle_timeout`](Self::handle_timeout) |
 /// | output | their return values, [`poll_action`](Self::poll_action), [`poll_transmit`](Self::poll_transmit), [`poll_timeout`](Self::poll_timeout) |
 /// | questions | [`sender`](Self::sender), [`has_output`](Self::has_output), [`tally`](Self::tally) |
 pub struct Server<C, S> {
@@ -227,6 +228,7 @@ pub struct Server<C, S> {
     pub(super) reservations: Reservations,
     pub(super) pending: Vec<Pending>,
     pub(super) responses: VecDeque<Response>,
+    pub(super) notices: VecDeque<Notice>,
     pub(super) actions: VecDeque<Action>,
     pub(super) tally: Tally,
     indications: u64,
@@ -252,6 +254,7 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
             reservations: Reservations::new(&config.nonce_keys[0], config.seed),
             pending: Vec::new(),
             responses: VecDeque::new(),
+            notices: VecDeque::new(),
             actions: VecDeque::new(),
             tally: Tally::default(),
             indications: 0,
@@ -325,7 +328,7 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
     /// Whether [`Server::poll_action`] or [`Server::poll_transmit`] has something.
     #[must_use]
     pub fn has_output(&self) -> bool {
-        !self.actions.is_empty() || !self.responses.is_empty()
+        !self.actions.is_empty() || !self.responses.is_empty() || !self.notices.is_empty()
     }
 
     /// The next thing to do with a relay socket.
@@ -333,7 +336,7 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
         self.actions.pop_front()
     }
 
-    /// Encodes the next answer into `buffer`, for which 1,500 bytes are always enough.
+    /// Encodes the next answer, or Data indication with ICMP, into `buffer`, for which 1,500 bytes are always enough.
     pub fn poll_transmit(&mut self, buffer: &mut [u8]) -> Option<Transmit> {
         while let Some(response) = self.responses.pop_front() {
             // An answer that does not fit is none; the client will ask again.
@@ -344,7 +347,12 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
                 });
             }
         }
-        None
+        let notice = self.notices.pop_front()?;
+        let length = notice.encode(buffer).ok()?;
+        Some(Transmit {
+            client: notice.client,
+            length,
+        })
     }
 
     /// When to call [`Server::handle_timeout`] next, if nothing else happens.
@@ -613,6 +621,7 @@ fn is_known(kind: Attribute) -> bool {
             | Attribute::USERHASH
             | Attribute::XOR_MAPPED_ADDRESS
             | Attribute::RESERVATION_TOKEN
+            | Attribute::DONT_FRAGMENT
     )
 }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::route::{Destination, Header};
 use super::{
-    Action, AllocationId, BindFailed, Config, FiveTuple, Machine, PeerPolicy, QuotaReached,
+    Action, AllocationId, BindFailed, Config, FiveTuple, Icmp, Machine, PeerPolicy, QuotaReached,
     Reachable, RelayAddress, Reservation, ReservationToken, Server, Siblings, Transport,
     WantedPort,
 };
@@ -262,6 +262,15 @@ impl World {
     pub(super) fn allocated(&mut self, username: &str) -> Client {
         let mut client = self.client(username);
         client.relayed = self.allocate(&client).expect("allocated");
+        client
+    }
+
+    /// A client with an allocation of an IPv6 address.
+    pub(super) fn allocated_v6(&mut self, username: &str) -> Client {
+        let mut client = self.client(username);
+        let v6 = [(Attribute::REQUESTED_ADDRESS_FAMILY, &[2, 0, 0, 0][..])];
+        let granted = self.allocate_with(&client, &v6).expect("allocated");
+        client.relayed = granted.relayed[0];
         client
     }
 
@@ -549,6 +558,36 @@ impl World {
         let length = u16::try_from(data.len()).expect("short");
         let datagram = [&number.to_be_bytes(), &length.to_be_bytes(), data].concat();
         self.deliver(client.five_tuple, &datagram).0
+    }
+
+    /// What `client` gets when a datagram that it had relayed to `peer` brings `icmp`.
+    pub(super) fn icmp(
+        &mut self,
+        client: &Client,
+        peer: SocketAddr,
+        icmp: Icmp,
+    ) -> Option<(FiveTuple, Vec<u8>)> {
+        let id = *self.sockets.get(&client.relayed).expect("bound");
+        self.server.handle_icmp(id, peer, icmp, self.now);
+        let mut buffer = [0xee; 1_500];
+        let transmit = self.server.poll_transmit(&mut buffer)?;
+        Some((transmit.client, buffer[..transmit.length].to_vec()))
+    }
+
+    /// How many indications wait after `count` such messages; they are taken out.
+    pub(super) fn icmp_flood(
+        &mut self,
+        client: &Client,
+        peer: SocketAddr,
+        icmp: Icmp,
+        count: usize,
+    ) -> usize {
+        let id = *self.sockets.get(&client.relayed).expect("bound");
+        for _ in 0..count {
+            self.server.handle_icmp(id, peer, icmp, self.now);
+        }
+        let mut buffer = [0xee; 1_500];
+        std::iter::from_fn(|| self.server.poll_transmit(&mut buffer)).count()
     }
 
     /// A peer's datagram at a client's relayed address: what the client gets.

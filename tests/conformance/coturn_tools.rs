@@ -127,26 +127,6 @@ fn uclient_relays_over_pairs_of_ports() {
 }
 
 #[test]
-fn uclient_relays_over_a_dual_allocation() {
-    let relay = relay::start(&["127.0.0.0/8"]);
-    let peer = EchoPeer::start("127.0.0.1");
-    let to = [
-        "-Z",
-        "-c",
-        "-s",
-        "-e",
-        "127.0.0.1",
-        "-r",
-        &peer.port,
-        "-n",
-        "50",
-        "-z",
-        "5",
-    ];
-    assert_lossless(&uclient(relay.addresses()[0], &to), 50);
-}
-
-#[test]
 fn uclient_relays_to_an_echo_peer_through_indications() {
     let relay = relay::start(&["127.0.0.0/8"]);
     let peer = EchoPeer::start("127.0.0.1");

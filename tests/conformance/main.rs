@@ -13,6 +13,8 @@ mod relay;
 mod rfc8489;
 mod rfc8489_messages;
 mod rfc8656;
+mod rfc8656_headers;
+mod rfc8656_icmp;
 mod rfc8656_requests;
 mod stun_crate;
 mod tcp;

@@ -84,6 +84,20 @@ impl RawClient {
         assert_eq!(answer.code(), 0);
     }
 
+    pub(crate) fn bind_channel(&mut self, number: u16, peer: SocketAddr) {
+        let answer = self.request(Method::CHANNEL_BIND, |writer| {
+            writer.u32(Attribute::CHANNEL_NUMBER, u32::from(number) << 16);
+            writer.xor_address(Attribute::XOR_PEER_ADDRESS, peer);
+        });
+        assert_eq!(answer.code(), 0);
+    }
+
+    /// ChannelData.
+    pub(crate) fn send_on(&self, number: u16, data: &[u8]) {
+        let length = u16::try_from(data.len()).expect("short");
+        self.send_bytes(&[&number.to_be_bytes(), &length.to_be_bytes(), data].concat());
+    }
+
     /// A Send indication with these attributes beside the peer and the data.
     pub(crate) fn send(
         &mut self,
@@ -109,6 +123,11 @@ impl RawClient {
     /// What comes next, if anything comes.
     pub(crate) fn receive(&self) -> Option<Answer> {
         self.receive_within(PATIENCE)
+    }
+
+    /// What has come already, or comes at once.
+    pub(crate) fn receive_soon(&self) -> Option<Answer> {
+        self.receive_within(Duration::from_millis(50))
     }
 
     fn receive_within(&self, patience: Duration) -> Option<Answer> {

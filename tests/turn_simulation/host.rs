@@ -193,7 +193,7 @@ impl Host {
         let relayed = route.map(|route| {
             let payload = &datagram[route.payload];
             match route.to {
-                Destination::Peer { via, peer } => Sent::ToPeer {
+                Destination::Peer { via, peer, .. } => Sent::ToPeer {
                     relayed: self.socket(via, peer).expect("a socket to send from"),
                     peer,
                     payload: payload.to_vec(),

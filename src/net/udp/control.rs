@@ -86,6 +86,28 @@ pub(super) struct Told {
     pub(super) segment: Option<u16>,
 }
 
+/// The error that a `message` of the error queue tells.
+#[cfg(target_os = "linux")]
+pub(super) fn read_error(message: &msghdr) -> Option<libc::sock_extended_err> {
+    #[expect(
+        unsafe_code,
+        reason = "control messages can only be walked by pointers"
+    )]
+    // SAFETY: as in `read`.
+    unsafe {
+        let mut control = libc::CMSG_FIRSTHDR(message);
+        while let Some(header) = control.as_ref() {
+            if let (libc::IPPROTO_IP, libc::IP_RECVERR) | (libc::IPPROTO_IPV6, libc::IPV6_RECVERR) =
+                (header.cmsg_level, header.cmsg_type)
+            {
+                return Some(ptr::read_unaligned(libc::CMSG_DATA(control).cast()));
+            }
+            control = libc::CMSG_NXTHDR(message, control);
+        }
+    }
+    None
+}
+
 /// Reads the control messages of a received `message`.
 pub(super) fn read(message: &msghdr) -> Told {
     let mut told = Told::default();

@@ -11,10 +11,12 @@
 
 mod address;
 mod control;
+mod errors;
 mod receive;
 mod send;
 mod socket;
 
+pub use errors::Undelivered;
 pub use receive::{Arrived, ReceiveBatch};
 pub use send::{Outgoing, SendBatch, SendSpace, Sent};
 pub use socket::{Buffers, UdpSocket};

@@ -234,7 +234,7 @@ impl<'p> SendBatch<'p> {
     pub fn send(&mut self, socket: &UdpSocket) -> Sent {
         let mut outcome = Sent::default();
         self.write_headers(socket);
-        let mut next = 0;
+        let (mut next, mut tried_again) = (0, None);
         while next < self.space.trains.len() {
             match send_messages(socket, &mut self.space.headers[next..]) {
                 Ok(count) => {
@@ -244,6 +244,9 @@ impl<'p> SendBatch<'p> {
                     }
                     next += count;
                 }
+                Err(error) if tried_again != Some(next) && may_be_of_another(&error) => {
+                    tried_again = Some(next);
+                }
                 Err(error) => {
                     self.send_refused(socket, next, &error, &mut outcome);
                     next += 1;
@@ -252,6 +255,17 @@ impl<'p> SendBatch<'p> {
         }
         self.space.clear();
         outcome
+    }
+
+    /// Empties the batch and sends nothing.
+    pub fn discard(&mut self) -> Sent {
+        let datagrams = self.space.trains.iter().map(|train| train.datagrams as u64);
+        let unsent = datagrams.sum();
+        self.space.clear();
+        Sent {
+            unsent,
+            ..Sent::default()
+        }
     }
 
     /// The message of a train, or of a single datagram, has been refused with `error`.
@@ -359,6 +373,15 @@ impl Train {
             && self.to == datagram.to
             && self.from == datagram.from
     }
+}
+
+/// Whether an error may be what the network has said of an earlier datagram. Told once, it is
+/// gone, and what was to be sent now has not been tried.
+fn may_be_of_another(error: &io::Error) -> bool {
+    !matches!(
+        error.raw_os_error(),
+        Some(libc::EAGAIN | libc::ENOBUFS | libc::ENOMEM | libc::EINVAL | libc::EIO)
+    )
 }
 
 /// Sends the first messages; gives how many were sent, at least one.

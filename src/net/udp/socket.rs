@@ -44,14 +44,17 @@ impl UdpSocket {
         Ok(this)
     }
 
-    /// A socket for a relayed address.
+    /// A socket for a relayed address. It keeps what the network says of datagrams that did not
+    /// arrive.
     ///
     /// # Errors
     /// Those of the operating system; [`io::ErrorKind::AddrInUse`] if the port is taken.
     pub fn relay(address: SocketAddr) -> io::Result<Self> {
         let socket = new_socket(address)?;
         socket.bind(&address.into())?;
-        Self::from_bound(socket)
+        let this = Self::from_bound(socket)?;
+        this.keep_undelivered();
+        Ok(this)
     }
 
     fn from_bound(socket: Socket) -> io::Result<Self> {
@@ -142,21 +145,37 @@ impl UdpSocket {
     /// may fragment what is too long. Where that cannot be set, the system's default stays.
     fn do_not_set_df(&self) {
         #[cfg(target_os = "linux")]
-        let _ = match self.local {
-            SocketAddr::V4(_) => self.set_option(
-                libc::IPPROTO_IP,
-                libc::IP_MTU_DISCOVER,
-                libc::IP_PMTUDISC_DONT,
-            ),
-            SocketAddr::V6(_) => self.set_option(
+        if self.local.is_ipv6() {
+            let _ = self.set_option(
                 libc::IPPROTO_IPV6,
                 libc::IPV6_MTU_DISCOVER,
                 libc::IPV6_PMTUDISC_DONT,
-            ),
-        };
+            );
+            return;
+        }
+        let _ = self.set_df(false);
     }
 
-    fn set_option(&self, level: c_int, name: c_int, value: c_int) -> io::Result<()> {
+    /// Whether packets of an IPv4 socket leave with DF from now on, whatever is known of the way.
+    ///
+    /// # Errors
+    /// Those of the operating system; [`io::ErrorKind::Unsupported`] where it has no such option.
+    pub fn set_df(&self, on: bool) -> io::Result<()> {
+        #[cfg(target_os = "linux")]
+        let (name, value) = if on {
+            (libc::IP_MTU_DISCOVER, libc::IP_PMTUDISC_PROBE)
+        } else {
+            (libc::IP_MTU_DISCOVER, libc::IP_PMTUDISC_DONT)
+        };
+        #[cfg(any(target_vendor = "apple", target_os = "freebsd"))]
+        let (name, value) = (libc::IP_DONTFRAG, c_int::from(on));
+        #[cfg(any(target_os = "linux", target_vendor = "apple", target_os = "freebsd"))]
+        return self.set_option(libc::IPPROTO_IP, name, value);
+        #[cfg(not(any(target_os = "linux", target_vendor = "apple", target_os = "freebsd")))]
+        return Err(io::ErrorKind::Unsupported.into());
+    }
+
+    pub(super) fn set_option(&self, level: c_int, name: c_int, value: c_int) -> io::Result<()> {
         #[expect(unsafe_code, reason = "socket2 does not have these options")]
         // SAFETY: the pointer is to an int and the length is an int's.
         let result = unsafe {
