@@ -96,8 +96,8 @@ fn claim<'a>(message: &Message<'a>) -> Option<Claim<'a>> {
 /// How a request was signed.
 struct Choice {
     algorithm: PasswordAlgorithm,
-    /// A client that has chosen no algorithm knows nothing newer than SHA-1.
-    answered_with: Integrity,
+    /// What the answers carry.
+    answered_with: &'static [Integrity],
 }
 
 /// The algorithm that the client has chosen, MD5 if it has not. `None` if it names one without
@@ -108,13 +108,21 @@ fn chosen_algorithm(message: &Message<'_>) -> Option<Choice> {
     if list.is_none() && chosen.is_none() {
         return Some(Choice {
             algorithm: PasswordAlgorithm::Md5,
-            answered_with: Integrity::Sha1,
+            // The client knows nothing newer.
+            answered_with: &[Integrity::Sha1],
         });
     }
     let algorithm = decode_password_algorithm(chosen?)?;
+    let answered_with = match (algorithm, message.integrity()) {
+        // Who has chosen MD5 and signs by SHA-1 may look for the same in the answer.
+        (PasswordAlgorithm::Md5, Some(Integrity::Sha1)) => {
+            &[Integrity::Sha1, Integrity::Sha256][..]
+        }
+        _ => &[Integrity::Sha256],
+    };
     (list? == PasswordAlgorithm::ALL).then_some(Choice {
         algorithm,
-        answered_with: Integrity::Sha256,
+        answered_with,
     })
 }
 
@@ -199,6 +207,10 @@ mod tests {
                     };
                     assert_eq!(message.integrity(), Some(expected));
                     assert!(message.verify_integrity(client.key().as_bytes()));
+                    let has_both = answer.len() == 20 + 12 + 8 + 12 + 12 + 24 + 36;
+                    let is_old =
+                        (algorithm, integrity) == (Some(PasswordAlgorithm::Md5), Integrity::Sha1);
+                    assert_eq!(has_both, is_old);
                     // The name behind the hash is the allocation's owner.
                     client.is_anonymous = false;
                     assert_eq!(world.refresh(&client, None), Ok(600));

@@ -24,5 +24,6 @@ pub(super) struct User<'a> {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Signer {
     pub(super) key: Key,
-    pub(super) integrity: Integrity,
+    /// One attribute after the other.
+    pub(super) integrity: &'static [Integrity],
 }

@@ -139,7 +139,9 @@ impl Response {
             writer.text(Attribute::SOFTWARE, SOFTWARE);
         }
         if let Some(signer) = &self.signer {
-            writer.integrity(signer.integrity, signer.key.as_bytes());
+            for kind in signer.integrity {
+                writer.integrity(*kind, signer.key.as_bytes());
+            }
         }
         if self.fingerprint {
             writer.fingerprint();
