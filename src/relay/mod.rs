@@ -63,6 +63,8 @@ pub struct Settings {
     /// The ports of relayed addresses. `None`: they have no sockets, and only each other can be
     /// reached; nothing but the listeners must be open then.
     pub relay_ports: Option<RangeInclusive<u16>>,
+    /// Where clients are sent that there is no room for here.
+    pub alternate_servers: Vec<SocketAddr>,
     /// Exceptions to the built-in list of refused peers.
     pub allow_peers: Vec<Cidr>,
     /// Allocations that there may be at a time, of all users; 0 is no limit.
@@ -117,6 +119,7 @@ impl std::error::Error for StartError {
 pub struct Relay {
     listeners: Vec<Listener>,
     counters: Vec<Arc<RelayCounters>>,
+    siblings: Arc<Siblings>,
     stopping: Arc<AtomicBool>,
     threads: Vec<(JoinHandle<()>, Arc<Waker>)>,
 }
@@ -132,13 +135,14 @@ impl Relay {
             count => count,
         };
         let (bound, listeners) = bind_listeners(&settings.listen, count)?;
+        let shared = Shared::new(settings, datagram_addresses(&bound), count)?;
         let mut relay = Self {
             listeners: bound,
             counters: Vec::new(),
+            siblings: Arc::clone(&shared.siblings),
             stopping: Arc::default(),
             threads: Vec::new(),
         };
-        let shared = Shared::new(settings, relay.addresses(), count)?;
         let workers = listeners.into_iter().enumerate();
         let workers = workers.map(|(number, listeners)| shared.worker(number, listeners));
         let workers = workers.collect::<io::Result<Vec<_>>>();
@@ -174,9 +178,13 @@ impl Relay {
     /// Where those for datagrams are bound.
     #[must_use]
     pub fn addresses(&self) -> Vec<SocketAddr> {
-        let by_datagrams = |listener: &&Listener| !listener.transport.is_stream();
-        let listeners = self.listeners.iter().filter(by_datagrams);
-        listeners.map(|listener| listener.address).collect()
+        datagram_addresses(&self.listeners)
+    }
+
+    /// Makes no more allocations; those that there are go on. Clients that want one are sent to
+    /// another server, where there is one.
+    pub fn drain(&self) {
+        self.siblings.drain();
     }
 
     /// The counters of each worker.
@@ -196,6 +204,13 @@ impl Drop for Relay {
             let _ = thread.join();
         }
     }
+}
+
+/// Where the listeners for datagrams are bound.
+fn datagram_addresses(listeners: &[Listener]) -> Vec<SocketAddr> {
+    let by_datagrams = |listener: &&Listener| !listener.transport.is_stream();
+    let listeners = listeners.iter().filter(by_datagrams);
+    listeners.map(|listener| listener.address).collect()
 }
 
 /// What every worker's server is made from.
@@ -241,6 +256,7 @@ impl Shared {
                 unauthenticated_rate: settings.unauthenticated_rate.div_ceil(workers),
                 nonce_keys,
                 username_anonymity: settings.username_anonymity,
+                alternate_servers: settings.alternate_servers,
                 seed: 0,
             },
             credentials: Arc::new(settings.credentials),

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::ports::{self, RelayedPorts};
@@ -19,6 +20,7 @@ pub(super) struct Siblings {
     relayed: Vec<RelayedPorts>,
     owners: Owners,
     reserved: Reserved,
+    is_draining: AtomicBool,
 }
 
 /// How many allocations there may be; 0 is no limit.
@@ -43,6 +45,7 @@ impl Siblings {
             relayed: relay_addresses.map(RelayedPorts::new).collect(),
             owners: Owners::default(),
             reserved: Reserved::default(),
+            is_draining: AtomicBool::new(false),
         }
     }
 
@@ -55,6 +58,11 @@ impl Siblings {
                 ports.take(port);
             }
         }
+    }
+
+    /// From now on there is no room for any more allocation.
+    pub(super) fn drain(&self) {
+        self.is_draining.store(true, Ordering::Relaxed);
     }
 
     /// What waits for those who show a token.
@@ -126,7 +134,8 @@ impl Siblings {
         if reached(count, self.quota.of_user) {
             return Err(QuotaReached::OfUser);
         }
-        if reached(claimed.all, self.quota.of_server) {
+        let is_draining = self.is_draining.load(Ordering::Relaxed);
+        if is_draining || reached(claimed.all, self.quota.of_server) {
             return Err(QuotaReached::OfServer);
         }
         claimed.all += 1;
@@ -199,6 +208,16 @@ mod tests {
         let free = |ip: IpAddr, port| siblings.ports(ip).expect("a relay address").take(port);
         assert!(!free(relays[0], 3_478) && !free(relays[1], 3_478));
         assert!(free(relays[0], 5_349) && free(relays[0], 3_479));
+    }
+
+    #[test]
+    fn a_server_that_drains_has_no_room_for_anybody_new() {
+        let siblings = Siblings::new(NO_QUOTA, std::iter::empty());
+        assert_eq!(siblings.claim("ada"), Ok(()));
+        siblings.drain();
+        assert_eq!(siblings.claim("ada"), Err(QuotaReached::OfServer));
+        siblings.release("ada");
+        assert_eq!(siblings.claim("ada"), Err(QuotaReached::OfServer));
     }
 
     #[test]

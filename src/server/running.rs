@@ -138,6 +138,9 @@ impl Server {
         info!("draining");
         self.readiness.set(State::Draining);
         self.stop_public.send_replace(true);
+        if let Some(relay) = &self.relay {
+            relay.drain();
+        }
         if timeout(DRAIN, self.signaling.drain(DRAIN)).await.is_err() {
             warn!("signaling did not drain in time");
         }
@@ -264,6 +267,7 @@ fn start_relay(
             RelayPorts::Range { first, last } => Some(first..=last),
             RelayPorts::None => None,
         },
+        alternate_servers: turn.alternate_servers.clone(),
         allow_peers: turn.allow_peers.clone(),
         max_allocations: turn.max_allocations,
         max_allocations_per_user: turn.max_allocations_per_user,

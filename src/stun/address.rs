@@ -73,6 +73,36 @@ pub fn decode_xor_address(
     Ok(SocketAddr::new(ip, port))
 }
 
+/// Reads the value of an address attribute that is not XORed (RFC 8489 section 14.1).
+///
+/// # Errors
+/// If the length does not fit the family, or the family is neither IPv4 nor IPv6.
+pub fn decode_address(value: &[u8]) -> Result<SocketAddr, AddressError> {
+    let (&[_, family, p0, p1], address) = value.split_first_chunk().ok_or(AddressError)?;
+    let ip = match Family::from_number(family).ok_or(AddressError)? {
+        Family::V4 => IpAddr::from(<[u8; 4]>::try_from(address).map_err(|_| AddressError)?),
+        Family::V6 => IpAddr::from(<[u8; 16]>::try_from(address).map_err(|_| AddressError)?),
+    };
+    Ok(SocketAddr::new(ip, u16::from_be_bytes([p0, p1])))
+}
+
+/// Writes the value of an address attribute that is not XORed; gives its length, 8 or 20 bytes.
+pub(super) fn encode_address(address: SocketAddr, value: &mut [u8; 20]) -> usize {
+    value[0] = 0;
+    value[1] = Family::of(address.ip()).number();
+    value[2..4].copy_from_slice(&address.port().to_be_bytes());
+    match address.ip() {
+        IpAddr::V4(ip) => {
+            value[4..8].copy_from_slice(&ip.octets());
+            8
+        }
+        IpAddr::V6(ip) => {
+            value[4..20].copy_from_slice(&ip.octets());
+            20
+        }
+    }
+}
+
 /// Writes the value of an XOR address attribute; gives its length, 8 or 20 bytes.
 pub(super) fn encode_xor_address(
     address: SocketAddr,
@@ -123,7 +153,16 @@ mod tests {
         }
 
         #[test]
+        fn every_plain_address_survives_the_round_trip(ip: IpAddr, port: u16) {
+            let address = SocketAddr::new(ip, port);
+            let mut value = [0xff; 20];
+            let length = encode_address(address, &mut value);
+            prop_assert_eq!(decode_address(&value[..length]), Ok(address));
+        }
+
+        #[test]
         fn no_bytes_make_the_decoder_panic(value: Vec<u8>, id: [u8; 12]) {
+            let _ = decode_address(&value);
             let _ = decode_xor_address(&value, TransactionId(id));
         }
     }

@@ -32,6 +32,7 @@ impl Attribute {
     pub const PASSWORD_ALGORITHMS: Self = Self(0x8002);
     pub const ICMP: Self = Self(0x8004);
     pub const SOFTWARE: Self = Self(0x8022);
+    pub const ALTERNATE_SERVER: Self = Self(0x8023);
     pub const FINGERPRINT: Self = Self(0x8028);
 
     /// Whether a receiver that does not know the attribute must refuse the message.
@@ -47,6 +48,7 @@ pub struct ErrorCode(u16);
 
 #[expect(missing_docs, reason = "the names are those of the registry")]
 impl ErrorCode {
+    pub const TRY_ALTERNATE: Self = Self(300);
     pub const BAD_REQUEST: Self = Self(400);
     pub const UNAUTHENTICATED: Self = Self(401);
     pub const FORBIDDEN: Self = Self(403);
@@ -70,6 +72,7 @@ impl ErrorCode {
     #[must_use]
     pub const fn reason(self) -> &'static str {
         match self.0 {
+            300 => "Try Alternate",
             400 => "Bad Request",
             401 => "Unauthenticated",
             403 => "Forbidden",

@@ -40,7 +40,7 @@ mod message;
 mod password_algorithm;
 mod writer;
 
-pub use address::{AddressError, Family, decode_xor_address};
+pub use address::{AddressError, Family, decode_address, decode_xor_address};
 pub use attribute::{Attribute, ErrorCode};
 pub use channel_data::{ChannelData, ChannelNumber};
 pub use demux::{Protocol, classify};

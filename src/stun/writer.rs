@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use super::address::{Family, encode_xor_address};
+use super::address::{Family, encode_address, encode_xor_address};
 use super::attribute::{Attribute, ErrorCode};
 use super::header::{Class, HEADER_LENGTH, MAGIC_COOKIE, Method, TransactionId, type_field};
 use super::integrity::{self, Integrity};
@@ -60,6 +60,13 @@ impl<'b> Writer<'b> {
     /// An attribute whose value is a 32-bit number.
     pub fn u32(&mut self, kind: Attribute, value: u32) {
         self.attribute(kind, &value.to_be_bytes());
+    }
+
+    /// An address attribute that is not XORed.
+    pub fn address(&mut self, kind: Attribute, address: SocketAddr) {
+        let mut value = [0; 20];
+        let length = encode_address(address, &mut value);
+        self.attribute(kind, &value[..length]);
     }
 
     /// An XOR address attribute.

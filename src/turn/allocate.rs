@@ -226,7 +226,8 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
             Ok(()) => self.allocated(allocation, lifetime),
             Err(code) => {
                 self.end(allocation);
-                Body::Error(code)
+                self.alternates
+                    .or_elsewhere(code, response.client, response.transaction_id)
             }
         };
         self.responses.push_back(response);

@@ -12,6 +12,7 @@
 
 mod allocate;
 mod allocation;
+mod alternate;
 mod authenticate;
 mod binding;
 mod channel_bind;

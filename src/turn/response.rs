@@ -40,6 +40,11 @@ pub(super) enum Body {
     /// CreatePermission and ChannelBind say no more than that it is done.
     Done,
     Error(ErrorCode),
+    /// 300, with another server, and perhaps one of the other family.
+    Elsewhere {
+        first: SocketAddr,
+        second: Option<SocketAddr>,
+    },
     /// 420, with what was not understood.
     Unknown(UnknownAttributes),
     /// 401 or 438, with what the client needs for another try.
@@ -55,6 +60,7 @@ impl Body {
         match self {
             Self::Error(code) | Self::Challenge { code, .. } => Some(*code),
             Self::Unknown(_) => Some(ErrorCode::UNKNOWN_ATTRIBUTE),
+            Self::Elsewhere { .. } => Some(ErrorCode::TRY_ALTERNATE),
             _ => None,
         }
     }
@@ -150,9 +156,9 @@ impl Response {
     }
 
     fn class(&self) -> Class {
-        match self.body {
-            Body::Error(_) | Body::Unknown(_) | Body::Challenge { .. } => Class::Error,
-            _ => Class::Success,
+        match self.body.code() {
+            Some(_) => Class::Error,
+            None => Class::Success,
         }
     }
 
@@ -165,6 +171,13 @@ impl Response {
             Body::Refresh { lifetime } => writer.u32(Attribute::LIFETIME, *lifetime),
             Body::Done => {}
             Body::Error(code) => writer.error_code(*code, self.reason(*code)),
+            Body::Elsewhere { first, second } => {
+                let code = ErrorCode::TRY_ALTERNATE;
+                writer.error_code(code, self.reason(code));
+                for server in [Some(*first), *second].into_iter().flatten() {
+                    writer.address(Attribute::ALTERNATE_SERVER, server);
+                }
+            }
             Body::Unknown(unknown) => {
                 let code = ErrorCode::UNKNOWN_ATTRIBUTE;
                 writer.error_code(code, self.reason(code));

@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use super::alternate::Alternates;
 use super::five_tuple::FiveTuple;
 use super::nonce::Nonces;
 use super::notice::Notice;
@@ -40,6 +41,9 @@ pub struct Config {
     pub nonce_keys: Vec<[u8; 32]>,
     /// Whether clients are asked to hide the user's name behind USERHASH (RFC 8489 section 9.2).
     pub username_anonymity: bool,
+    /// Where clients are sent that this server has no room for; they need the same users. Only
+    /// those of the client's own family can be its first choice.
+    pub alternate_servers: Vec<SocketAddr>,
     /// Randomness for transaction ids and tables; different for every server.
     pub seed: u64,
 }
@@ -225,6 +229,7 @@ pub struct Server<C, S> {
     pub(super) table: Table,
     pub(super) nonces: Nonces,
     pub(super) strangers: Strangers,
+    pub(super) alternates: Alternates,
     pub(super) reservations: Reservations,
     pub(super) pending: Vec<Pending>,
     pub(super) responses: VecDeque<Response>,
@@ -247,6 +252,7 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
     pub fn new(config: Config, credentials: C, siblings: S) -> Self {
         Self {
             nonces: Nonces::new(&config.nonce_keys, config.username_anonymity),
+            alternates: Alternates::new(&config.alternate_servers),
             strangers: Strangers::new(config.unauthenticated_rate, config.seed),
             credentials,
             siblings,
@@ -438,10 +444,24 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
         let body = match outcome {
             Ok(Some(body)) => body,
             Ok(None) => return,
-            Err(code) => Body::Error(code),
+            Err(code) => self.refusal(code, request),
         };
         let response = Response::to(&request.message, request.client, body).signed(user.signer);
         self.responses.push_back(response);
+    }
+
+    /// The answer to a request that is refused. What was reserved is here and nowhere else.
+    fn refusal(&self, code: ErrorCode, request: &Request<'_>) -> Body {
+        let Request {
+            client, message, ..
+        } = request;
+        let is_bound_here = message.find(Attribute::RESERVATION_TOKEN).is_some();
+        if message.method() == Method::ALLOCATE && !is_bound_here {
+            return self
+                .alternates
+                .or_elsewhere(code, *client, message.transaction_id());
+        }
+        Body::Error(code)
     }
 
     fn dispatch(

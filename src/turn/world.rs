@@ -200,6 +200,7 @@ impl World {
             unauthenticated_rate: 0,
             nonce_keys: vec![[1; 32]],
             username_anonymity: false,
+            alternate_servers: vec![],
             seed: 7,
         };
         adapt(&mut config);

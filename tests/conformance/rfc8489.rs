@@ -3,7 +3,7 @@
 use peerage::auth::{RelayCredentials, Secret, TimeLimited};
 use peerage::relay::Relay;
 use peerage::stun::{
-    Attribute, Class, Integrity, Message, Method, PasswordAlgorithm, TransactionId,
+    Attribute, Class, Integrity, Message, Method, PasswordAlgorithm, TransactionId, decode_address,
 };
 
 use crate::asker::{Asker, Login, code, message};
@@ -202,4 +202,25 @@ fn an_offer_that_was_changed_on_the_way_is_found_out() {
         login.sign(writer);
     });
     assert_eq!(code(&answer), 400);
+}
+
+#[test]
+fn a_relay_that_goes_down_sends_new_clients_to_another_and_serves_those_it_has() {
+    let other = relay::address("203.0.113.9:3478");
+    let relay = relay::start_adapted(|settings| settings.alternate_servers = vec![other]);
+    let mut old = Asker::new(relay.addresses()[0]);
+    let mut new = Asker::new(relay.addresses()[0]);
+    let login = Login::of(USER.0, USER.1, &old.nonce());
+    assert_eq!(code(&old.allocate(&login)), 0);
+    relay.drain();
+    let refreshed = old.ask(Method::REFRESH, |writer| login.sign(writer));
+    assert_eq!(code(&refreshed), 0);
+    // Who has not signed in learns nothing of other servers.
+    let login = Login::of(USER.0, USER.1, &new.nonce());
+    let answer = new.allocate(&login);
+    assert_eq!(code(&answer), 300);
+    let read = Message::parse(&answer).expect("well formed");
+    assert!(read.verify_integrity(login.key().as_bytes()));
+    let named = read.find(Attribute::ALTERNATE_SERVER).map(decode_address);
+    assert_eq!(named, Some(Ok(other)));
 }

@@ -152,6 +152,7 @@ impl Host {
             unauthenticated_rate: 0,
             nonce_keys: vec![[1; 32]],
             username_anonymity: false,
+            alternate_servers: vec![],
             seed: setting.seed,
         };
         let credentials = USERS

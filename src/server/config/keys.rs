@@ -61,6 +61,7 @@ pub const KEYS: &[Key] = &[
     secret("turn.secret"),
     key("turn.credential_lifetime"),
     key("turn.username_anonymity"),
+    key("turn.alternate_servers"),
     key("turn.allow_peers"),
     key("turn.max_allocations"),
     key("turn.max_allocations_per_user"),

@@ -93,6 +93,8 @@ pub struct Turn {
     pub username_anonymity: bool,
     /// Static users.
     pub users: Vec<(String, Secret)>,
+    /// Where clients are sent that there is no room for here.
+    pub alternate_servers: Vec<SocketAddr>,
     /// Exceptions to the built-in list of refused peers.
     pub allow_peers: Vec<Cidr>,
     /// Allocations that there may be at a time, of all users; 0 is no limit.

@@ -145,6 +145,7 @@ fn turn(reader: &mut Reader<'_>, interfaces: &Interfaces) -> Result<Turn, Config
         credential_lifetime: credential_lifetime(reader)?,
         username_anonymity: reader.get("turn.username_anonymity", false)?,
         users: reader.get("turn.users", Users::default())?.0,
+        alternate_servers: alternate_servers(reader)?,
         allow_peers: reader.get("turn.allow_peers", Vec::new())?,
         max_allocations: reader.get("turn.max_allocations", 50_000)?,
         max_allocations_per_user: reader.get("turn.max_allocations_per_user", 150)?,
@@ -192,6 +193,18 @@ fn turn_listen(
     };
     let default = on_all(Transport::Udp).chain(on_all(Transport::Tcp));
     reader.get("turn.listen", default.collect())
+}
+
+fn alternate_servers(reader: &mut Reader<'_>) -> Result<Vec<SocketAddr>, ConfigError> {
+    let key = "turn.alternate_servers";
+    let servers: Vec<SocketAddr> = reader.get(key, Vec::new())?;
+    let can_be_reached = |server: &SocketAddr| server.port() != 0 && !server.ip().is_unspecified();
+    reader.ensure(
+        key,
+        servers.iter().all(can_be_reached),
+        "addresses and ports that clients can reach",
+    )?;
+    Ok(servers)
 }
 
 fn credential_lifetime(reader: &mut Reader<'_>) -> Result<Duration, ConfigError> {

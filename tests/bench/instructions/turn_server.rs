@@ -90,6 +90,7 @@ impl Loaded {
             unauthenticated_rate: 0,
             nonce_keys: vec![[1; 32]],
             username_anonymity: false,
+            alternate_servers: vec![],
             seed: 7,
         };
         let credentials = RelayCredentials::new(REALM).with_user(USER.0, &Secret::new(USER.1));
