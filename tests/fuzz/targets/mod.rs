@@ -4,6 +4,7 @@
 mod bytes;
 mod channel_data;
 mod credentials;
+mod frames;
 #[path = "../../turn_simulation/host.rs"]
 mod host;
 mod server;
@@ -17,6 +18,7 @@ pub(crate) type Target = (&'static str, fn(&[u8]));
 pub(crate) const TARGETS: &[Target] = &[
     ("channel_data", channel_data::run),
     ("credentials", credentials::run),
+    ("frames", frames::run),
     ("server", server::run),
     ("signaling", signaling::run),
     ("stranger", stranger::run),
