@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { chromium } from "playwright-core";
@@ -26,8 +26,16 @@ export const DEVICES = {
   noCamera: ["--use-fake-device-for-media-stream=device-count=0", "--use-fake-ui-for-media-stream"],
 };
 
-/** Starts Chromium; `close` also removes what it left behind. */
-export async function startBrowser({ devices = DEVICES.granted, camera = SMALL } = {}) {
+/**
+ * Starts Chromium, in the network namespace `space` if there is one; `close` also removes what it
+ * left behind.
+ */
+export async function startBrowser({
+  devices = DEVICES.granted,
+  camera = SMALL,
+  space,
+  flags = [],
+} = {}) {
   if (!existsSync(EXECUTABLE)) {
     throw new Error(`${EXECUTABLE} is missing: install chromium, or name it in CHROMIUM`);
   }
@@ -36,10 +44,18 @@ export async function startBrowser({ devices = DEVICES.granted, camera = SMALL }
   const filmed = devices === DEVICES.granted ? [`--use-file-for-fake-video-capture=${film}`] : [];
   if (filmed.length > 0) await writeCamera(film, camera);
   const browser = await chromium.launch({
-    executablePath: EXECUTABLE,
+    executablePath: space ? await entrance(space, folder) : EXECUTABLE,
     chromiumSandbox: false,
-    args: [...QUIET, ...devices, ...filmed],
+    args: [...QUIET, ...devices, ...filmed, ...flags],
   });
   browser.once("disconnected", () => void rm(folder, { recursive: true, force: true }));
   return browser;
+}
+
+/** A program that starts Chromium in a network namespace. */
+async function entrance(space, folder) {
+  const path = join(folder, "chromium");
+  const script = `#!/bin/sh\nexec ip netns exec ${space} ${EXECUTABLE} "$@"\n`;
+  await writeFile(path, script, { mode: 0o755 });
+  return path;
 }

@@ -47,6 +47,7 @@ export async function readStatistics() {
         localCandidates: entries.filter(({ type }) => type === "local-candidate").length,
         local: report.get(pair?.localCandidateId)?.candidateType,
         remote: report.get(pair?.remoteCandidateId)?.candidateType,
+        relayProtocol: report.get(pair?.localCandidateId)?.relayProtocol,
       };
     }),
   );

@@ -26,20 +26,24 @@ export class Server {
   #process;
   #stateDirectory;
   #flags;
+  #command;
   #log = [];
 
   /**
    * Starts one on ports that are free. `turn` are the transports of STUN and TURN; none starts it
-   * without.
+   * without. In the network namespace `space` the caller says where it listens.
    */
-  static async start({ turn = ["udp"], flags = [] } = {}) {
-    const turnListeners = turn.map((transport) => `${transport}://${machineAddress()}:0`).join();
-    const listeners = { http: "127.0.0.1:0", turnListeners };
+  static async start({ turn = ["udp"], flags = [], space, listeners } = {}) {
+    const onFreePorts = () => ({
+      http: "127.0.0.1:0",
+      turnListeners: turn.map((transport) => `${transport}://${machineAddress()}:0`).join(),
+    });
     const server = new Server();
     server.#stateDirectory = await mkdtemp(join(tmpdir(), "peerage-suite-"));
     server.#flags = flags;
+    server.#command = space ? ["ip", "netns", "exec", space, BINARY] : [BINARY];
     try {
-      await server.#run(listeners);
+      await server.#run(listeners ?? onFreePorts());
     } catch (error) {
       await server.close();
       throw error;
@@ -103,7 +107,8 @@ export class Server {
       ...(process.env.SUITE_WEB_ROOT ? [["web-root", process.env.SUITE_WEB_ROOT]] : []),
     ];
     const flags = settings.map(([name, value]) => `--${name}=${value}`);
-    this.#process = spawn(BINARY, ["serve", ...flags, ...this.#flags], {
+    const [program, ...before] = this.#command;
+    this.#process = spawn(program, [...before, "serve", ...flags, ...this.#flags], {
       cwd: ROOT,
       env: foreignEnvironment(),
       stdio: ["ignore", "ignore", "pipe"],
