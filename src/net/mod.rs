@@ -4,12 +4,14 @@ mod alarm;
 mod clock;
 mod interfaces;
 mod tcp;
+mod tls;
 mod udp;
 
 pub use alarm::Alarm;
 pub use clock::Clock;
 pub use interfaces::{broadcast_addresses, local_addresses};
 pub use tcp::listen_tcp;
+pub use tls::{TlsConfig, TlsFailed, TlsSession};
 pub use udp::{
     Arrived, Buffers, Outgoing, ReceiveBatch, SendBatch, SendSpace, Sent, UdpSocket, Undelivered,
 };

@@ -5,8 +5,9 @@ use std::io::{self, Read, Write};
 use mio::net::TcpStream;
 
 use super::admission::Place;
+use crate::net::{TlsConfig, TlsFailed, TlsSession};
 use crate::time::Instant;
-use crate::turn::FiveTuple;
+use crate::turn::{FiveTuple, Transport};
 
 /// How many bytes may wait for a client that does not read. What finds no room is lost, as a
 /// datagram may be.
@@ -15,11 +16,15 @@ const UNSENT: usize = 128 << 10;
 /// How many bytes of an empty buffer are kept for the next time.
 const KEPT: usize = 16 << 10;
 
+/// The first byte of a TLS record with a handshake in it.
+const TLS_HANDSHAKE: u8 = 22;
+
 /// A connection, its socket, and what is on the way in it.
 #[derive(Debug)]
 pub(super) struct Connection {
     socket: TcpStream,
     client: FiveTuple,
+    security: Security,
     /// The beginning of a message whose end has not come.
     partial: Vec<u8>,
     unsent: Unsent,
@@ -28,6 +33,15 @@ pub(super) struct Connection {
     is_queued: bool,
     is_unsent_queued: bool,
     _place: Place,
+}
+
+/// What the messages are wrapped in.
+#[derive(Debug)]
+enum Security {
+    /// The first byte will tell.
+    Unknown,
+    Plain,
+    Tls(TlsSession),
 }
 
 /// What a look at the socket has brought.
@@ -55,6 +69,7 @@ impl Connection {
         Self {
             socket,
             client,
+            security: Security::Unknown,
             partial: Vec::new(),
             unsent: Unsent::default(),
             heard: None,
@@ -89,22 +104,56 @@ impl Connection {
         std::mem::replace(&mut self.is_unsent_queued, is_queued)
     }
 
-    /// Puts what was left from before and what has come since into `buffer`, which must have room
-    /// for more than a message.
-    pub(super) fn take(&mut self, buffer: &mut [u8]) -> Taken {
+    /// Puts what was left from before and what has come since into `buffer`. What needs to be
+    /// decrypted is read into `wire`, which is as long as what `buffer` has room for behind a
+    /// message and the plaintext of a record. There may be something to send then.
+    pub(super) fn take(
+        &mut self,
+        buffer: &mut [u8],
+        wire: &mut [u8],
+        tls: Option<&TlsConfig>,
+    ) -> Taken {
         let before = self.partial.len();
         buffer[..before].copy_from_slice(&self.partial);
         self.partial.clear();
-        let (count, then) = match self.socket.read(&mut buffer[before..]) {
-            Ok(0) => (0, Then::Over),
-            Ok(count) => (count, Then::More),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => (0, Then::Wait),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => (0, Then::More),
-            Err(_) => (0, Then::Over),
+        let room = &mut buffer[before..];
+        let (count, then) = if matches!(self.security, Security::Plain) {
+            read(&mut self.socket, room)
+        } else {
+            let (count, then) = read(&mut self.socket, wire);
+            self.unpack(&wire[..count], room, then, tls)
         };
         Taken {
             length: before + count,
             then,
+        }
+    }
+
+    /// Puts what is in `bytes` into `room`.
+    fn unpack(
+        &mut self,
+        bytes: &[u8],
+        room: &mut [u8],
+        then: Then,
+        tls: Option<&TlsConfig>,
+    ) -> (usize, Then) {
+        if let (Security::Unknown, Some(first)) = (&self.security, bytes.first()) {
+            let Some(security) = Security::recognize(*first, tls) else {
+                return (0, Then::Over);
+            };
+            self.security = security;
+        }
+        let Security::Tls(session) = &mut self.security else {
+            room[..bytes.len()].copy_from_slice(bytes);
+            return (bytes.len(), then);
+        };
+        self.client.transport = Transport::Tls;
+        let opened = session.open(bytes, room);
+        session.take_records(&mut self.unsent.bytes);
+        match opened {
+            Ok(count) if session.is_over() => (count, Then::Over),
+            Ok(count) => (count, then),
+            Err(TlsFailed) => (0, Then::Over),
         }
     }
 
@@ -119,7 +168,40 @@ impl Connection {
     /// Puts a message, which comes in parts, behind what waits to be sent. `false`, and it is
     /// lost, if there is no room.
     pub(super) fn push(&mut self, parts: [&[u8]; 3]) -> bool {
-        self.unsent.push(parts)
+        let length = parts.iter().map(|part| part.len()).sum();
+        match &mut self.security {
+            Security::Tls(session) => {
+                if !self.unsent.make_room(TlsSession::sealed_length(length)) {
+                    return false;
+                }
+                session.seal(parts);
+                session.take_records(&mut self.unsent.bytes);
+            }
+            Security::Unknown | Security::Plain => {
+                if !self.unsent.make_room(length) {
+                    return false;
+                }
+                parts
+                    .iter()
+                    .for_each(|part| self.unsent.bytes.extend_from_slice(part));
+            }
+        }
+        true
+    }
+
+    /// Whether something waits to be sent.
+    pub(super) fn has_unsent(&self) -> bool {
+        self.unsent.sent < self.unsent.bytes.len()
+    }
+
+    /// Sends what still can be sent, and a good-bye where there is one.
+    pub(super) fn close(mut self) {
+        if let Security::Tls(session) = &mut self.security {
+            session.close();
+            session.take_records(&mut self.unsent.bytes);
+        }
+        // A client that has gone does not want it.
+        let _ = self.flush();
     }
 
     /// Sends what the system takes.
@@ -128,6 +210,31 @@ impl Connection {
     /// If the connection has ended.
     pub(super) fn flush(&mut self) -> io::Result<()> {
         self.unsent.write_to(&mut self.socket)
+    }
+}
+
+impl Security {
+    /// STUN comes plain or in TLS, and nothing else comes first: ChannelData needs a channel, which
+    /// needs an allocation.
+    fn recognize(first: u8, tls: Option<&TlsConfig>) -> Option<Self> {
+        match (first, tls) {
+            (0..=3, _) => Some(Self::Plain),
+            (TLS_HANDSHAKE, Some(config)) => {
+                let session = TlsSession::new(config.load_full());
+                Some(Self::Tls(session.ok()?))
+            }
+            _ => None,
+        }
+    }
+}
+
+fn read(socket: &mut TcpStream, buffer: &mut [u8]) -> (usize, Then) {
+    match socket.read(buffer) {
+        Ok(0) => (0, Then::Over),
+        Ok(count) => (count, Then::More),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => (0, Then::Wait),
+        Err(error) if error.kind() == io::ErrorKind::Interrupted => (0, Then::More),
+        Err(_) => (0, Then::Over),
     }
 }
 
@@ -140,8 +247,8 @@ struct Unsent {
 }
 
 impl Unsent {
-    fn push(&mut self, parts: [&[u8]; 3]) -> bool {
-        let length: usize = parts.iter().map(|part| part.len()).sum();
+    /// Whether there is room for so many bytes more.
+    fn make_room(&mut self, length: usize) -> bool {
         if self.bytes.len() - self.sent + length > UNSENT {
             return false;
         }
@@ -149,9 +256,6 @@ impl Unsent {
         if self.sent >= UNSENT / 2 {
             self.bytes.drain(..self.sent);
             self.sent = 0;
-        }
-        for part in parts {
-            self.bytes.extend_from_slice(part);
         }
         true
     }
@@ -209,7 +313,11 @@ mod tests {
         let mut pushed = 0;
         for step in 0..1_000 {
             slow.room = if step % 3 == 0 { 1_333 } else { 0 };
-            pushed += usize::from(unsent.push([&[1, 2, 3, 4], &message, &[]]));
+            if unsent.make_room(1_004) {
+                unsent.bytes.extend_from_slice(&[1, 2, 3, 4]);
+                unsent.bytes.extend_from_slice(&message);
+                pushed += 1;
+            }
             unsent.write_to(&mut slow).expect("open");
             assert!(unsent.bytes.len() - unsent.sent <= UNSENT);
             assert!(unsent.bytes.capacity() <= 4 * UNSENT);
@@ -236,7 +344,7 @@ mod tests {
             }
         }
         let mut unsent = Unsent::default();
-        assert!(unsent.push([b"a", b"b", b"c"]));
+        unsent.bytes.push(b'a');
         assert!(unsent.write_to(&mut Closed).is_err());
     }
 }

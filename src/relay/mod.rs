@@ -30,7 +30,9 @@ use mio::Waker;
 
 use crate::auth::RelayCredentials;
 use crate::metrics::RelayCounters;
-use crate::net::{Buffers, Clock, UdpSocket, broadcast_addresses, listen_tcp, local_addresses};
+use crate::net::{
+    Buffers, Clock, TlsConfig, UdpSocket, broadcast_addresses, listen_tcp, local_addresses,
+};
 use crate::turn::{self, Cidr, Machine, PeerPolicy, Transport};
 use admission::Admission;
 use post::Postbox;
@@ -77,6 +79,9 @@ pub struct Settings {
     pub connections: usize,
     /// The same for one address (/32, /64); 0 is no limit. Loopback has none.
     pub connections_per_address: usize,
+    /// What TLS is spoken with at every listener for streams; the first byte tells it from plain
+    /// STUN. `None`: it is not spoken.
+    pub tls: Option<TlsConfig>,
     /// Worker threads; 0 is one a core.
     pub workers: usize,
 }
@@ -219,6 +224,7 @@ struct Shared {
     credentials: Arc<RelayCredentials>,
     siblings: Arc<Siblings>,
     admission: Arc<Admission>,
+    tls: Option<TlsConfig>,
     relay_ports: Option<RangeInclusive<u16>>,
     clock: Clock,
 }
@@ -265,6 +271,7 @@ impl Shared {
                 settings.connections,
                 settings.connections_per_address,
             )),
+            tls: settings.tls,
             relay_ports: settings.relay_ports,
             // One clock, since workers look at each other's deadlines.
             clock: Clock::start(),
@@ -285,6 +292,7 @@ impl Shared {
             listeners: listeners.udp,
             stream_listeners: listeners.tcp,
             admission: Arc::clone(&self.admission),
+            tls: self.tls.clone(),
             server: turn::Server::new(config, credentials, siblings.clone()),
             siblings,
             relay_ports: self.relay_ports.clone(),
@@ -324,7 +332,7 @@ impl Listeners {
     fn bind(&mut self, transport: Transport, address: SocketAddr) -> io::Result<()> {
         match transport {
             Transport::Udp => self.udp.push(UdpSocket::listen(address, true)?),
-            Transport::Tcp => self.tcp.push(listen_tcp(address, true)?),
+            Transport::Tcp | Transport::Tls => self.tcp.push(listen_tcp(address, true)?),
         }
         Ok(())
     }
@@ -360,7 +368,7 @@ fn bind_listeners(
 fn try_alone(listener: Listener) -> io::Result<SocketAddr> {
     match listener.transport {
         Transport::Udp => Ok(UdpSocket::listen(listener.address, false)?.local()),
-        Transport::Tcp => listen_tcp(listener.address, false)?.local_addr(),
+        Transport::Tcp | Transport::Tls => listen_tcp(listener.address, false)?.local_addr(),
     }
 }
 

@@ -48,11 +48,10 @@ impl Worker {
     }
 
     fn serve_stream(&mut self, stream: usize, boxes: &[Postbox], now: Now) {
-        let Some(client) = self.streams.client(stream) else {
-            return;
-        };
         let mut input = std::mem::take(&mut self.stream_input);
-        if let Some(taken) = self.streams.take(stream, &mut input) {
+        if let Some(taken) = self.streams.take(stream, &mut input)
+            && let Some(client) = self.streams.client(stream)
+        {
             let Taken { length, then } = taken;
             let handled = self.handle_messages(client, &input[..length], boxes, now);
             if let Some(handled) = handled {

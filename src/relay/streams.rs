@@ -17,6 +17,7 @@ use mio::{Interest, Registry, Token};
 use super::admission::Admission;
 use super::connection::{Connection, Taken, Then};
 use crate::metrics::RelayCounters;
+use crate::net::{TlsConfig, TlsSession};
 use crate::stun::{Frame, padding};
 use crate::time::{Deadlines, Instant};
 use crate::turn::{FiveTuple, ToClient, Transport};
@@ -26,6 +27,9 @@ const FIRST: usize = usize::MAX / 2;
 
 /// How many connections of one listener are taken before others get their turn.
 const TURN_OF_A_LISTENER: usize = 32;
+
+/// How many connections are read in a round.
+const ROUND: usize = 16;
 
 /// How long a listener rests that could not take a connection, mostly because no file descriptor
 /// is free.
@@ -44,7 +48,7 @@ const STRANGERS_MESSAGE: usize = 4_096;
 const READ: usize = 64 << 10;
 
 /// A buffer for [`Streams::take`]: what is left of a message, and what is read.
-pub(super) const BUFFER: usize = Frame::LONGEST + READ;
+pub(super) const BUFFER: usize = Frame::LONGEST + TlsSession::room_for(READ);
 
 /// Listeners and connections, known to the poller by their tokens.
 #[derive(Debug)]
@@ -61,6 +65,9 @@ pub(super) struct Streams {
     unsent: Vec<usize>,
     deadlines: Deadlines<Timer>,
     admission: Arc<Admission>,
+    tls: Option<TlsConfig>,
+    /// What is read before it is decrypted.
+    wire: Box<[u8]>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -85,6 +92,7 @@ impl Streams {
     pub(super) fn new(
         listeners: Vec<StdListener>,
         admission: Arc<Admission>,
+        tls: Option<TlsConfig>,
         registry: &Registry,
     ) -> io::Result<Self> {
         let mut listeners: Vec<_> = listeners.into_iter().map(TcpListener::from_std).collect();
@@ -101,6 +109,8 @@ impl Streams {
             unsent: Vec::new(),
             deadlines: Deadlines::default(),
             admission,
+            tls,
+            wire: vec![0; READ].into(),
         })
     }
 
@@ -163,9 +173,10 @@ impl Streams {
         Ok(())
     }
 
-    /// How many connections may have something to read.
+    /// How many connections are to be read before other sockets get their turn. A handshake takes
+    /// as long as many packets do.
     pub(super) fn ready(&self) -> usize {
-        self.ready.len()
+        self.ready.len().min(ROUND)
     }
 
     /// Takes the next connection that may have something to read out of the queue.
@@ -195,7 +206,17 @@ impl Streams {
     /// Puts what there is to read into `buffer`, of [`BUFFER`] bytes. What is left of it goes back
     /// by [`Streams::keep`].
     pub(super) fn take(&mut self, index: usize, buffer: &mut [u8]) -> Option<Taken> {
-        let taken = self.connection_mut(index)?.take(buffer);
+        let connection = self.connections.get_mut(index)?.as_deref_mut()?;
+        let before = connection.client();
+        let taken = connection.take(buffer, &mut self.wire, self.tls.as_ref());
+        let (client, has_unsent) = (connection.client(), connection.has_unsent());
+        if client != before {
+            self.by_client.remove(&before);
+            self.by_client.insert(client, index);
+        }
+        if has_unsent {
+            self.queue_unsent(index);
+        }
         if taken.then == Then::More {
             self.queue(index);
         }
@@ -290,14 +311,14 @@ impl Streams {
 
     /// Closes a connection; gives whose it was.
     pub(super) fn close(&mut self, index: usize, counters: &RelayCounters) -> Option<FiveTuple> {
-        let mut connection = self.connections.get_mut(index)?.take()?;
-        // A last answer, if the client still takes it.
-        let _ = connection.flush();
+        let connection = self.connections.get_mut(index)?.take()?;
+        let client = connection.client();
+        connection.close();
         self.free.push(index);
-        self.by_client.remove(&connection.client());
+        self.by_client.remove(&client);
         self.deadlines.clear(Timer::Connection(index));
         counters.connections_ended.add(1);
-        Some(connection.client())
+        Some(client)
     }
 
     fn take_in(
@@ -393,7 +414,7 @@ mod tests {
             let listener = listen_tcp(any_port, false).expect("bound");
             let server = listener.local_addr().expect("bound");
             let admission = Arc::new(Admission::new(most, 0));
-            let streams = Streams::new(vec![listener], admission, poll.registry());
+            let streams = Streams::new(vec![listener], admission, None, poll.registry());
             Self {
                 streams: streams.expect("registered"),
                 poll,
@@ -499,11 +520,11 @@ mod tests {
     fn what_is_left_of_a_message_comes_again_with_what_follows() {
         let mut world = World::new(1);
         let mut client = world.connect(at(0));
-        client.write_all(b"begun").expect("sent");
-        assert_eq!(world.read(5, at(0)).0, b"begun");
-        world.streams.keep(0, b"gun", false, at(0));
+        client.write_all(&[0, 1, 2]).expect("sent");
+        assert_eq!(world.read(3, at(0)).0, [0, 1, 2]);
+        world.streams.keep(0, &[1, 2], false, at(0));
         client.write_all(b" and done").expect("sent");
-        assert_eq!(world.read(12, at(0)).0, b"gun and done");
+        assert_eq!(world.read(11, at(0)).0, b"\x01\x02 and done");
         drop(client);
         assert_eq!(world.read(1, at(0)), (vec![], Then::Over));
     }

@@ -26,7 +26,7 @@ use super::streams::{BUFFER as STREAM_INPUT, Streams};
 use crate::auth::RelayCredentials;
 use crate::metrics::RelayCounters;
 use crate::net::{
-    Alarm, Arrived, Clock, Outgoing, ReceiveBatch, SendSpace, UdpSocket, Undelivered,
+    Alarm, Arrived, Clock, Outgoing, ReceiveBatch, SendSpace, TlsConfig, UdpSocket, Undelivered,
 };
 use crate::time::{Instant, Now};
 use crate::turn::{Action, AllocationId, BindFailed, FiveTuple, Icmp, Sender, Server, Transport};
@@ -51,6 +51,7 @@ pub(super) struct Parts {
     pub(super) listeners: Vec<UdpSocket>,
     pub(super) stream_listeners: Vec<TcpListener>,
     pub(super) admission: Arc<Admission>,
+    pub(super) tls: Option<TlsConfig>,
     pub(super) server: TurnServer,
     pub(super) siblings: OfWorker,
     /// `None`: relayed addresses have no sockets.
@@ -91,7 +92,12 @@ impl Worker {
         let sockets = Sockets::new(parts.listeners, poll.registry())?;
         let waker = Arc::new(Waker::new(poll.registry(), WAKE)?);
         let alarm = Alarm::new(poll.registry(), ALARM)?;
-        let streams = Streams::new(parts.stream_listeners, parts.admission, poll.registry())?;
+        let streams = Streams::new(
+            parts.stream_listeners,
+            parts.admission,
+            parts.tls,
+            poll.registry(),
+        )?;
         let worker = Self {
             server: parts.server,
             sockets,

@@ -55,7 +55,7 @@ impl From<relay::StartError> for StartError {
             relay::StartError::Listen { listener, source } => {
                 let protocol = match listener.transport {
                     Transport::Udp => Protocol::Udp,
-                    Transport::Tcp => Protocol::Tcp,
+                    Transport::Tcp | Transport::Tls => Protocol::Tcp,
                 };
                 Self::bind(protocol, listener.address, "turn.listen", source)
             }

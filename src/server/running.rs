@@ -90,7 +90,7 @@ impl Server {
             Some((secret, older)) => (secret.clone(), older),
             None => (state.secret(TURN_SECRET)?, &[][..]),
         };
-        let relay = start_relay(config, &secret, older)?;
+        let relay = start_relay(config, &secret, older, tls.as_ref())?;
         let addresses = Addresses {
             http: http.iter().map(|bound| bound.address).collect(),
             https: https.iter().map(|bound| bound.address).collect(),
@@ -216,13 +216,15 @@ impl Server {
     }
 }
 
-/// The certificate, unless there is no HTTPS listener to show it.
+/// The certificate, unless there is no listener to show it.
 fn prepare_tls(
     config: &Config,
     state: &StateDirectory,
     interfaces: &Interfaces,
 ) -> Result<Option<Tls>, StartError> {
-    if config.http.tls_listen.is_empty() {
+    let mut turn = config.turn.listen.iter();
+    let turn_shows_it = turn.any(|listener| listener.transport == Transport::Tls);
+    if config.http.tls_listen.is_empty() && !turn_shows_it {
         return Ok(None);
     }
     let mut names = tls::leaf_names(interfaces, hostname().as_deref());
@@ -242,6 +244,7 @@ fn start_relay(
     config: &Config,
     secret: &Secret,
     older: &[Secret],
+    tls: Option<&Tls>,
 ) -> Result<Option<Relay>, StartError> {
     let turn = &config.turn;
     if turn.listen.is_empty() {
@@ -274,6 +277,7 @@ fn start_relay(
         unauthenticated_rate: turn.unauthenticated_rate,
         connections: turn.connections,
         connections_per_address: turn.connections_per_address,
+        tls: tls.map(|tls| tls::for_relay(&tls.config)),
         workers: turn.workers,
     };
     Ok(Some(Relay::start(settings)?))
@@ -289,6 +293,7 @@ fn start_signaling(
         allowed_origins: config.http.allowed_origins.clone(),
         public_url: config.http.public_url.clone(),
         relay: config.advertised_turn(&addresses.turn),
+        certificate: config.http.certificate.clone(),
         secret,
         credential_lifetime: config.turn.credential_lifetime,
     })

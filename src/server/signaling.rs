@@ -1,11 +1,12 @@
 //! Signaling, as the composition sees it: the hub and the gateway behind one small face.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 
-use super::config::{AllowedOrigin, PublicUrl, Signal};
+use super::config::{AllowedOrigin, CertificateSource, PublicUrl, Signal};
 use super::error::StartError;
 use crate::auth::Secret;
 use crate::gateway::{self, Gateway};
@@ -25,6 +26,8 @@ pub(super) struct Settings {
     pub(super) public_url: Option<PublicUrl>,
     /// What clients are told of the relay: where they reach it, and how.
     pub(super) relay: Vec<Listener>,
+    /// Whose certificate the relay shows to clients that come by TLS.
+    pub(super) certificate: CertificateSource,
     /// The secret that the relay knows too.
     pub(super) secret: Secret,
     /// For how long credentials are good.
@@ -72,7 +75,7 @@ fn hub_config(settings: &Settings) -> signal::Config {
         resume_window: settings.limits.resume_window,
         ice: IceConfig {
             stun_urls: stun_urls(&settings.relay),
-            turn_urls: settings.relay.iter().map(turn_url).collect(),
+            turn_urls: turn_urls(settings),
             secret: Some(settings.secret.clone()),
             lifetime: settings.credential_lifetime,
         },
@@ -90,12 +93,37 @@ fn stun_urls(relay: &[Listener]) -> Vec<String> {
         .collect()
 }
 
-fn turn_url(listener: &Listener) -> String {
-    let address = listener.address;
-    match listener.transport {
-        Transport::Udp => format!("turn:{address}?transport=udp"),
-        Transport::Tcp => format!("turn:{address}?transport=tcp"),
+fn turn_urls(settings: &Settings) -> Vec<String> {
+    let url = |listener: &Listener| {
+        let address = listener.address;
+        Some(match listener.transport {
+            Transport::Udp => format!("turn:{address}?transport=udp"),
+            Transport::Tcp => format!("turn:{address}?transport=tcp"),
+            Transport::Tls => {
+                let host = name_for_tls(settings, address.ip())?;
+                format!("turns:{host}:{}?transport=tcp", address.port())
+            }
+        })
+    };
+    let mut urls = Vec::new();
+    for url in settings.relay.iter().filter_map(url) {
+        // Listeners of both families may have one name.
+        if !urls.contains(&url) {
+            urls.push(url);
+        }
     }
+    urls
+}
+
+/// What the relay's certificate is for: the local CA's for the address, an operator's for the name
+/// in the public URL. Browsers refuse any other.
+fn name_for_tls(settings: &Settings, address: IpAddr) -> Option<String> {
+    let name = match &settings.certificate {
+        CertificateSource::LocalCa => address.to_string(),
+        CertificateSource::Files { .. } => settings.public_url.as_ref()?.host().to_owned(),
+    };
+    let is_ipv6 = name.contains(':');
+    Some(if is_ipv6 { format!("[{name}]") } else { name })
 }
 
 fn gateway_settings(settings: &Settings) -> gateway::Settings {

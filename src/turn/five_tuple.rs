@@ -10,6 +10,8 @@ pub enum Transport {
     Udp,
     /// A stream.
     Tcp,
+    /// A stream in TLS.
+    Tls,
 }
 
 impl Transport {
@@ -18,7 +20,7 @@ impl Transport {
     pub const fn is_stream(self) -> bool {
         match self {
             Self::Udp => false,
-            Self::Tcp => true,
+            Self::Tcp | Self::Tls => true,
         }
     }
 
@@ -28,6 +30,7 @@ impl Transport {
         match self {
             Self::Udp => "udp",
             Self::Tcp => "tcp",
+            Self::Tls => "tls",
         }
     }
 }

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { startBrowser } from "./browser.js";
 import { eventually, grows } from "./eventually.js";
 import { Server } from "./server.js";
 import { Stage } from "./stage.js";
@@ -80,6 +81,23 @@ test("where only TCP passes, two people meet on the relay by TCP", { timeout }, 
     // Before the server goes, which the pages would notice.
     await Promise.all([ada.leaves(), grace.leaves()]);
   } finally {
+    await server.close();
+  }
+});
+
+test("where only TLS passes, two people meet on the relay by TLS", { timeout }, async () => {
+  const server = await Server.start({ turn: ["tls"] });
+  // The certificate is of a CA that this browser has never heard of.
+  const browser = await startBrowser({ flags: ["--ignore-certificate-errors"] });
+  try {
+    const { ada, grace } = await stage.pair({ relayOnly: true, url: server.url, browser });
+    await ada.seesMovement("Grace");
+    await grace.seesMovement("Ada");
+    await assertRelayed(ada, "Grace");
+    assert.ok((await server.metric("peerage_turn_connections")) >= 2);
+    await Promise.all([ada.leaves(), grace.leaves()]);
+  } finally {
+    await browser.close();
     await server.close();
   }
 });

@@ -18,5 +18,6 @@ mod rfc8656_icmp;
 mod rfc8656_requests;
 mod stun_crate;
 mod tcp;
+mod tls;
 mod turn_crate;
 mod workers;

@@ -1,13 +1,15 @@
 //! A relay on loopback for the suites.
 
 use std::net::{IpAddr, SocketAddr};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use peerage::auth::{RelayCredentials, Secret, TimeLimited};
 use peerage::metrics::{Registry, RelaySnapshot};
 use peerage::relay::{Listener, Relay, RelayAddress, Settings};
 use peerage::time::Now;
 use peerage::turn::{Cidr, Transport};
+
+use crate::tls;
 
 pub(crate) const REALM: &str = "example.org";
 pub(crate) const SECRET: &str = "north";
@@ -54,7 +56,7 @@ fn settings(allow_peers: &[&str]) -> Settings {
     let credentials = RelayCredentials::new(REALM)
         .with_secret(Secret::new(SECRET))
         .with_user(USER.0, &Secret::new(USER.1));
-    let listeners = [Transport::Udp, Transport::Tcp].map(|transport| {
+    let listeners = [Transport::Udp, Transport::Tcp, Transport::Tls].map(|transport| {
         ["127.0.0.1:0", "[::1]:0"].map(|text| Listener {
             transport,
             address: address(text),
@@ -74,12 +76,30 @@ fn settings(allow_peers: &[&str]) -> Settings {
         unauthenticated_rate: 0,
         connections: 1_000,
         connections_per_address: 0,
+        tls: Some(tls::server()),
         workers: 2,
     }
 }
 
 pub(crate) fn address(text: &str) -> SocketAddr {
     text.parse().expect("an address")
+}
+
+/// The first listener of a transport, on IPv4.
+pub(crate) fn server(relay: &Relay, transport: Transport) -> SocketAddr {
+    let mut listeners = relay.listeners().iter();
+    let listener = listeners.find(|listener| listener.transport == transport);
+    listener.expect("there is one").address
+}
+
+/// Waits until the relay has counted what is expected.
+pub(crate) fn await_counters(relay: &Relay, is_there: impl Fn(&RelaySnapshot) -> bool) {
+    let start = Instant::now();
+    while !is_there(&counters(relay)) {
+        let elapsed = start.elapsed();
+        assert!(elapsed < Duration::from_secs(20), "{:?}", counters(relay));
+        std::thread::yield_now();
+    }
 }
 
 /// Credentials as signaling hands them out.

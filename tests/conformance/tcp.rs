@@ -4,41 +4,34 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
-use peerage::metrics::RelaySnapshot;
-use peerage::relay::Relay;
+use peerage::relay::{Listener, Relay};
 use peerage::stun::{Class, Message, Method, TransactionId, Writer};
 use peerage::turn::Transport;
 
 use crate::client::{self, Carrier, Client, PATIENCE, Stream, connect, over_tcp, over_udp};
 use crate::coturn_tools::{EchoPeer, assert_lossless, uclient, uclient_with_a_channel};
-use crate::relay;
+use crate::relay::{self, await_counters};
 
 /// So many that some of them surely live with different workers.
-const PAIRS: usize = 12;
-
-fn by(transport: Transport, relay: &Relay) -> impl Iterator<Item = SocketAddr> {
-    let of_transport = relay
-        .listeners()
-        .iter()
-        .filter(move |listener| listener.transport == transport);
-    of_transport.map(|listener| listener.address)
-}
+pub(crate) const PAIRS: usize = 12;
 
 fn tcp(relay: &Relay) -> SocketAddr {
-    by(Transport::Tcp, relay).next().expect("a listener")
+    relay::server(relay, Transport::Tcp)
 }
 
 fn udp(relay: &Relay) -> SocketAddr {
-    by(Transport::Udp, relay).next().expect("a listener")
+    relay::server(relay, Transport::Udp)
 }
 
-/// Waits until the relay has counted what is expected.
-fn await_counters(relay: &Relay, is_there: impl Fn(&RelaySnapshot) -> bool) {
-    let start = Instant::now();
-    while !is_there(&relay::counters(relay)) {
-        assert!(start.elapsed() < PATIENCE, "{:?}", relay::counters(relay));
-        std::thread::yield_now();
-    }
+fn tcp_over_ipv6(relay: &Relay) -> SocketAddr {
+    let over_ipv6 =
+        |listener: &&Listener| listener.transport == Transport::Tcp && listener.address.is_ipv6();
+    relay
+        .listeners()
+        .iter()
+        .find(over_ipv6)
+        .expect("there is one")
+        .address
 }
 
 fn binding_request(number: u8) -> Vec<u8> {
@@ -52,7 +45,7 @@ fn binding_request(number: u8) -> Vec<u8> {
 #[test]
 fn a_client_learns_its_address_over_ipv4_and_ipv6() {
     let relay = relay::start(&[]);
-    for server in by(Transport::Tcp, &relay) {
+    for server in [tcp(&relay), tcp_over_ipv6(&relay)] {
         let mut client = over_tcp(server);
         let local = client.carrier.0.local_addr().expect("connected");
         assert_eq!(client.bind(), local);
@@ -139,7 +132,7 @@ fn a_connection_outlives_its_allocation_and_may_have_another() {
 
 /// Lets two clients speak to each other, by a channel and by indications, in messages of lengths
 /// that need padding and that need none.
-fn converse<A: Carrier, B: Carrier>(a: &mut Client<A>, b: &mut Client<B>) {
+pub(crate) fn converse<A: Carrier, B: Carrier>(a: &mut Client<A>, b: &mut Client<B>) {
     let (at_a, at_b) = (a.allocate(), b.allocate());
     a.bind_channel(0x4000, at_b);
     b.permit(at_a);
@@ -276,8 +269,7 @@ fn uclient_relays_over_tcp_and_ipv6() {
     let peer = EchoPeer::start("::1");
     let mut to = vec!["-t", "-x", "-c", "-s", "-e", "::1", "-r", &peer.port];
     to.extend(["-n", "50", "-z", "5"]);
-    let server = by(Transport::Tcp, &relay).nth(1).expect("a listener");
-    assert_lossless(&uclient(server, &to), 50);
+    assert_lossless(&uclient(tcp_over_ipv6(&relay), &to), 50);
 }
 
 #[test]

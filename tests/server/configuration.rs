@@ -36,7 +36,7 @@ const WRONG: &[(&str, &str)] = &[
     ),
     (
         "[turn]\nlisten = [\"sctp://0.0.0.0:3478\"]",
-        r#"turn.listen = "sctp://0.0.0.0:3478": must be a list, and each of it a listener such as "udp://0.0.0.0:3478" or "tcp://[::]:3478" (peerage.toml line 2)"#,
+        r#"turn.listen = "sctp://0.0.0.0:3478": must be a list, and each of it a listener such as "udp://0.0.0.0:3478" or "tls://[::]:5349" (peerage.toml line 2)"#,
     ),
     (
         "[turn]\nrelay_ports = \"9-1\"",

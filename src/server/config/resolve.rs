@@ -19,6 +19,10 @@ use crate::turn::Transport;
 /// Secrets at a time: whoever signs with a time-limited name is checked against all of them.
 const MOST_SECRETS: usize = 4;
 
+/// The ports of STUN and TURN (RFC 8656 section 6, RFC 8489 section 18.6).
+const PORT: u16 = 3478;
+const TLS_PORT: u16 = 5349;
+
 /// A configuration, and where each of its values came from.
 #[derive(Clone, Debug)]
 pub struct Resolved {
@@ -183,16 +187,25 @@ fn turn_listen(
     reader: &mut Reader<'_>,
     interfaces: &Interfaces,
 ) -> Result<Vec<Listener>, ConfigError> {
-    let mut addresses = vec![SocketAddr::from(([0; 4], 3478))];
-    if interfaces.has_ipv6() {
-        addresses.push(SocketAddr::from(([0_u16; 8], 3478)));
-    }
-    let on_all = |transport| {
-        let listener = move |&address: &SocketAddr| Listener { transport, address };
-        addresses.iter().map(listener)
+    let on_all = |transport, port| {
+        let mut listeners = vec![Listener {
+            transport,
+            address: SocketAddr::from(([0; 4], port)),
+        }];
+        if interfaces.has_ipv6() {
+            listeners.push(Listener {
+                transport,
+                address: SocketAddr::from(([0_u16; 8], port)),
+            });
+        }
+        listeners
     };
-    let default = on_all(Transport::Udp).chain(on_all(Transport::Tcp));
-    reader.get("turn.listen", default.collect())
+    let default = [
+        on_all(Transport::Udp, PORT),
+        on_all(Transport::Tcp, PORT),
+        on_all(Transport::Tls, TLS_PORT),
+    ];
+    reader.get("turn.listen", default.concat())
 }
 
 fn alternate_servers(reader: &mut Reader<'_>) -> Result<Vec<SocketAddr>, ConfigError> {

@@ -182,13 +182,14 @@ impl Value for Cidr {
 
 impl Value for Listener {
     fn allowed() -> String {
-        r#"a listener such as "udp://0.0.0.0:3478" or "tcp://[::]:3478""#.into()
+        r#"a listener such as "udp://0.0.0.0:3478" or "tls://[::]:5349""#.into()
     }
     fn from_text(text: &str) -> Option<Self> {
         let (scheme, address) = text.split_once("://")?;
         let transport = match scheme {
             "udp" => Transport::Udp,
             "tcp" => Transport::Tcp,
+            "tls" => Transport::Tls,
             _ => return None,
         };
         let address = address.parse().ok()?;

@@ -1,4 +1,4 @@
-//! TLS for HTTPS: the certificate and how it is shown.
+//! TLS for HTTPS and for the relay: the certificate and how it is shown.
 
 mod error;
 mod files;
@@ -10,12 +10,14 @@ pub use local_ca::leaf_names;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::config::CertificateSource;
 use super::state::StateDirectory;
+use crate::net::TlsConfig;
 
-/// What the HTTPS listeners need.
+/// What listeners need that speak TLS.
 #[derive(Clone, Debug)]
 pub struct Tls {
     /// The configuration of rustls.
@@ -78,6 +80,14 @@ fn server_config(
         .map_err(|error| CertificateError::new(path, reason(&error)))?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(Arc::new(config))
+}
+
+/// The same certificate for the relay, whose clients may name what they speak (RFC 7443).
+#[must_use]
+pub fn for_relay(config: &rustls::ServerConfig) -> TlsConfig {
+    let mut config = config.clone();
+    config.alpn_protocols = vec![b"stun.turn".to_vec(), b"stun.nat-discovery".to_vec()];
+    Arc::new(ArcSwap::from_pointee(config))
 }
 
 fn reason(error: &rustls::Error) -> String {
