@@ -119,7 +119,7 @@ impl Collector for Registry {
 }
 
 /// What the relay counts: name, what it is, and how many.
-fn relay_counters(relay: &RelaySnapshot) -> [(&'static str, &'static str, u64); 11] {
+fn relay_counters(relay: &RelaySnapshot) -> [(&'static str, &'static str, u64); 13] {
     [
         (
             "turn_packets_to_peers",
@@ -150,6 +150,16 @@ fn relay_counters(relay: &RelaySnapshot) -> [(&'static str, &'static str, u64); 
             "turn_packets_unsent",
             "Datagrams the system did not take",
             relay.packets_unsent,
+        ),
+        (
+            "turn_packets_shed",
+            "Datagrams beyond a client's share in an overload",
+            relay.packets_shed,
+        ),
+        (
+            "turn_packets_dropped",
+            "Datagrams that found a full receive buffer",
+            relay.packets_dropped,
         ),
         (
             "turn_packets_posted",

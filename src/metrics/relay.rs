@@ -18,6 +18,11 @@ pub struct RelayCounters {
     pub packets_refused: Counter,
     /// Datagrams that the operating system did not take, or a client that does not read.
     pub packets_unsent: Counter,
+    /// Datagrams of clients that sent more than their share while there was more than could be
+    /// relayed.
+    pub packets_shed: Counter,
+    /// Datagrams that found no room in a socket's receive buffer.
+    pub packets_dropped: Counter,
     /// Datagrams that arrived at another worker than their client's, and were handed over.
     pub packets_posted: Counter,
     /// Allocations made.
@@ -75,6 +80,10 @@ pub struct RelaySnapshot {
     pub packets_refused: u64,
     /// See [`RelayCounters::packets_unsent`].
     pub packets_unsent: u64,
+    /// See [`RelayCounters::packets_shed`].
+    pub packets_shed: u64,
+    /// See [`RelayCounters::packets_dropped`].
+    pub packets_dropped: u64,
     /// See [`RelayCounters::packets_posted`].
     pub packets_posted: u64,
     /// See [`RelayCounters::allocations_made`].
@@ -101,6 +110,8 @@ impl RelaySnapshot {
         self.bytes_to_clients += worker.bytes_to_clients.read();
         self.packets_refused += worker.packets_refused.read();
         self.packets_unsent += worker.packets_unsent.read();
+        self.packets_shed += worker.packets_shed.read();
+        self.packets_dropped += worker.packets_dropped.read();
         self.packets_posted += worker.packets_posted.read();
         self.allocations_made += worker.allocations_made.read();
         self.allocations_ended += worker.allocations_ended.read();

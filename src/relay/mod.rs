@@ -7,6 +7,7 @@ mod admission;
 mod binding;
 mod coalescing;
 mod connection;
+mod fairness;
 mod listener;
 mod outflow;
 mod ports;

@@ -21,6 +21,9 @@ const RANDOM_TRIES: usize = 16;
 /// The tokens that are not a socket's.
 pub(super) const WAKE: Token = Token(0);
 pub(super) const ALARM: Token = Token(1);
+/// After how many full turns in a row a socket is asked what it has dropped.
+const FULL_TURNS: u32 = 32;
+
 const FIRST_LISTENER: usize = 2;
 
 /// A socket to take datagrams from.
@@ -74,6 +77,10 @@ struct Inlet {
     coalescing: Coalescing,
     /// Whether it stands in the queue of those that may have something.
     is_queued: bool,
+    /// How often in a row it has had as much as could be taken.
+    full_turns: u32,
+    /// What the system has told of drops.
+    dropped: u32,
 }
 
 impl Inlet {
@@ -83,7 +90,26 @@ impl Inlet {
             socket,
             coalescing,
             is_queued: false,
+            full_turns: 0,
+            dropped: 0,
         }
+    }
+
+    /// It has had as much as could be taken, or less. Gives how many datagrams have found no room
+    /// in its buffer since this was asked last: only sockets that had much are asked, and those
+    /// not at every turn.
+    fn drops_after_turn(&mut self, is_full: bool) -> u32 {
+        let is_due = if is_full {
+            self.full_turns = self.full_turns.wrapping_add(1);
+            self.full_turns.is_multiple_of(FULL_TURNS)
+        } else {
+            std::mem::take(&mut self.full_turns) > 0
+        };
+        if !is_due {
+            return 0;
+        }
+        let before = std::mem::replace(&mut self.dropped, self.socket.dropped());
+        self.dropped.wrapping_sub(before)
     }
 }
 
@@ -94,6 +120,7 @@ pub(super) struct Sockets {
     /// By the index of the allocation.
     relays_v4: Vec<Relay>,
     relays_v6: Vec<Relay>,
+    dropped: u64,
 }
 
 impl Sockets {
@@ -107,6 +134,7 @@ impl Sockets {
             listeners,
             relays_v4: Vec::new(),
             relays_v6: Vec::new(),
+            dropped: 0,
         })
     }
 
@@ -149,6 +177,7 @@ impl Sockets {
             count
         };
         inlet.coalescing.note(count, datagrams, now, &inlet.socket);
+        self.dropped += u64::from(inlet.drops_after_turn(count == limit));
         Ok(count)
     }
 
@@ -221,6 +250,11 @@ impl Sockets {
         }
         relays[place.index] = Some(Box::new((Inlet::new(socket), allocation)));
         Ok(())
+    }
+
+    /// How many datagrams have found no room in the buffers of sockets, as far as is known.
+    pub(super) fn dropped(&self) -> u64 {
+        self.dropped
     }
 
     /// Closes the socket of the relayed address `relayed` of an allocation, if it has one.

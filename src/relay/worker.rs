@@ -18,6 +18,7 @@ use mio::{Events, Poll, Token, Waker};
 
 use super::admission::Admission;
 use super::binding::Binding;
+use super::fairness::Fairness;
 use super::outflow::{Connected, Outflow};
 use super::post::{LETTERS, Letter, Postbox};
 use super::siblings::OfWorker;
@@ -34,7 +35,8 @@ use crate::turn::{Action, AllocationId, BindFailed, FiveTuple, Icmp, Sender, Ser
 /// How many arrivals are handled in one go.
 const INBOX: usize = 64;
 
-/// How many arrivals of one socket are taken before the others get their turn.
+/// How many arrivals of one socket are taken before the others get their turn. All listeners
+/// together get as many of every inbox, however many relay sockets there are.
 const TURN_OF_A_SOCKET: usize = 32;
 
 /// How many ready sockets one call of the poller tells about.
@@ -70,8 +72,10 @@ pub(super) struct Worker {
     pub(super) poll: Poll,
     alarm: Alarm,
     pub(super) counters: Arc<RelayCounters>,
-    /// Sockets that may have datagrams waiting, each at most once.
-    ready: VecDeque<Source>,
+    /// Listeners that may have datagrams waiting, each at most once, and relay sockets.
+    ready_listeners: VecDeque<Source>,
+    ready_relays: VecDeque<Source>,
+    fairness: Fairness,
     inbox: ReceiveBatch,
     /// Where each arrival in the inbox has come from.
     origins: Vec<Origin>,
@@ -107,7 +111,9 @@ impl Worker {
             poll,
             alarm,
             counters: Arc::default(),
-            ready: VecDeque::new(),
+            ready_listeners: VecDeque::new(),
+            ready_relays: VecDeque::new(),
+            fairness: Fairness::new(),
             inbox: ReceiveBatch::new(INBOX),
             origins: Vec::with_capacity(INBOX),
             outflow: SendSpace::new(can_segment),
@@ -177,7 +183,10 @@ impl Worker {
 
     /// How long to wait for packets: not at all while some are left.
     fn patience(&self) -> Option<Duration> {
-        if self.ready.is_empty() && self.failing.is_empty() && !self.streams.has_work() {
+        let is_idle = self.ready_listeners.is_empty()
+            && self.ready_relays.is_empty()
+            && self.failing.is_empty();
+        if is_idle && !self.streams.has_work() {
             self.alarm.patience(&self.clock)
         } else {
             Some(Duration::ZERO)
@@ -191,7 +200,7 @@ impl Worker {
             return;
         };
         if self.sockets.set_queued(source, true) == Some(false) {
-            self.ready.push_back(source);
+            self.put_in_line(source);
         }
         if let Source::Relay(place) = source
             && is_error
@@ -201,23 +210,45 @@ impl Worker {
         }
     }
 
-    /// Gives every ready socket its turn, so that one that is flooded starves no other.
-    fn serve_round(&mut self, boxes: &[Postbox], now: Now) {
-        for _ in 0..self.ready.len() {
-            let Some(source) = self.ready.pop_front() else {
-                break;
-            };
-            self.take_from(source, now);
-            if self.inbox.room() == 0 {
-                self.handle_inbox(boxes, now);
-            }
+    fn put_in_line(&mut self, source: Source) {
+        match source {
+            Source::Listener(_) => self.ready_listeners.push_back(source),
+            Source::Relay(_) => self.ready_relays.push_back(source),
         }
-        self.handle_inbox(boxes, now);
     }
 
-    /// Takes what `source` has into the inbox; it comes again if it may have more.
-    fn take_from(&mut self, source: Source, now: Now) {
-        let limit = TURN_OF_A_SOCKET.min(self.inbox.room());
+    /// Gives every ready relay socket its turn, and the listeners theirs before each inbox that
+    /// these fill: half of what a relay does comes through the listeners.
+    fn serve_round(&mut self, boxes: &[Postbox], now: Now) {
+        let mut relays = self.ready_relays.len();
+        loop {
+            self.take_from_listeners(now);
+            while relays > 0
+                && self.inbox.room() > 0
+                && let Some(source) = self.ready_relays.pop_front()
+            {
+                relays -= 1;
+                self.take_from(source, TURN_OF_A_SOCKET, now);
+            }
+            self.handle_inbox(boxes, now);
+            if relays == 0 {
+                return;
+            }
+        }
+    }
+
+    fn take_from_listeners(&mut self, now: Now) {
+        let count = self.ready_listeners.len();
+        for _ in 0..count {
+            if let Some(source) = self.ready_listeners.pop_front() {
+                self.take_from(source, (TURN_OF_A_SOCKET / count).max(1), now);
+            }
+        }
+    }
+
+    /// Takes what `source` has, up to `limit`, into the inbox; it comes again if it may have more.
+    fn take_from(&mut self, source: Source, limit: usize, now: Now) {
+        let limit = limit.min(self.inbox.room());
         let taken = self
             .sockets
             .receive(source, &mut self.inbox, limit, now.instant);
@@ -233,13 +264,16 @@ impl Worker {
                         .into_iter()
                         .flat_map(|o| std::iter::repeat_n(o, count)),
                 );
+                if matches!(source, Source::Listener(_)) {
+                    self.fairness.note(count, count < limit);
+                }
                 count == limit
             }
             // An error that an earlier datagram has brought says nothing of the next one.
             Err(error) => error.kind() != io::ErrorKind::WouldBlock,
         };
         if may_have_more {
-            self.ready.push_back(source);
+            self.put_in_line(source);
         } else {
             self.sockets.set_queued(source, false);
         }
@@ -270,6 +304,10 @@ impl Worker {
                 continue;
             };
             match self.origins[number] {
+                Origin::Client if !self.fairness.admits(arrived.from, arrived.bytes) => {
+                    let datagrams = arrived.datagrams().count() as u64;
+                    self.counters.packets_shed.add(datagrams);
+                }
                 Origin::Client => {
                     let client = five_tuple(&arrived);
                     let sender = self.server.sender(client);
@@ -428,6 +466,7 @@ impl Worker {
         self.counters.allocations_ended.set(tally.allocations_ended);
         self.counters.unauthenticated.set(tally.unauthenticated);
         self.counters.packets_refused.set(tally.refused);
+        self.counters.packets_dropped.set(self.sockets.dropped());
     }
 }
 

@@ -6,6 +6,7 @@ mod asker;
 mod client;
 mod coturn_tools;
 mod ledger;
+mod overload;
 mod prober;
 mod process;
 mod raw_client;

@@ -139,8 +139,13 @@ impl Drop for Process {
     }
 }
 
-/// The text of a configuration.
+/// The text of a configuration: two workers, unless `turn` says otherwise.
 pub(crate) fn configuration(turn: &str) -> String {
+    let workers = if turn.contains("workers = ") {
+        ""
+    } else {
+        "workers = 2"
+    };
     format!(
         r#"
 state_directory = "state"
@@ -154,7 +159,7 @@ listen = ["127.0.0.1:0"]
 realm = "{REALM}"
 listen = ["udp://127.0.0.1:0"]
 relay_addresses = ["127.0.0.1", "::1"]
-workers = 2
+{workers}
 {turn}
 [turn.users]
 alice = "alice's password"

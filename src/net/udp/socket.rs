@@ -2,12 +2,20 @@
 //! arrived: an answer must leave from there, also where the socket is bound to all addresses.
 
 use std::io;
-use std::mem::size_of;
+use std::mem::{size_of, size_of_val};
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, RawFd};
 
 use libc::{c_int, c_void, socklen_t};
 use socket2::{Domain, Protocol, Socket, Type};
+
+/// What Linux tells of a socket's memory; libc does not name these.
+#[cfg(target_os = "linux")]
+const SO_MEMINFO: c_int = 55;
+#[cfg(target_os = "linux")]
+const SK_MEMINFO_VARS: usize = 9;
+#[cfg(target_os = "linux")]
+const SK_MEMINFO_DROPS: usize = 8;
 
 /// A UDP socket in non-blocking mode.
 #[derive(Debug)]
@@ -134,6 +142,38 @@ impl UdpSocket {
         false
     }
 
+    /// How many datagrams have been dropped so far because nobody took those before them in time.
+    /// It wraps around.
+    #[cfg(target_os = "linux")]
+    #[must_use]
+    pub fn dropped(&self) -> u32 {
+        let mut memory = [0_u32; SK_MEMINFO_VARS];
+        let mut length = size_of_val(&memory) as socklen_t;
+        #[expect(unsafe_code, reason = "socket2 does not have this option")]
+        // SAFETY: both pointers are to live values, and the length is the first one's.
+        let result = unsafe {
+            libc::getsockopt(
+                self.as_raw_fd(),
+                libc::SOL_SOCKET,
+                SO_MEMINFO,
+                memory.as_mut_ptr().cast::<c_void>(),
+                &raw mut length,
+            )
+        };
+        if result == 0 {
+            memory[SK_MEMINFO_DROPS]
+        } else {
+            0
+        }
+    }
+
+    /// How many datagrams have been dropped: this system does not tell.
+    #[cfg(not(target_os = "linux"))]
+    #[must_use]
+    pub fn dropped(&self) -> u32 {
+        0
+    }
+
     fn ask_for_arrival_addresses(&self) -> io::Result<()> {
         match self.local {
             SocketAddr::V4(_) => self.set_option(libc::IPPROTO_IP, libc::IP_PKTINFO, 1),
@@ -226,6 +266,22 @@ mod tests {
         assert!(UdpSocket::listen(first.local(), true).is_ok());
         let error = UdpSocket::listen(first.local(), false).expect_err("taken");
         assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
+    }
+
+    #[test]
+    fn what_finds_no_room_is_counted() {
+        let any = "127.0.0.1:0".parse().expect("an address");
+        let (from, to) = (UdpSocket::relay(any), UdpSocket::relay(any));
+        let (from, to) = (from.expect("bound"), to.expect("bound"));
+        assert_eq!(to.dropped(), 0);
+        let small = to.socket.set_recv_buffer_size(4_096);
+        small.expect("always allowed");
+        for _ in 0..100 {
+            from.socket
+                .send_to(&[0; 1_000], &to.local().into())
+                .expect("sent");
+        }
+        assert!(to.dropped() > 50 || cfg!(not(target_os = "linux")));
     }
 
     #[test]

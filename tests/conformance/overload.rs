@@ -1,0 +1,131 @@
+//! More than a worker can do: one client floods it, and the others must not notice.
+
+use std::net::{SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use peerage::stun::{Attribute, Method};
+
+use crate::prober::{Prober, code};
+use crate::process::Process;
+
+const ONE_WORKER: &str = "workers = 1\nallow_peers = [\"127.0.0.0/8\"]";
+
+const CHANNEL: u16 = 0x4000;
+
+/// How long an echo may take.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// Two threads that send on a client's channel as fast as they can.
+struct Flood {
+    stopping: Arc<AtomicBool>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Flood {
+    fn start(client: &Prober) -> Self {
+        let stopping = Arc::new(AtomicBool::new(false));
+        let threads = (0..2).map(|_| {
+            let (stopping, server) = (Arc::clone(&stopping), client.server);
+            let socket = client.socket.try_clone().expect("cloned");
+            let mut datagram = [0; 104];
+            datagram[..4].copy_from_slice(&[0x40, 0, 0, 100]);
+            thread::spawn(move || {
+                while !stopping.load(Ordering::Relaxed) {
+                    // What finds no room is lost, as it would be on the way.
+                    let _ = socket.send_to(&datagram, server);
+                }
+            })
+        });
+        Self {
+            threads: threads.collect(),
+            stopping,
+        }
+    }
+}
+
+impl Drop for Flood {
+    fn drop(&mut self) {
+        self.stopping.store(true, Ordering::Relaxed);
+        for thread in self.threads.drain(..) {
+            thread.join().expect("it only sends");
+        }
+    }
+}
+
+/// A client with a channel to `peer`.
+fn client(server: SocketAddr, peer: SocketAddr) -> Prober {
+    let client = Prober::new(server);
+    client.allocate().expect("allocated");
+    client.bind_channel(CHANNEL, peer).expect("bound");
+    client
+}
+
+/// An address that sends everything back.
+fn echo() -> SocketAddr {
+    let socket = UdpSocket::bind("127.0.0.1:0").expect("bound");
+    let address = socket.local_addr().expect("bound");
+    thread::spawn(move || {
+        let mut buffer = [0; 2_000];
+        while let Ok((length, from)) = socket.recv_from(&mut buffer) {
+            // A relay that has ended does not want its echo.
+            let _ = socket.send_to(&buffer[..length], from);
+        }
+    });
+    address
+}
+
+/// Whether an echo of this number comes back in time.
+fn is_echoed(client: &Prober, number: u32) -> bool {
+    client.channel(CHANNEL, &number.to_be_bytes());
+    client.socket.set_read_timeout(Some(PATIENCE)).expect("set");
+    let mut buffer = [0; 2_000];
+    while let Ok((length, _)) = client.socket.recv_from(&mut buffer) {
+        if buffer[..length].ends_with(&number.to_be_bytes()) {
+            return true;
+        }
+    }
+    false
+}
+
+/// How many of `tries` refreshes are answered in time.
+fn refreshed(client: &Prober, tries: u64) -> usize {
+    client.socket.set_read_timeout(Some(PATIENCE)).expect("set");
+    let answered = (0..tries).filter(|number| {
+        let id = 1_000_000 + number;
+        client.send(&client.signed(id, Method::REFRESH, |writer| {
+            writer.u32(Attribute::LIFETIME, 600);
+        }));
+        let mut buffer = [0; 2_000];
+        let answer = client.socket.recv_from(&mut buffer);
+        answer.is_ok_and(|(length, _)| code(&buffer[..length]).is_ok())
+    });
+    answered.count()
+}
+
+#[test]
+fn a_flooding_client_costs_the_others_next_to_nothing() {
+    let server = Process::start(ONE_WORKER);
+    let sink = UdpSocket::bind("127.0.0.1:0").expect("bound");
+    let flooding = client(server.turn, sink.local_addr().expect("bound"));
+    let other = client(server.turn, echo());
+    let flood = Flood::start(&flooding);
+    let before = server.metric("peerage_turn_packets_to_peers_total");
+    // The first ones may meet the full queue that makes the relay deal out shares.
+    (0..20).for_each(|number| drop(is_echoed(&other, number)));
+    let lost = (100..400)
+        .filter(|&number| !is_echoed(&other, number))
+        .count();
+    assert!(lost <= 15, "{lost} of 300 lost");
+    assert!(refreshed(&other, 20) >= 18, "the other's refreshes");
+    assert!(refreshed(&flooding, 20) >= 15, "the flooding client's own");
+    drop(flood);
+    let relayed = server.metric("peerage_turn_packets_to_peers_total") - before;
+    assert!(
+        relayed > 10_000,
+        "the flood goes on as far as it can: {relayed}"
+    );
+    assert!(is_echoed(&other, 1_000_000));
+}
