@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use super::error::LoadError;
 use crate::auth::{Key, Secret};
 use crate::stun::{
-    Attribute, ChannelNumber, Class, ErrorCode, HEADER_LENGTH, Integrity, Message, Method,
+    Attribute, ChannelNumber, Class, ErrorCode, Family, HEADER_LENGTH, Integrity, Message, Method,
     PasswordAlgorithm, TransactionId, Writer,
 };
 
@@ -18,7 +18,8 @@ const CHALLENGES: u8 = 3;
 /// What to ask for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Request {
-    Allocate,
+    /// An allocation whose relayed address is of this family.
+    Allocate(Family),
     /// A channel to a peer.
     Bind(ChannelNumber, SocketAddr),
     /// A permission for a peer.
@@ -30,7 +31,7 @@ pub(super) enum Request {
 impl Request {
     pub(super) fn name(self) -> &'static str {
         match self {
-            Self::Allocate => "Allocate",
+            Self::Allocate(_) => "Allocate",
             Self::Bind(..) => "ChannelBind",
             Self::Permit(_) => "CreatePermission",
             Self::Release => "Refresh",
@@ -39,7 +40,7 @@ impl Request {
 
     fn method(self) -> Method {
         match self {
-            Self::Allocate => Method::ALLOCATE,
+            Self::Allocate(_) => Method::ALLOCATE,
             Self::Bind(..) => Method::CHANNEL_BIND,
             Self::Permit(_) => Method::CREATE_PERMISSION,
             Self::Release => Method::REFRESH,
@@ -88,7 +89,7 @@ impl Allocation {
             password,
             challenge: None,
             challenges: 0,
-            request: Request::Allocate,
+            request: Request::Allocate(Family::V4),
             id: TransactionId(id),
             relayed: None,
         }
@@ -120,7 +121,12 @@ impl Allocation {
     pub(super) fn write(&self, buffer: &mut [u8]) -> usize {
         let mut writer = Writer::new(buffer, Class::Request, self.request.method(), self.id);
         match self.request {
-            Request::Allocate => writer.u32(Attribute::REQUESTED_TRANSPORT, UDP),
+            Request::Allocate(family) => {
+                writer.u32(Attribute::REQUESTED_TRANSPORT, UDP);
+                if family == Family::V6 {
+                    writer.attribute(Attribute::REQUESTED_ADDRESS_FAMILY, &[2, 0, 0, 0]);
+                }
+            }
             Request::Bind(number, peer) => {
                 writer.u32(Attribute::CHANNEL_NUMBER, u32::from(number.value()) << 16);
                 writer.xor_address(Attribute::XOR_PEER_ADDRESS, peer);
@@ -152,7 +158,7 @@ impl Allocation {
     }
 
     fn granted(&mut self, message: &Message<'_>) -> Result<Answer, LoadError> {
-        if self.request == Request::Allocate {
+        if let Request::Allocate(_) = self.request {
             let relayed = message.find_xor_address(Attribute::XOR_RELAYED_ADDRESS);
             let Some(Ok(relayed)) = relayed else {
                 return Err(self.malformed("XOR-RELAYED-ADDRESS"));

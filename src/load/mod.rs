@@ -29,5 +29,5 @@ pub use histogram::Histogram;
 pub use process::Process;
 pub use report::{Report, SetupReport, TrafficReport};
 pub use run::run;
-pub use settings::{Carriage, Login, Mode, Pace, Protocol, Settings};
+pub use settings::{Carriage, Families, Login, Mode, Pace, Protocol, Settings};
 pub use stages::Progress;

@@ -149,13 +149,15 @@ impl Place<'_> {
         };
         let has_traffic = self.settings.mode != Mode::Idle;
         let (early, end) = (first_allocations(clients.len()), clients.len());
+        let families = self.settings.families;
+        let allocate = |client| Request::Allocate(families.of(client));
         let mut setup = self.setup(clients, sources, batches);
-        setup.ask(0..early, |_, _| Request::Allocate)?;
+        setup.ask(0..early, |_, client| allocate(client))?;
         if has_traffic {
             setup.ask(0..early, grant)?;
         }
         step.next()?;
-        setup.ask(early..end, |_, _| Request::Allocate)?;
+        setup.ask(early..end, |_, client| allocate(client))?;
         step.next()?;
         if has_traffic {
             setup.ask(early..end, grant)?;

@@ -7,6 +7,7 @@ use super::error::LoadError;
 use super::process::Process;
 use super::stamp::Stamp;
 use crate::auth::Secret;
+use crate::stun::Family;
 
 /// Permissions of the relay end after five minutes, and are not renewed here.
 const LONGEST: Duration = Duration::from_secs(240);
@@ -64,6 +65,28 @@ pub enum Login {
     },
 }
 
+/// Of which family relayed addresses are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Families {
+    /// All IPv4.
+    V4,
+    /// All IPv6.
+    V6,
+    /// Every other one IPv6: one address of each has room for no more than 65,535.
+    Both,
+}
+
+impl Families {
+    /// That of the client with this number.
+    pub(super) fn of(self, client: usize) -> Family {
+        match self {
+            Self::V4 => Family::V4,
+            Self::Both if client.is_multiple_of(2) => Family::V4,
+            Self::V6 | Self::Both => Family::V6,
+        }
+    }
+}
+
 /// What the server speaks.
 #[derive(Clone, Debug)]
 pub enum Protocol {
@@ -88,6 +111,8 @@ pub struct Settings {
     pub payload: usize,
     /// How many clients.
     pub allocations: usize,
+    /// Of which family their relayed addresses are.
+    pub families: Families,
     /// How many packets a client sends at once, as video does.
     pub train: usize,
     /// How packets follow each other.
@@ -146,6 +171,10 @@ impl Settings {
             (
                 self.shared_socket && !(self.server.is_ipv4() && self.server.ip().is_loopback()),
                 "a shared socket needs a server on 127.0.0.0/8".to_owned(),
+            ),
+            (
+                self.families != Families::V4 && self.mode != Mode::Idle,
+                "relayed addresses of IPv6 are for idle allocations".to_owned(),
             ),
             (
                 is_forwarder && matches!(self.mode, Mode::Relay | Mode::Idle),

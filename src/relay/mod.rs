@@ -7,6 +7,7 @@ mod admission;
 mod binding;
 mod coalescing;
 mod connection;
+mod cores;
 mod fairness;
 mod listener;
 mod outflow;
@@ -85,6 +86,8 @@ pub struct Settings {
     pub tls: Option<TlsConfig>,
     /// Worker threads; 0 is one a core.
     pub workers: usize,
+    /// Whether each worker stays on a core of its own, as far as there are cores.
+    pub pin_workers: bool,
 }
 
 /// Why the relay did not start.
@@ -141,6 +144,7 @@ impl Relay {
             count => count,
         };
         let (bound, listeners) = bind_listeners(&settings.listen, count)?;
+        let pin = settings.pin_workers;
         let shared = Shared::new(settings, datagram_addresses(&bound), count)?;
         let mut relay = Self {
             listeners: bound,
@@ -153,23 +157,32 @@ impl Relay {
         let workers = workers.map(|(number, listeners)| shared.worker(number, listeners));
         let workers = workers.collect::<io::Result<Vec<_>>>();
         relay
-            .start_workers(workers.map_err(StartError::System)?)
+            .start_workers(workers.map_err(StartError::System)?, pin)
             .map_err(StartError::System)?;
         Ok(relay)
     }
 
     /// Lets every worker know the others' postboxes, and sets them to work.
-    fn start_workers(&mut self, workers: Vec<(Worker, Arc<Waker>)>) -> io::Result<()> {
+    fn start_workers(&mut self, workers: Vec<(Worker, Arc<Waker>)>, pin: bool) -> io::Result<()> {
         let (boxes, inboxes): (Vec<_>, Vec<_>) = workers
             .iter()
             .map(|(_, waker)| Postbox::new(Arc::clone(waker)))
             .unzip();
         let boxes: Arc<[Postbox]> = boxes.into();
+        let cores = if pin {
+            cores::for_workers(boxes.len())
+        } else {
+            Vec::new()
+        };
         for (number, ((worker, waker), inbox)) in workers.into_iter().zip(inboxes).enumerate() {
             self.counters.push(worker.counters());
             let (boxes, stopping) = (Arc::clone(&boxes), Arc::clone(&self.stopping));
             let thread = thread::Builder::new().name(format!("relay-{number}"));
-            let thread = thread.spawn(move || worker.run(&boxes, &inbox, &stopping))?;
+            let core = cores.get(number).copied();
+            let thread = thread.spawn(move || {
+                cores::pin_to(core);
+                worker.run(&boxes, &inbox, &stopping);
+            })?;
             self.threads.push((thread, waker));
         }
         Ok(())

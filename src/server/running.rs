@@ -279,6 +279,7 @@ fn start_relay(
         connections_per_address: turn.connections_per_address,
         tls: tls.map(|tls| tls::for_relay(&tls.config)),
         workers: turn.workers,
+        pin_workers: turn.pin_workers,
     };
     Ok(Some(Relay::start(settings)?))
 }

@@ -78,6 +78,7 @@ fn settings(allow_peers: &[&str]) -> Settings {
         connections_per_address: 0,
         tls: Some(tls::server()),
         workers: 2,
+        pin_workers: false,
     }
 }
 

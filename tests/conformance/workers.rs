@@ -2,13 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use socket2::{Domain, Socket, Type};
 use tokio::net::UdpSocket;
 use tokio::time::timeout;
 use webrtc_util::Conn;
 
+use crate::process::Process;
 use crate::relay;
 use crate::turn_crate::client;
 
@@ -90,4 +91,44 @@ async fn a_datagram_that_the_kernel_gives_to_the_wrong_worker_still_arrives() {
     );
     assert!(lost < CLIENTS);
     echo.abort();
+}
+
+/// On which cores each thread of this name may run.
+fn cores_of(pid: u32, name: &str) -> Vec<String> {
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).expect("a process");
+    let statuses = tasks.filter_map(|task| {
+        let status = task.expect("a thread").path().join("status");
+        std::fs::read_to_string(status).ok()
+    });
+    let relays = statuses.filter(|status| status.starts_with(&format!("Name:\t{name}")));
+    let cores = |status: String| {
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix("Cpus_allowed_list:"));
+        line.expect("a list").trim().to_owned()
+    };
+    relays.map(cores).collect()
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn pinned_workers_have_a_core_each_and_others_have_all() {
+    let pinned = Process::start("workers = 2\npin_workers = true");
+    let free = Process::start("workers = 2");
+    // Threads take their names and places when they come to run.
+    let all = loop {
+        let all = cores_of(free.id(), "relay-");
+        if all.len() == 2 {
+            break all;
+        }
+    };
+    assert_eq!(all[0], all[1]);
+    let is_pinned = |cores: &[String]| match cores {
+        [first, second] => all[0] == "0" || first != second && !cores.contains(&all[0]),
+        _ => false,
+    };
+    let began = Instant::now();
+    while !is_pinned(&cores_of(pinned.id(), "relay-")) {
+        assert!(began.elapsed() < Duration::from_secs(30), "not pinned");
+    }
 }

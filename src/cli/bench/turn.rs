@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 
 use crate::auth::Secret;
 use crate::load::{
-    self, Carriage, Login, Mode, Pace, Process, Progress, Protocol, Report, Settings,
+    self, Carriage, Families, Login, Mode, Pace, Process, Progress, Protocol, Report, Settings,
 };
 
 /// Measure a TURN server over UDP, any one
@@ -22,7 +22,7 @@ Examples:
   peerage bench turn udp://127.0.0.1:3478 --secret S --pid \"$(pgrep -o peerage)\"
   peerage bench turn udp://127.0.0.1:3478 --secret S --payload 1200 --train 16 --allocations 10
   peerage bench turn udp://192.0.2.1:3478 --user alice --password P --rate 10000 --json
-  peerage bench turn udp://127.0.0.1:3478 --secret S --mode idle --allocations 100000 --shared-socket
+  peerage bench turn udp://127.0.0.1:3478 --secret S --mode idle --allocations 100000 --families both --shared-socket
 
 The echoing peer is in this process. The server must be able to reach it: one on this machine has
 to allow peers on loopback (turn.allow_peers = [\"127.0.0.0/8\"]).")]
@@ -48,6 +48,9 @@ pub(super) struct Turn {
     /// How many clients
     #[arg(long, value_name = "COUNT", default_value_t = 100)]
     allocations: usize,
+    /// Of which family relayed addresses are, in mode idle
+    #[arg(long, value_enum, default_value_t = Relayed::V4)]
+    families: Relayed,
     /// How many packets a client sends at once, as video does
     #[arg(long, value_name = "PACKETS", default_value_t = 1)]
     train: usize,
@@ -102,6 +105,18 @@ enum Way {
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
+enum Relayed {
+    /// IPv4
+    #[value(name = "ipv4")]
+    V4,
+    /// IPv6
+    #[value(name = "ipv6")]
+    V6,
+    /// Every other one IPv6
+    Both,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
 enum Speaks {
     /// TURN
     Turn,
@@ -152,6 +167,11 @@ impl Turn {
             },
             payload: self.payload,
             allocations: self.allocations,
+            families: match self.families {
+                Relayed::V4 => Families::V4,
+                Relayed::V6 => Families::V6,
+                Relayed::Both => Families::Both,
+            },
             train: self.train,
             pace: self.pace()?,
             duration: Duration::try_from_secs_f64(self.seconds)

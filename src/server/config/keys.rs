@@ -70,6 +70,7 @@ pub const KEYS: &[Key] = &[
     key("turn.connections"),
     key("turn.connections_per_address"),
     key("turn.workers"),
+    key("turn.pin_workers"),
     key("turn.tcp_relay"),
     key("turn.mobility"),
     key("turn.nat_discovery_alternate"),

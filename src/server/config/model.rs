@@ -109,6 +109,8 @@ pub struct Turn {
     pub connections_per_address: usize,
     /// Worker threads; 0 is one a core.
     pub workers: usize,
+    /// Whether each worker stays on a core of its own.
+    pub pin_workers: bool,
 }
 
 /// Ports from `first` to `last`, both included; `first` is not above `last` and not 0.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use peerage::load::{Carriage, Mode, Pace, Report, Settings};
+use peerage::load::{Carriage, Families, Mode, Pace, Report, Settings};
 
 use crate::Error;
 use crate::servers::{Kind, Running};
@@ -54,6 +54,7 @@ impl Load {
             carriage: Carriage::Channels,
             payload: self.payload,
             allocations: self.allocations,
+            families: Families::V4,
             train: self.train,
             pace: self.pace,
             duration: if mode == Mode::Idle {
