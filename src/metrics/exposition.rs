@@ -49,7 +49,10 @@ impl Registry {
 
     fn encode_relay(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
         let relay = self.relay();
-        for (name, help, value) in relay_counters(&relay) {
+        for (name, help, value) in relay_counters(&relay)
+            .into_iter()
+            .chain(relay_losses(&relay))
+        {
             counter(encoder, name, help, value)?;
         }
         gauge(
@@ -118,8 +121,29 @@ impl Collector for Registry {
     }
 }
 
+/// What was lost and not by rule: name, what it is, and how many.
+fn relay_losses(relay: &RelaySnapshot) -> [(&'static str, &'static str, u64); 3] {
+    [
+        (
+            "turn_packets_unsent",
+            "Datagrams the system did not take",
+            relay.packets_unsent,
+        ),
+        (
+            "turn_packets_shed",
+            "Datagrams beyond a client's share in an overload",
+            relay.packets_shed,
+        ),
+        (
+            "turn_packets_dropped",
+            "Datagrams that found a full receive buffer",
+            relay.packets_dropped,
+        ),
+    ]
+}
+
 /// What the relay counts: name, what it is, and how many.
-fn relay_counters(relay: &RelaySnapshot) -> [(&'static str, &'static str, u64); 13] {
+fn relay_counters(relay: &RelaySnapshot) -> [(&'static str, &'static str, u64); 10] {
     [
         (
             "turn_packets_to_peers",
@@ -145,21 +169,6 @@ fn relay_counters(relay: &RelaySnapshot) -> [(&'static str, &'static str, u64); 
             "turn_packets_refused",
             "Datagrams not relayed by rule",
             relay.packets_refused,
-        ),
-        (
-            "turn_packets_unsent",
-            "Datagrams the system did not take",
-            relay.packets_unsent,
-        ),
-        (
-            "turn_packets_shed",
-            "Datagrams beyond a client's share in an overload",
-            relay.packets_shed,
-        ),
-        (
-            "turn_packets_dropped",
-            "Datagrams that found a full receive buffer",
-            relay.packets_dropped,
         ),
         (
             "turn_packets_posted",
