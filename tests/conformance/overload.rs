@@ -1,10 +1,12 @@
 //! More than a worker can do: one client floods it, and the others must not notice.
 
+use std::collections::BTreeSet;
 use std::net::{SocketAddr, UdpSocket};
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use peerage::stun::{Attribute, Method};
 
@@ -13,7 +15,14 @@ use crate::process::Process;
 
 const ONE_WORKER: &str = "workers = 1\nallow_peers = [\"127.0.0.0/8\"]";
 
+/// How many threads flood, and their name.
+const FLOODING: usize = 2;
+const NAME: &str = "flood";
+
 const CHANNEL: u16 = 0x4000;
+
+/// For how long at least echoes are asked for.
+const DURATION: Duration = Duration::from_secs(2);
 
 /// How long an echo may take.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -27,23 +36,24 @@ struct Flood {
 impl Flood {
     fn start(client: &Prober) -> Self {
         let stopping = Arc::new(AtomicBool::new(false));
-        let threads = (0..2).map(|_| {
+        let threads = (0..FLOODING).map(|_| {
             let (stopping, server) = (Arc::clone(&stopping), client.server);
             let socket = client.socket.try_clone().expect("cloned");
             let mut datagram = [0; 104];
             datagram[..4].copy_from_slice(&[0x40, 0, 0, 100]);
-            thread::spawn(move || {
+            let thread = thread::Builder::new().name(NAME.to_owned());
+            let thread = thread.spawn(move || {
                 let mut sent = 0;
                 while !stopping.load(Ordering::Relaxed) {
                     sent += u64::from(socket.send_to(&datagram, server).is_ok());
                 }
                 sent
-            })
+            });
+            thread.expect("a thread")
         });
-        Self {
-            threads: threads.collect(),
-            stopping,
-        }
+        let threads = threads.collect();
+        yield_to_others();
+        Self { threads, stopping }
     }
 
     /// Ends it; gives how many it has sent.
@@ -53,6 +63,24 @@ impl Flood {
         threads
             .map(|thread| thread.join().expect("it only sends"))
             .sum()
+    }
+}
+
+/// Where others want the cores, the flood must not take them from the relay: what is tried is a
+/// relay that has its core and more to do than it can.
+fn yield_to_others() {
+    let mut yielding = BTreeSet::new();
+    // Threads take their names when they come to run.
+    while yielding.len() < FLOODING {
+        for task in std::fs::read_dir("/proc/self/task").expect("Linux") {
+            let task = task.expect("a thread");
+            let name = std::fs::read_to_string(task.path().join("comm")).unwrap_or_default();
+            if name.trim() == NAME && yielding.insert(task.file_name()) {
+                let mut renice = Command::new("renice");
+                renice.args(["-n", "19", "-p"]).arg(task.file_name());
+                assert!(renice.output().expect("renice runs").status.success());
+            }
+        }
     }
 }
 
@@ -117,8 +145,12 @@ fn a_flooding_client_costs_the_others_next_to_nothing() {
     for number in 0..20 {
         is_echoed(&other, number);
     }
-    let lost = (100..300).filter(|&number| !is_echoed(&other, number));
-    let lost = lost.count() as f64 / 200.0;
+    let (began, mut tried, mut lost) = (Instant::now(), 0, 0.0);
+    while tried < 200 || began.elapsed() < DURATION {
+        tried += 1;
+        lost += f64::from(u8::from(!is_echoed(&other, 100 + tried)));
+    }
+    let lost = lost / f64::from(tried);
     let refreshed = (refreshed(&other, 20), refreshed(&flooding, 20));
     let sent = flood.stop() as f64;
     // Two rounds, so that what was counted shows.
@@ -137,5 +169,5 @@ fn a_flooding_client_costs_the_others_next_to_nothing() {
         refreshed.1
     );
     assert!(relayed > 500.0, "the flood has its share, too: {relayed}");
-    assert!(is_echoed(&other, 1_000_000));
+    assert!(is_echoed(&other, 0));
 }
