@@ -32,6 +32,8 @@ pub struct Verified {
     pub name: Arc<str>,
     /// What the user has signed with.
     pub key: Key,
+    /// When the credentials are no longer taken, in time since 1970; `None`: they do not end.
+    pub expires: Option<Duration>,
 }
 
 /// The one question that the relay asks: is this user known, and is the signature the user's?
@@ -256,7 +258,11 @@ impl Credentials for RelayCredentials {
         if let Some(listed) = self.listed(claim) {
             let key = listed.key(algorithm, self.tries, signed)?;
             let name = Arc::clone(&listed.name);
-            return Some(Verified { name, key });
+            return Some(Verified {
+                name,
+                key,
+                expires: None,
+            });
         }
         let Some((name, expiry)) = self.time_limited(claim) else {
             // Whatever is signed with nobody's key, it is nobody.
@@ -265,10 +271,12 @@ impl Credentials for RelayCredentials {
         };
         // A name that has expired costs what a good one costs.
         let key = self.time_limited_key(name, algorithm, signed);
-        let is_good = expiry.saturating_add(CLOCK_SKEW) >= now.unix;
+        let expires = expiry.saturating_add(CLOCK_SKEW);
+        let is_good = expires >= now.unix;
         key.filter(|_| is_good).map(|key| Verified {
             name: name.into(),
             key,
+            expires: Some(expires),
         })
     }
 }

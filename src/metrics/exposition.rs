@@ -121,8 +121,8 @@ impl Collector for Registry {
     }
 }
 
-/// What was lost and not by rule: name, what it is, and how many.
-fn relay_losses(relay: &RelaySnapshot) -> [(&'static str, &'static str, u64); 3] {
+/// What was lost on its way: name, what it is, and how many.
+fn relay_losses(relay: &RelaySnapshot) -> [(&'static str, &'static str, u64); 4] {
     [
         (
             "turn_packets_unsent",
@@ -133,6 +133,11 @@ fn relay_losses(relay: &RelaySnapshot) -> [(&'static str, &'static str, u64); 3]
             "turn_packets_shed",
             "Datagrams beyond a client's share in an overload",
             relay.packets_shed,
+        ),
+        (
+            "turn_packets_over_bandwidth",
+            "Datagrams beyond what their allocation may relay",
+            relay.packets_over_bandwidth,
         ),
         (
             "turn_packets_dropped",

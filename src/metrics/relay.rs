@@ -16,6 +16,8 @@ pub struct RelayCounters {
     pub bytes_to_clients: Counter,
     /// Datagrams that were not relayed: no permission, no channel, malformed.
     pub packets_refused: Counter,
+    /// Those of them that were more than their allocation may relay.
+    pub packets_over_bandwidth: Counter,
     /// Datagrams that the operating system did not take, or a client that does not read.
     pub packets_unsent: Counter,
     /// Datagrams of clients that sent more than their share while there was more than could be
@@ -78,6 +80,8 @@ pub struct RelaySnapshot {
     pub bytes_to_clients: u64,
     /// See [`RelayCounters::packets_refused`].
     pub packets_refused: u64,
+    /// See [`RelayCounters::packets_over_bandwidth`].
+    pub packets_over_bandwidth: u64,
     /// See [`RelayCounters::packets_unsent`].
     pub packets_unsent: u64,
     /// See [`RelayCounters::packets_shed`].
@@ -109,6 +113,7 @@ impl RelaySnapshot {
         self.packets_to_clients += worker.packets_to_clients.read();
         self.bytes_to_clients += worker.bytes_to_clients.read();
         self.packets_refused += worker.packets_refused.read();
+        self.packets_over_bandwidth += worker.packets_over_bandwidth.read();
         self.packets_unsent += worker.packets_unsent.read();
         self.packets_shed += worker.packets_shed.read();
         self.packets_dropped += worker.packets_dropped.read();

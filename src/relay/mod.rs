@@ -77,6 +77,10 @@ pub struct Settings {
     pub max_allocations_per_user: u32,
     /// Answers a second to one address (/32, /64) before it authenticates; 0 is no limit.
     pub unauthenticated_rate: u32,
+    /// Bytes a second that an allocation may relay in each direction; 0 is no limit.
+    pub max_bandwidth_per_allocation: u64,
+    /// Whether an allocation ends with the credentials that it is used with.
+    pub strict_expiry: bool,
     /// Connections of clients at a time.
     pub connections: usize,
     /// The same for one address (/32, /64); 0 is no limit. Loopback has none.
@@ -273,6 +277,8 @@ impl Shared {
                 portless: settings.relay_ports.is_none(),
                 policy: policy.with_listeners(listeners),
                 // An address may meet every worker, and the limit is for all of them.
+                max_bandwidth_per_allocation: settings.max_bandwidth_per_allocation,
+                strict_expiry: settings.strict_expiry,
                 unauthenticated_rate: settings.unauthenticated_rate.div_ceil(workers),
                 nonce_keys,
                 username_anonymity: settings.username_anonymity,

@@ -467,6 +467,9 @@ impl Worker {
         self.counters.unauthenticated.set(tally.unauthenticated);
         self.counters.packets_refused.set(tally.refused);
         self.counters.packets_dropped.set(self.sockets.dropped());
+        self.counters
+            .packets_over_bandwidth
+            .set(tally.over_bandwidth);
     }
 }
 
@@ -534,7 +537,7 @@ fn route_peer<'p>(
     out: &mut Outflow<'p>,
 ) {
     for datagram in arrived.datagrams() {
-        if let Some(to) = server.handle_peer(allocation, arrived.from, now) {
+        if let Some(to) = server.handle_peer(allocation, arrived.from, datagram.len(), now) {
             out.push_to_client(&to, datagram);
         }
     }

@@ -275,6 +275,8 @@ fn start_relay(
         max_allocations: turn.max_allocations,
         max_allocations_per_user: turn.max_allocations_per_user,
         unauthenticated_rate: turn.unauthenticated_rate,
+        max_bandwidth_per_allocation: turn.max_bandwidth_per_allocation,
+        strict_expiry: turn.strict_expiry,
         connections: turn.connections,
         connections_per_address: turn.connections_per_address,
         tls: tls.map(|tls| tls::for_relay(&tls.config)),

@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use super::allocation::{Allocation, Extras, Relayed, expiry, granted_lifetime};
+use super::meter::Meter;
 use super::reachable::Reachable;
 use super::request::{Request, User};
 use super::reservation::{Reservation, ReservationToken};
@@ -136,14 +137,18 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
     /// All checks have passed: takes in the allocation, and has its sockets bound.
     fn allocate(&mut self, request: &Request<'_>, user: User<'_>, places: Places) {
         let lifetime = granted_lifetime(request.message.find_u32(Attribute::LIFETIME));
+        let lifetime = self.within_credentials(lifetime, user, request.now);
         let expires = expiry(lifetime, request.now.instant);
         let refused = places
             .missing
             .map(|family| (family, ErrorCode::ADDRESS_FAMILY_NOT_SUPPORTED));
-        let extras = (places.second.is_some() || refused.is_some()).then(|| Extras {
+        let meter = Meter::new(self.config.max_bandwidth_per_allocation);
+        let is_rare = places.second.is_some() || refused.is_some() || meter.is_some();
+        let extras = is_rare.then(|| Extras {
             second: places.second.map(|ip| Relayed::on(ip, expires)),
             refused,
-            token: None,
+            meter,
+            ..Extras::default()
         });
         let id = self.table.insert(Allocation {
             reachable: Arc::new(Reachable::new(request.client)),

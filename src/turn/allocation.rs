@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::five_tuple::FiveTuple;
+use super::meter::Meter;
 use super::reachable::Reachable;
 use super::reservation::ReservationToken;
 use crate::auth::Key;
@@ -47,6 +48,8 @@ pub(super) struct Extras {
     pub(super) second: Option<Relayed>,
     /// The family that was asked for in addition and could not be had, and why.
     pub(super) refused: Option<(Family, ErrorCode)>,
+    /// Where there is a limit to what it may relay.
+    pub(super) meter: Option<Meter>,
     /// What holds the next higher port.
     pub(super) token: Option<ReservationToken>,
 }

@@ -65,7 +65,8 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
         let mut signed = |key: &Key| request.message.verify_integrity(key.as_bytes());
         let allocation = self.table.of_client(request.client);
         let allocation = allocation.and_then(|id| self.table.allocation(id));
-        if let Some(owner) = allocation
+        if !self.config.strict_expiry
+            && let Some(owner) = allocation
             && claim == Claim::Name(owner.username.as_bytes())
             && owner.key.algorithm() == algorithm
             && signed(&owner.key)
@@ -73,6 +74,7 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
             return Some(Verified {
                 name: (*owner.username).into(),
                 key: owner.key,
+                expires: None,
             });
         }
         self.credentials
@@ -354,6 +356,28 @@ mod tests {
         let bob = world.client("bob");
         alice.nonce = bob.nonce;
         assert_eq!(world.allocate(&alice), Err(438));
+    }
+
+    #[test]
+    fn where_that_is_wanted_an_allocation_ends_with_its_credentials() {
+        let mut world = World::with(|config| config.strict_expiry = true);
+        let mut client = world.time_limited_client("ada", 300);
+        assert!(world.allocate(&client).is_ok());
+        // The minute beyond is for clocks that differ.
+        assert_eq!(world.refresh(&client, Some(3_600)), Ok(360));
+        world.pass(200);
+        client.nonce = world.nonce(&client);
+        assert_eq!(world.refresh(&client, None), Ok(160));
+        world.pass(159);
+        assert_eq!(world.allocations(), 1);
+        world.pass(1);
+        assert_eq!(world.allocations(), 0);
+        world.pass(1);
+        assert_eq!(world.allocate(&client), Err(401));
+        // Who is on the list goes on.
+        let listed = world.client("alice");
+        assert!(world.allocate(&listed).is_ok());
+        assert_eq!(world.refresh(&listed, Some(3_600)), Ok(3_600));
     }
 
     #[test]

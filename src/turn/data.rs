@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::ops::Range;
 
 use super::channels::Target;
+use super::meter::Direction;
 use super::policy::Standing;
 use super::reachable::Passage;
 use super::route::{Destination, Header, Route, ToClient};
@@ -29,6 +30,9 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
             .reachable
             .channels
             .target(data.number, now.instant)?;
+        if allocation.extras.is_some() {
+            self.pass_meter(via, Direction::FromClient, data.payload.len(), now)?;
+        }
         let to = self.destination(via, target, false, now)?;
         Some(Route {
             to,
@@ -63,6 +67,9 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
         } else {
             return None;
         };
+        if allocation.extras.is_some() {
+            self.pass_meter(via, Direction::FromClient, data.len(), now)?;
+        }
         let dont_fragment = message.find(Attribute::DONT_FRAGMENT).is_some();
         let to = self.destination(via, target, dont_fragment, now)?;
         Some(Route {
@@ -76,16 +83,39 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
         &mut self,
         relayed: AllocationId,
         source: SocketAddr,
+        length: usize,
         now: Now,
     ) -> Option<ToClient> {
         let peer = self.config.policy.advertised(source);
-        let reachable = &self.table.allocation(relayed)?.reachable;
-        let passage = reachable.admit(peer, now.instant)?;
-        let client = reachable.client;
+        let allocation = self.table.allocation(relayed)?;
+        let passage = allocation.reachable.admit(peer, now.instant)?;
+        let client = allocation.reachable.client;
+        if allocation.extras.is_some() {
+            self.pass_meter(relayed, Direction::ToClient, length, now)?;
+        }
         Some(ToClient {
             client,
             header: self.header(passage, peer),
         })
+    }
+
+    /// Counts `length` bytes of data, if the allocation may relay them. What is more is dropped
+    /// without a word (section 5).
+    #[cold]
+    fn pass_meter(
+        &mut self,
+        id: AllocationId,
+        direction: Direction,
+        length: usize,
+        now: Now,
+    ) -> Option<()> {
+        let extras = self.table.allocation_mut(id)?.extras.as_mut();
+        let Some(meter) = extras.and_then(|extras| extras.meter.as_mut()) else {
+            return Some(());
+        };
+        let passes = meter.admit(direction, length, now.instant);
+        self.tally.over_bandwidth += u64::from(!passes);
+        passes.then_some(())
     }
 
     /// Where `peer` is, if packets may go there at all. Of our own addresses, only those that are
@@ -356,6 +386,36 @@ mod tests {
             client.nonce = world.nonce(&client);
             assert_eq!(world.allocate(&client), Err(403), "{source}");
         }
+    }
+
+    #[test]
+    fn what_is_more_than_an_allocation_may_relay_is_dropped_and_counted() {
+        let mut world = World::with(|config| config.max_bandwidth_per_allocation = 1_000);
+        let (client, other) = (world.allocated("alice"), world.allocated("bob"));
+        let peer = address("8.8.8.8:1000");
+        world.bind_channel(&client, 0x4001, peer);
+        world.permit(&other, peer);
+        let data = [7; 100];
+        let passed = |world: &mut World| {
+            let from_client = (0..10).filter(|number| {
+                let by_channel = number % 2 == 0;
+                if by_channel {
+                    world.channel(&client, 0x4001, &data).is_some()
+                } else {
+                    world.send(&client, peer, &data).is_some()
+                }
+            });
+            let from_client = from_client.count();
+            let to_client = (0..10).filter(|_| world.at_relayed(&client, peer, &data).is_some());
+            (from_client, to_client.count())
+        };
+        assert_eq!(passed(&mut world), (10, 10));
+        assert_eq!(passed(&mut world), (0, 0));
+        assert_eq!(world.server.tally().over_bandwidth, 20);
+        // Another allocation has its own share, and time brings a new one.
+        assert!(world.send(&other, peer, &data).is_some());
+        world.pass(1);
+        assert_eq!(passed(&mut world), (10, 10));
     }
 
     #[test]

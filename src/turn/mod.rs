@@ -22,6 +22,7 @@ mod create_permission;
 mod data;
 mod five_tuple;
 mod icmp;
+mod meter;
 mod nonce;
 mod notice;
 mod permissions;

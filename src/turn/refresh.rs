@@ -2,7 +2,7 @@
 
 use super::allocate::requested_family;
 use super::allocation::{expiry, granted_lifetime};
-use super::request::Request;
+use super::request::{Request, User};
 use super::response::Body;
 use super::server::{Server, Siblings};
 use super::table::AllocationId;
@@ -14,11 +14,12 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
         &mut self,
         request: &Request<'_>,
         id: AllocationId,
+        user: User<'_>,
     ) -> Result<Body, ErrorCode> {
         // A family that is named must be one of the allocation's; none that is named is all.
         let family =
             requested_family(request).map_err(|_| ErrorCode::PEER_ADDRESS_FAMILY_MISMATCH)?;
-        let entry = self.table.allocation_mut(id);
+        let entry = self.table.allocation(id);
         let entry = entry.ok_or(ErrorCode::ALLOCATION_MISMATCH)?;
         if family.is_some_and(|family| entry.relayed_of(family).is_none()) {
             return Err(ErrorCode::PEER_ADDRESS_FAMILY_MISMATCH);
@@ -33,6 +34,9 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
             return Ok(Body::Refresh { lifetime: 0 });
         }
         let lifetime = granted_lifetime(requested);
+        let lifetime = self.within_credentials(lifetime, user, request.now);
+        let entry = self.table.allocation_mut(id);
+        let entry = entry.ok_or(ErrorCode::ALLOCATION_MISMATCH)?;
         for each in [Family::V4, Family::V6] {
             if family.is_none_or(|family| family == each)
                 && let Some(relayed) = entry.relayed_of_mut(each)

@@ -1,5 +1,7 @@
 //! A request, and who made it.
 
+use std::time::Duration;
+
 use super::five_tuple::FiveTuple;
 use crate::auth::Key;
 use crate::stun::{Integrity, Message};
@@ -18,6 +20,8 @@ pub(super) struct Request<'a> {
 pub(super) struct User<'a> {
     pub(super) name: &'a str,
     pub(super) signer: Signer,
+    /// When the credentials end, in time since 1970.
+    pub(super) expires: Option<Duration>,
 }
 
 /// What the answers to a request are signed with.

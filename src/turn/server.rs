@@ -36,6 +36,12 @@ pub struct Config {
     pub portless: bool,
     /// Answers a second to one address before it authenticates; 0 is no limit.
     pub unauthenticated_rate: u32,
+    /// Bytes a second of application data that an allocation may relay in each direction; 0 is
+    /// no limit. What goes straight to another client of this process counts with the sender.
+    pub max_bandwidth_per_allocation: u64,
+    /// Whether an allocation ends with the credentials that it is used with. Otherwise it may go
+    /// on, but no new one can be made.
+    pub strict_expiry: bool,
     /// What nonces are made with, the first key, and checked with, all of them; there is at least
     /// one. Servers that a client may reach at one address share them.
     pub nonce_keys: Vec<[u8; 32]>,
@@ -194,6 +200,8 @@ pub struct Tally {
     pub unauthenticated: u64,
     /// Datagrams with data that were not relayed.
     pub refused: u64,
+    /// Those of them that were more than the allocation may relay.
+    pub over_bandwidth: u64,
 }
 
 /// An Allocate request that waits for its sockets.
@@ -300,15 +308,16 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
         }
     }
 
-    /// A datagram of any length from `source` at the relayed address of an allocation. Gives back
-    /// where it goes and what goes before it.
+    /// A datagram of `length` bytes from `source` at the relayed address of an allocation. Gives
+    /// back where it goes and what goes before it.
     pub fn handle_peer(
         &mut self,
         relayed: AllocationId,
         source: SocketAddr,
+        length: usize,
         now: Now,
     ) -> Option<ToClient> {
-        let route = self.relay_from_peer(relayed, source, now);
+        let route = self.relay_from_peer(relayed, source, length, now);
         self.tally.refused += u64::from(route.is_none());
         route
     }
@@ -342,7 +351,8 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
         self.actions.pop_front()
     }
 
-    /// Encodes the next answer, or Data indication with ICMP, into `buffer`, for which 1,500 bytes are always enough.
+    /// Encodes the next answer, or Data indication with ICMP, into `buffer`, for which 1,500 bytes
+    /// are always enough.
     pub fn poll_transmit(&mut self, buffer: &mut [u8]) -> Option<Transmit> {
         while let Some(response) = self.responses.pop_front() {
             // An answer that does not fit is none; the client will ask again.
@@ -436,6 +446,7 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
         let user = User {
             name: &authenticated.user.name,
             signer: authenticated.signer,
+            expires: authenticated.user.expires,
         };
         let outcome = match self.unknown_attributes(&request.message) {
             Some(unknown) => Ok(Some(Body::Unknown(unknown))),
@@ -478,7 +489,7 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
         }
         let id = self.allocation_of(request, user)?;
         match method {
-            Method::REFRESH => self.handle_refresh(request, id),
+            Method::REFRESH => self.handle_refresh(request, id, user),
             Method::CREATE_PERMISSION => self.handle_create_permission(request, id),
             _ => self.handle_channel_bind(request, id),
         }
@@ -504,6 +515,15 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
             return Err(ErrorCode::WRONG_CREDENTIALS);
         }
         Ok(id)
+    }
+
+    /// What is granted of `lifetime` seconds to `user`: no more than the credentials last, where
+    /// that is wanted.
+    pub(super) fn within_credentials(&self, lifetime: u32, user: User<'_>, now: Now) -> u32 {
+        let expires = user.expires.filter(|_| self.config.strict_expiry);
+        let left = expires.map(|expires| expires.saturating_sub(now.unix).as_secs());
+        let left = left.and_then(|left| u32::try_from(left).ok());
+        left.map_or(lifetime, |left| lifetime.min(left))
     }
 
     /// Answers somebody who has not authenticated, unless the address has had enough answers.

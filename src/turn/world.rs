@@ -198,6 +198,8 @@ impl World {
             .with_listeners(vec![address("198.51.100.9:3478")]),
             portless: false,
             unauthenticated_rate: 0,
+            max_bandwidth_per_allocation: 0,
+            strict_expiry: false,
             nonce_keys: vec![[1; 32]],
             username_anonymity: false,
             alternate_servers: vec![],
@@ -599,7 +601,7 @@ impl World {
         data: &[u8],
     ) -> Option<(FiveTuple, Vec<u8>)> {
         let id = *self.sockets.get(&client.relayed).expect("bound");
-        let route = self.server.handle_peer(id, peer, self.now)?;
+        let route = self.server.handle_peer(id, peer, data.len(), self.now)?;
         Some((route.client, with_header(route.header, data)))
     }
 }

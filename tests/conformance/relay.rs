@@ -74,6 +74,8 @@ fn settings(allow_peers: &[&str]) -> Settings {
         max_allocations: 0,
         max_allocations_per_user: 0,
         unauthenticated_rate: 0,
+        max_bandwidth_per_allocation: 0,
+        strict_expiry: false,
         connections: 1_000,
         connections_per_address: 0,
         tls: Some(tls::server()),

@@ -150,6 +150,8 @@ impl Host {
             policy: policy.with_listeners(listeners.to_vec()),
             portless: setting.portless,
             unauthenticated_rate: 0,
+            max_bandwidth_per_allocation: 0,
+            strict_expiry: false,
             nonce_keys: vec![[1; 32]],
             username_anonymity: false,
             alternate_servers: vec![],
@@ -218,7 +220,7 @@ impl Host {
         let Some(&id) = self.sockets.get(&relayed) else {
             return Vec::new();
         };
-        let to = self.server.handle_peer(id, peer, self.now);
+        let to = self.server.handle_peer(id, peer, payload.len(), self.now);
         let mut sent = self.carry_out();
         sent.extend(to.map(|to| data(to.client, to.header, payload)));
         sent

@@ -66,6 +66,7 @@ pub const KEYS: &[Key] = &[
     key("turn.max_allocations"),
     key("turn.max_allocations_per_user"),
     key("turn.max_bandwidth_per_allocation"),
+    key("turn.strict_expiry"),
     key("turn.unauthenticated_rate"),
     key("turn.connections"),
     key("turn.connections_per_address"),

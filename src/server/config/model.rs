@@ -103,6 +103,10 @@ pub struct Turn {
     pub max_allocations_per_user: u32,
     /// Answers a second to one address before it authenticates; 0 is no limit.
     pub unauthenticated_rate: u32,
+    /// Bytes a second that an allocation may relay in each direction; 0 is no limit.
+    pub max_bandwidth_per_allocation: u64,
+    /// Whether an allocation ends with the credentials that it is used with.
+    pub strict_expiry: bool,
     /// Connections of clients at a time.
     pub connections: usize,
     /// The same for one address (/32, /64); 0 is no limit. Loopback has none.

@@ -10,7 +10,7 @@ use super::explain::explain;
 use super::model::{CertificateSource, Config, Http, LogLevel, Metrics, RelayPorts, Signal, Turn};
 use super::reader::{Entry, Reader};
 use super::sources::Sources;
-use super::values::{Secrets, Users};
+use super::values::{Bandwidth, Secrets, Users};
 use crate::auth::{Secret, prepare};
 use crate::relay::{Listener, RelayAddress};
 use crate::server::interfaces::Interfaces;
@@ -154,6 +154,10 @@ fn turn(reader: &mut Reader<'_>, interfaces: &Interfaces) -> Result<Turn, Config
         max_allocations: reader.get("turn.max_allocations", 50_000)?,
         max_allocations_per_user: reader.get("turn.max_allocations_per_user", 150)?,
         unauthenticated_rate: reader.get("turn.unauthenticated_rate", 200)?,
+        max_bandwidth_per_allocation: reader
+            .get("turn.max_bandwidth_per_allocation", Bandwidth(0))?
+            .0,
+        strict_expiry: reader.get("turn.strict_expiry", false)?,
         connections: count(reader, "turn.connections", 8192, 1_000_000)?,
         connections_per_address: reader.get("turn.connections_per_address", 512_u32)? as usize,
         workers: workers(reader)?,
@@ -319,12 +323,6 @@ fn not_yet(reader: &mut Reader<'_>) -> Result<(), ConfigError> {
     reader.available("cluster.bus", bus == "local", r#""local""#)?;
     let acme = reader.get("http.tls.acme", false)?;
     reader.available("http.tls.acme", !acme, "false")?;
-    let bandwidth = reader.get("turn.max_bandwidth_per_allocation", "0".to_owned())?;
-    reader.available(
-        "turn.max_bandwidth_per_allocation",
-        bandwidth == "0",
-        r#""0""#,
-    )?;
     for key in ["turn.tcp_relay", "turn.mobility"] {
         let on = reader.get(key, false)?;
         reader.available(key, !on, "false")?;

@@ -118,6 +118,30 @@ impl Value for Secret {
     }
 }
 
+/// Bytes a second; 0 is no limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Bandwidth(pub(super) u64);
+
+impl Value for Bandwidth {
+    fn allowed() -> String {
+        r#"bytes a second such as "250000", "250k" or "2M", or "0" for no limit"#.into()
+    }
+    fn from_text(text: &str) -> Option<Self> {
+        let (number, unit) = match text.split_at_checked(text.len().checked_sub(1)?)? {
+            (number, "k") => (number, 1_000),
+            (number, "M") => (number, 1_000_000),
+            (number, "G") => (number, 1_000_000_000),
+            _ => (text, 1),
+        };
+        let is_number = number.bytes().all(|byte| byte.is_ascii_digit());
+        let number: u64 = number.parse().ok().filter(|_| is_number)?;
+        number.checked_mul(unit).map(Self)
+    }
+    fn show(&self) -> String {
+        quoted(&self.0.to_string())
+    }
+}
+
 impl Value for Duration {
     fn allowed() -> String {
         r#"a time such as "500ms", "60s", "10m" or "24h""#.into()
@@ -394,6 +418,28 @@ impl Value for Users {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_bandwidth_may_have_a_unit() {
+        for (text, bytes) in [("0", 0), ("250000", 250_000), ("250k", 250_000)] {
+            assert_eq!(Bandwidth::from_text(text), Some(Bandwidth(bytes)));
+        }
+        assert_eq!(Bandwidth::from_text("2M"), Some(Bandwidth(2_000_000)));
+        assert_eq!(Bandwidth::from_text("1G"), Some(Bandwidth(1_000_000_000)));
+        for wrong in [
+            "",
+            "k",
+            "-1",
+            "+1k",
+            "1 k",
+            "1m",
+            "1.5M",
+            "é",
+            "99999999999999G",
+        ] {
+            assert_eq!(Bandwidth::from_text(wrong), None, "{wrong}");
+        }
+    }
 
     #[test]
     fn a_time_needs_a_unit() {

@@ -151,7 +151,7 @@ fn route_from_peer(allocations: u32) -> Run {
         let (_, allocation) = loaded.clients[turn];
         turn = (turn + 1) % loaded.clients.len();
         let (peer, server, now) = (black_box(PEER), &mut loaded.server, loaded.now);
-        let route = counted(|| server.handle_peer(allocation, peer, now));
+        let route = counted(|| server.handle_peer(allocation, peer, PAYLOAD.len(), now));
         assert!(black_box(route).is_some());
     })
 }

@@ -88,6 +88,8 @@ impl Loaded {
             policy: PeerPolicy::new(vec![relay], Machine::default(), vec![]),
             portless: false,
             unauthenticated_rate: 0,
+            max_bandwidth_per_allocation: 0,
+            strict_expiry: false,
             nonce_keys: vec![[1; 32]],
             username_anonymity: false,
             alternate_servers: vec![],
