@@ -9,6 +9,7 @@ mod qr;
 mod room;
 mod serve;
 mod version;
+mod watch;
 
 use std::process::ExitCode;
 

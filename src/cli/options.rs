@@ -1,6 +1,6 @@
 //! The flags that `serve` and `check` share, and how they become a configuration.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 
@@ -41,12 +41,17 @@ pub(super) struct Options {
 }
 
 impl Options {
+    /// The configuration's file, if there is one.
+    pub(super) fn file(&self) -> Option<PathBuf> {
+        let from_variable = || std::env::var_os("PEERAGE_CONFIG").map(PathBuf::from);
+        self.config.clone().or_else(from_variable)
+    }
+
     /// Reads the file, the environment and the flags; what comes later wins.
     pub(super) fn resolve(&self, interfaces: &Interfaces) -> Result<Resolved, ConfigError> {
         let mut sources = Sources::new();
-        let from_variable = std::env::var_os("PEERAGE_CONFIG").map(PathBuf::from);
-        if let Some(file) = self.config.as_deref().or(from_variable.as_deref()) {
-            sources.add_file(Path::new(file))?;
+        if let Some(file) = self.file() {
+            sources.add_file(&file)?;
         }
         let variables = std::env::vars_os().filter_map(|(name, value)| {
             let name = name.into_string().ok()?;

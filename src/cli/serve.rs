@@ -3,13 +3,14 @@
 use std::io::{IsTerminal, Write};
 
 use clap::Args;
-use tracing::info;
+use tracing::{info, warn};
 
 use super::announce::Announcement;
-use super::logging;
+use super::logging::Logs;
 use super::options::Options;
 use super::room::{RANDOM_BYTES, room};
-use crate::server::config::Config;
+use super::watch::Watch;
+use crate::server::config::{Config, Resolved};
 use crate::server::interfaces::Interfaces;
 use crate::server::{Addresses, Server};
 
@@ -38,31 +39,82 @@ impl Serve {
             .options
             .resolve(&interfaces)
             .map_err(|error| error.to_string())?;
-        logging::start(resolved.config.log_level);
+        let logs = Logs::start(resolved.config.log_level);
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
             .build()
             .map_err(|error| format!("cannot start the runtime: {error}"))?;
-        let served = runtime.block_on(serve(&resolved.config, &interfaces));
+        let served = runtime.block_on(self.serve(resolved, &interfaces, &logs));
         // Whatever still runs belongs to clients that did not go.
         runtime.shutdown_background();
         served
     }
+
+    async fn serve(
+        &self,
+        resolved: Resolved,
+        interfaces: &Interfaces,
+        logs: &Logs,
+    ) -> Result<(), String> {
+        // Heard from the first moment, so that a stop during the start is a stop.
+        let mut stop = StopSignals::listen()?;
+        let mut watch = Watch::start(self.options.file(), &resolved.config)?;
+        let server = Server::start(&resolved.config, interfaces)
+            .await
+            .map_err(|error| error.to_string())?;
+        announce(&server, &resolved.config, interfaces)?;
+        log_ready(server.addresses());
+        let mut present = resolved.clone();
+        loop {
+            tokio::select! {
+                () = stop.heard() => break,
+                () = watch.wait() => {}
+            }
+            if let Some(newer) = self.reload(&server, logs).await {
+                tell_changes(&resolved, &present, &newer);
+                watch.follow(&newer.config);
+                present = newer;
+            }
+        }
+        tokio::select! {
+            () = server.stop() => Ok(()),
+            // Somebody is impatient: not even the relay's threads are waited for.
+            () = stop.heard() => std::process::exit(EXIT_BY_SIGNAL),
+        }
+    }
+
+    /// Reads the configuration again and puts into force what can be changed while the server
+    /// runs. What is wrong changes nothing.
+    async fn reload(&self, server: &Server, logs: &Logs) -> Option<Resolved> {
+        let interfaces = Interfaces::of_this_machine();
+        let newer = match self.options.resolve(&interfaces) {
+            Ok(newer) => newer,
+            Err(error) => {
+                warn!("the new configuration is wrong, the old one goes on: {error}");
+                return None;
+            }
+        };
+        if let Err(error) = server.reload(&newer.config, &interfaces).await {
+            warn!("the new configuration cannot be used, the old one goes on: {error}");
+            return None;
+        }
+        logs.set_level(newer.config.log_level);
+        Some(newer)
+    }
 }
 
-async fn serve(config: &Config, interfaces: &Interfaces) -> Result<(), String> {
-    // Heard from the first moment, so that a stop during the start is a stop.
-    let mut stop = StopSignals::listen()?;
-    let server = Server::start(config, interfaces)
-        .await
-        .map_err(|error| error.to_string())?;
-    announce(&server, config, interfaces)?;
-    log_ready(server.addresses());
-    stop.heard().await;
-    tokio::select! {
-        () = server.stop() => Ok(()),
-        // Somebody is impatient: not even the relay's threads are waited for.
-        () = stop.heard() => std::process::exit(EXIT_BY_SIGNAL),
+/// Names what is different since the last time, and what waits since the `start`.
+fn tell_changes(start: &Resolved, present: &Resolved, newer: &Resolved) {
+    let waiting = start.changes(newer).fixed;
+    if !waiting.is_empty() {
+        warn!(
+            "changed, but only taken over by a new start: {}",
+            waiting.join(", ")
+        );
+    }
+    match &present.changes(newer).live[..] {
+        [] => info!("configuration reloaded, nothing is different"),
+        changed => info!("configuration reloaded, changed: {}", changed.join(", ")),
     }
 }
 

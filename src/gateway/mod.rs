@@ -27,6 +27,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use self::owner::{Owner, ToHub};
 pub use self::settings::Settings;
 use self::websocket::{Carrier, OUTBOX};
+use crate::auth::Secret;
 use crate::metrics::SignalCounters;
 use crate::signal::{ConnectionId, Hub, MESSAGE_BYTES};
 
@@ -83,6 +84,12 @@ impl Gateway {
     #[must_use]
     pub fn is_ready(&self) -> bool {
         self.shared.ready.load(Ordering::Relaxed) && !self.shared.hub.is_closed()
+    }
+
+    /// Has the hub hand out credentials of another secret of the relay, also to those who have some.
+    pub async fn renew_secret(&self, secret: Secret) {
+        // An error means that the hub is gone, and with it all who have credentials.
+        let _ = self.shared.hub.send(ToHub::Secret(secret)).await;
     }
 
     /// Lets nobody in any more, tells every client to come back after a time of its own of up to

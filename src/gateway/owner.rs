@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
+use crate::auth::Secret;
 use crate::metrics::SignalCounters;
 use crate::net::Clock;
 use crate::signal::{Close, ConnectionId, Event, Hub, Input, Message, Offset};
@@ -18,6 +19,8 @@ pub(super) enum ToHub {
     Open(ConnectionId, mpsc::Sender<Outgoing>),
     /// Something has happened on a connection.
     Input(ConnectionId, Input),
+    /// The relay has another secret.
+    Secret(Secret),
     /// The server stops.
     Drain(Duration),
     /// The server has stopped.
@@ -111,6 +114,7 @@ impl Owner {
                 }
                 self.hub.handle(connection, input, now);
             }
+            ToHub::Secret(secret) => self.hub.handle_secret(secret, now),
             ToHub::Drain(within) => self.hub.handle_drain(within, now),
             ToHub::Stop => {}
         }

@@ -10,13 +10,14 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 
-use super::{RelayCounters, RelaySnapshot, SignalCounters};
+use super::{Counter, RelayCounters, RelaySnapshot, SignalCounters};
 
 /// All that the process counts.
 #[derive(Clone, Debug, Default)]
 pub struct Registry {
     relay: Arc<[Arc<RelayCounters>]>,
     signal: Arc<SignalCounters>,
+    certificate_expiry: Option<Arc<Counter>>,
 }
 
 impl Registry {
@@ -26,7 +27,15 @@ impl Registry {
         Self {
             relay: relay.into(),
             signal,
+            certificate_expiry: None,
         }
+    }
+
+    /// Also tells when the certificate ends, in seconds since 1970.
+    #[must_use]
+    pub fn with_certificate_expiry(mut self, expiry: Arc<Counter>) -> Self {
+        self.certificate_expiry = Some(expiry);
+        self
     }
 
     /// The sum over all relay workers now.
@@ -116,6 +125,14 @@ impl Registry {
 
 impl Collector for Registry {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        if let Some(expiry) = &self.certificate_expiry {
+            gauge(
+                &mut encoder,
+                "certificate_expiry_seconds",
+                "When the certificate ends, in seconds since 1970",
+                expiry.read(),
+            )?;
+        }
         self.encode_relay(&mut encoder)?;
         self.encode_signal(&mut encoder)
     }

@@ -8,5 +8,5 @@ mod relay;
 mod signal;
 
 pub use exposition::Registry;
-pub use relay::{RelayCounters, RelaySnapshot};
+pub use relay::{Counter, RelayCounters, RelaySnapshot};
 pub use signal::SignalCounters;

@@ -18,6 +18,7 @@ mod siblings;
 mod sockets;
 mod stream_round;
 mod streams;
+mod terms;
 mod worker;
 
 use std::fmt;
@@ -39,10 +40,12 @@ use crate::turn::{self, Cidr, Machine, PeerPolicy, Transport};
 use admission::Admission;
 use post::Postbox;
 use siblings::{OfWorker, Quota, Siblings};
+use terms::{Notice, ServerTerms};
 use worker::{Parts, Worker};
 
 pub use crate::turn::RelayAddress;
 pub use listener::Listener;
+pub use terms::Terms;
 
 /// What may wait at a listener: half a second of a hundred video streams.
 const LISTENER_BUFFERS: Buffers = Buffers {
@@ -135,6 +138,9 @@ pub struct Relay {
     siblings: Arc<Siblings>,
     stopping: Arc<AtomicBool>,
     threads: Vec<(JoinHandle<()>, Arc<Waker>)>,
+    /// One a worker.
+    notices: Vec<Arc<Notice>>,
+    relay_addresses: Vec<RelayAddress>,
 }
 
 impl Relay {
@@ -149,13 +155,16 @@ impl Relay {
         };
         let (bound, listeners) = bind_listeners(&settings.listen, count)?;
         let pin = settings.pin_workers;
-        let shared = Shared::new(settings, datagram_addresses(&bound), count)?;
+        let relay_addresses = settings.relay_addresses.clone();
+        let shared = Shared::new(settings, addresses_of(&bound), count)?;
         let mut relay = Self {
             listeners: bound,
             counters: Vec::new(),
             siblings: Arc::clone(&shared.siblings),
             stopping: Arc::default(),
             threads: Vec::new(),
+            notices: Vec::new(),
+            relay_addresses,
         };
         let workers = listeners.into_iter().enumerate();
         let workers = workers.map(|(number, listeners)| shared.worker(number, listeners));
@@ -180,6 +189,7 @@ impl Relay {
         };
         for (number, ((worker, waker), inbox)) in workers.into_iter().zip(inboxes).enumerate() {
             self.counters.push(worker.counters());
+            self.notices.push(worker.notice());
             let (boxes, stopping) = (Arc::clone(&boxes), Arc::clone(&self.stopping));
             let thread = thread::Builder::new().name(format!("relay-{number}"));
             let core = cores.get(number).copied();
@@ -208,6 +218,37 @@ impl Relay {
     /// another server, where there is one.
     pub fn drain(&self) {
         self.siblings.drain();
+    }
+
+    /// Changes the terms without touching what they still allow. Allocations whose user is known
+    /// no more end, and peers that are refused now lose their permissions, within a second.
+    ///
+    /// # Errors
+    /// If the operating system does not tell this machine's addresses; nothing changes then.
+    pub fn change(&self, terms: Terms) -> io::Result<()> {
+        let policy = PeerPolicy::new(
+            self.relay_addresses.clone(),
+            this_machine()?,
+            terms.allow_peers,
+        );
+        self.siblings.set_quota(Quota {
+            of_user: terms.max_allocations_per_user,
+            of_server: terms.max_allocations,
+        });
+        let users = terms.credentials.map(|credentials| turn::Users {
+            nonce_keys: credentials.derived_keys(NONCES),
+            credentials: Arc::new(credentials),
+        });
+        for (notice, (_, waker)) in self.notices.iter().zip(&self.threads) {
+            notice.post(ServerTerms {
+                users: users.clone(),
+                policy: policy.clone().with_listeners(addresses_of(&self.listeners)),
+                unauthenticated_rate: a_workers(terms.unauthenticated_rate, self.notices.len()),
+            });
+            // A worker that cannot be woken has ended.
+            let _ = waker.wake();
+        }
+        Ok(())
     }
 
     /// The counters of each worker.
@@ -270,16 +311,14 @@ impl Shared {
         );
         siblings.keep_free_of(&listeners);
         let siblings = Arc::new(siblings);
-        let workers = u32::try_from(workers).unwrap_or(u32::MAX);
         Ok(Self {
             config: turn::Config {
                 realm: settings.realm,
                 portless: settings.relay_ports.is_none(),
                 policy: policy.with_listeners(listeners),
-                // An address may meet every worker, and the limit is for all of them.
                 max_bandwidth_per_allocation: settings.max_bandwidth_per_allocation,
                 strict_expiry: settings.strict_expiry,
-                unauthenticated_rate: settings.unauthenticated_rate.div_ceil(workers),
+                unauthenticated_rate: a_workers(settings.unauthenticated_rate, workers),
                 nonce_keys,
                 username_anonymity: settings.username_anonymity,
                 alternate_servers: settings.alternate_servers,
@@ -321,6 +360,16 @@ impl Shared {
     }
 }
 
+/// Where listeners are bound, whatever carries what comes to them.
+fn addresses_of(listeners: &[Listener]) -> Vec<SocketAddr> {
+    listeners.iter().map(|listener| listener.address).collect()
+}
+
+/// A worker's part of a rate: an address may meet every worker, and the rate is for all of them.
+fn a_workers(rate: u32, workers: usize) -> u32 {
+    rate.div_ceil(u32::try_from(workers).unwrap_or(u32::MAX))
+}
+
 fn this_machine() -> io::Result<Machine> {
     Ok(Machine {
         addresses: local_addresses()?,
@@ -328,10 +377,13 @@ fn this_machine() -> io::Result<Machine> {
     })
 }
 
+/// What the keys of nonces are derived for.
+const NONCES: &str = "nonces";
+
 /// What nonces are made with: from the secrets, so that servers that share one take each other's
 /// nonces; without a secret, something that nobody shares.
 fn nonce_keys(credentials: &RelayCredentials) -> Result<Vec<[u8; 32]>, getrandom::Error> {
-    let mut keys = credentials.derived_keys("nonces");
+    let mut keys = credentials.derived_keys(NONCES);
     if keys.is_empty() {
         let mut key = [0; 32];
         getrandom::fill(&mut key)?;

@@ -15,7 +15,6 @@ use crate::turn::{self, FiveTuple, QuotaReached, Reachable, Reservation, Reserva
 /// The shared state of all workers.
 #[derive(Debug)]
 pub(super) struct Siblings {
-    quota: Quota,
     claimed: Mutex<Claimed>,
     relayed: Vec<RelayedPorts>,
     owners: Owners,
@@ -24,15 +23,16 @@ pub(super) struct Siblings {
 }
 
 /// How many allocations there may be; 0 is no limit.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Quota {
     pub(super) of_user: u32,
     pub(super) of_server: u32,
 }
 
-/// How many allocations there are.
+/// How many allocations there may be, and are.
 #[derive(Debug, Default)]
 struct Claimed {
+    quota: Quota,
     all: u32,
     of_user: HashMap<String, u32>,
 }
@@ -40,8 +40,10 @@ struct Claimed {
 impl Siblings {
     pub(super) fn new(quota: Quota, relay_addresses: impl Iterator<Item = IpAddr>) -> Self {
         Self {
-            quota,
-            claimed: Mutex::default(),
+            claimed: Mutex::new(Claimed {
+                quota,
+                ..Claimed::default()
+            }),
             relayed: relay_addresses.map(RelayedPorts::new).collect(),
             owners: Owners::default(),
             reserved: Reserved::default(),
@@ -63,6 +65,14 @@ impl Siblings {
     /// From now on there is no room for any more allocation.
     pub(super) fn drain(&self) {
         self.is_draining.store(true, Ordering::Relaxed);
+    }
+
+    /// From now on there may be so many allocations; those that are more stay.
+    pub(super) fn set_quota(&self, quota: Quota) {
+        self.claimed
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .quota = quota;
     }
 
     /// What waits for those who show a token.
@@ -131,11 +141,11 @@ impl Siblings {
         let mut claimed = self.claimed.lock().unwrap_or_else(PoisonError::into_inner);
         let account = account(username);
         let count = claimed.of_user.get(account).copied().unwrap_or_default();
-        if reached(count, self.quota.of_user) {
+        if reached(count, claimed.quota.of_user) {
             return Err(QuotaReached::OfUser);
         }
         let is_draining = self.is_draining.load(Ordering::Relaxed);
-        if is_draining || reached(claimed.all, self.quota.of_server) {
+        if is_draining || reached(claimed.all, claimed.quota.of_server) {
             return Err(QuotaReached::OfServer);
         }
         claimed.all += 1;

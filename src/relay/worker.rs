@@ -24,6 +24,7 @@ use super::post::{LETTERS, Letter, Postbox};
 use super::siblings::OfWorker;
 use super::sockets::{ALARM, RelayPlace, Sockets, Source, WAKE};
 use super::streams::{BUFFER as STREAM_INPUT, Streams};
+use super::terms::Notice;
 use crate::auth::RelayCredentials;
 use crate::metrics::RelayCounters;
 use crate::net::{
@@ -86,6 +87,9 @@ pub(super) struct Worker {
     pub(super) stream_input: Box<[u8]>,
     /// Relay sockets that have reports of datagrams that did not arrive.
     failing: Vec<RelayPlace>,
+    notice: Arc<Notice>,
+    /// Whether what was granted before has not all been held against new terms yet.
+    is_reviewing: bool,
 }
 
 impl Worker {
@@ -121,8 +125,15 @@ impl Worker {
             streams,
             stream_input: vec![0; STREAM_INPUT].into(),
             failing: Vec::new(),
+            notice: Arc::default(),
+            is_reviewing: false,
         };
         Ok((worker, waker))
+    }
+
+    /// Where it finds new terms when it is woken.
+    pub(super) fn notice(&self) -> Arc<Notice> {
+        Arc::clone(&self.notice)
     }
 
     /// What it counts.
@@ -175,6 +186,9 @@ impl Worker {
         if is_posted {
             self.take_letters(boxes, letters, now);
         }
+        if is_posted || self.is_reviewing {
+            self.heed_notice(now);
+        }
         self.expire(rang, now)?;
         self.streams.flush();
         self.publish();
@@ -186,7 +200,7 @@ impl Worker {
         let is_idle = self.ready_listeners.is_empty()
             && self.ready_relays.is_empty()
             && self.failing.is_empty();
-        if is_idle && !self.streams.has_work() {
+        if is_idle && !self.streams.has_work() && !self.is_reviewing {
             self.alarm.patience(&self.clock)
         } else {
             Some(Duration::ZERO)
@@ -376,6 +390,15 @@ impl Worker {
             true
         });
         self.failing = failing;
+        self.follow_up(now);
+    }
+
+    /// Takes over new terms, and holds some of what was granted before against them.
+    fn heed_notice(&mut self, now: Now) {
+        if let Some(terms) = self.notice.take() {
+            self.server.handle_terms(terms);
+        }
+        self.is_reviewing = self.server.handle_review();
         self.follow_up(now);
     }
 

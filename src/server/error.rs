@@ -49,6 +49,13 @@ impl StartError {
     }
 }
 
+impl From<std::io::Error> for StartError {
+    /// What the system did not give while the server runs.
+    fn from(error: std::io::Error) -> Self {
+        Self(error.to_string())
+    }
+}
+
 impl From<relay::StartError> for StartError {
     fn from(error: relay::StartError) -> Self {
         match &error {

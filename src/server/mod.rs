@@ -12,6 +12,7 @@ mod bind;
 mod error;
 mod holder;
 mod http;
+mod relay_users;
 mod running;
 mod signaling;
 

@@ -1,8 +1,8 @@
 //! Start, drain, stop.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
@@ -12,22 +12,21 @@ use tokio_rustls::TlsAcceptor;
 use tracing::{info, warn};
 
 use super::bind::{Bound, bind_all};
-use super::config::{CertificateSource, Config, RelayPorts};
+use super::config::{Config, RelayPorts};
 use super::error::StartError;
 use super::http::{
     Admission, Assets, Listener, MetricsPage, Readiness, State, metrics_router, public_router,
 };
 use super::interfaces::{Interfaces, hostname};
+use super::relay_users::{RelayUsers, relay_terms};
 use super::signaling::{self, Signaling};
 use super::state::StateDirectory;
 use super::tls::{self, Tls};
-use crate::auth::{RelayCredentials, Secret};
-use crate::metrics::Registry;
+use crate::auth::Secret;
+use crate::metrics::{Counter, Registry};
 use crate::relay::{self, Relay};
 use crate::turn::Transport;
 
-/// The file of the relay's secret in the state directory.
-const TURN_SECRET: &str = "turn-secret";
 /// How long signaling may take to send its clients away.
 const DRAIN: Duration = Duration::from_millis(2500);
 /// How long HTTP connections may then take to end.
@@ -65,9 +64,12 @@ impl Addresses {
 #[derive(Debug)]
 pub struct Server {
     addresses: Addresses,
-    local_ca: Option<PathBuf>,
     readiness: Arc<Readiness>,
     signaling: Signaling,
+    state: StateDirectory,
+    tls: Option<Tls>,
+    certificate_expiry: Arc<Counter>,
+    users: Mutex<RelayUsers>,
     admission: Arc<Admission>,
     relay: Option<Relay>,
     stop_public: watch::Sender<bool>,
@@ -86,11 +88,8 @@ impl Server {
         let metrics = bind_all(&config.metrics.listen, "metrics.listen")?;
         let state = StateDirectory::open(&config.state_directory)?;
         let tls = prepare_tls(config, &state, interfaces)?;
-        let (secret, older) = match config.turn.secrets.split_first() {
-            Some((secret, older)) => (secret.clone(), older),
-            None => (state.secret(TURN_SECRET)?, &[][..]),
-        };
-        let relay = start_relay(config, &secret, older, tls.as_ref())?;
+        let users = RelayUsers::of(config, &state)?;
+        let relay = start_relay(config, &users, tls.as_ref())?;
         let addresses = Addresses {
             http: http.iter().map(|bound| bound.address).collect(),
             https: https.iter().map(|bound| bound.address).collect(),
@@ -102,9 +101,12 @@ impl Server {
             metrics: metrics.iter().map(|bound| bound.address).collect(),
         };
         let server = Self {
-            signaling: start_signaling(config, secret, &addresses)?,
+            signaling: start_signaling(config, users.secret().clone(), &addresses)?,
+            state,
+            users: Mutex::new(users),
+            tls: tls.clone(),
+            certificate_expiry: Arc::default(),
             addresses,
-            local_ca: tls.as_ref().and_then(|tls| tls.local_ca.clone()),
             readiness: Arc::new(Readiness::new()),
             admission: Arc::new(Admission::new(
                 config.http.connections,
@@ -129,7 +131,39 @@ impl Server {
     /// The file of the local CA's certificate, if HTTPS uses one.
     #[must_use]
     pub fn local_ca(&self) -> Option<&Path> {
-        self.local_ca.as_deref()
+        self.tls.as_ref()?.local_ca.as_deref()
+    }
+
+    /// Takes over what can be changed while the server runs: certificates, the relay's secret and
+    /// users, allowed peers and limits. Calls go on; allocations of users that are gone end within
+    /// a second.
+    ///
+    /// # Errors
+    /// If a certificate or the state directory cannot be used. Nothing changes then.
+    pub async fn reload(&self, config: &Config, interfaces: &Interfaces) -> Result<(), StartError> {
+        let certificate = match self.tls {
+            Some(_) => {
+                let names = leaf_names(config, interfaces);
+                Some(tls::load(&config.http.certificate, &self.state, &names)?)
+            }
+            None => None,
+        };
+        let users = lock(&self.users).renewed(config, &self.state)?;
+        if let Some((tls, certificate)) = self.tls.as_ref().zip(certificate)
+            && tls.certificate.replace(certificate)
+        {
+            self.tell_certificate_expiry();
+            info!("another certificate is shown");
+        }
+        let before = std::mem::replace(&mut *lock(&self.users), users.clone());
+        if let Some(relay) = &self.relay {
+            let credentials = (users != before).then(|| users.credentials());
+            relay.change(relay_terms(config, credentials))?;
+        }
+        if users.secret() != before.secret() {
+            self.signaling.renew_secret(users.secret().clone()).await;
+        }
+        Ok(())
     }
 
     /// Takes no more connections, sends signaling's clients away, lets requests finish, and ends
@@ -158,6 +192,13 @@ impl Server {
         }
         self.stop_metrics.send_replace(true);
         info!("stopped");
+    }
+
+    fn tell_certificate_expiry(&self) {
+        if let Some(tls) = &self.tls {
+            let expiry = tls.certificate.not_after();
+            self.certificate_expiry.set(expiry.as_secs());
+        }
     }
 
     fn serve_public(&self, config: &Config, http: Vec<Bound>, https: Vec<Bound>, tls: Option<Tls>) {
@@ -198,8 +239,13 @@ impl Server {
     /// watched.
     fn serve_metrics(&self, config: &Config, bound: Vec<Bound>) {
         let workers = self.relay.as_ref().map_or(&[][..], Relay::counters);
+        let mut registry = Registry::new(workers.to_vec(), self.signaling.counters());
+        if self.tls.is_some() {
+            self.tell_certificate_expiry();
+            registry = registry.with_certificate_expiry(Arc::clone(&self.certificate_expiry));
+        }
         let page = MetricsPage {
-            registry: Registry::new(workers.to_vec(), self.signaling.counters()),
+            registry,
             token: config.metrics.token.clone(),
         };
         let router = metrics_router(page, &self.readiness);
@@ -227,43 +273,38 @@ fn prepare_tls(
     if config.http.tls_listen.is_empty() && !turn_shows_it {
         return Ok(None);
     }
-    let mut names = tls::leaf_names(interfaces, hostname().as_deref());
-    if config.http.certificate == CertificateSource::LocalCa {
-        let public = config
-            .http
-            .public_url
-            .as_ref()
-            .map(|url| url.host().to_owned());
-        names.extend(public.filter(|public| !names.contains(public)));
-    }
+    let names = leaf_names(config, interfaces);
     Ok(Some(tls::prepare(&config.http.certificate, state, &names)?))
 }
 
-/// Starts the relay, unless it has no listener. It also takes what was made with `older` secrets.
+/// The names of a generated certificate.
+fn leaf_names(config: &Config, interfaces: &Interfaces) -> Vec<String> {
+    let mut names = tls::leaf_names(interfaces, hostname().as_deref());
+    let public = config.http.public_url.as_ref();
+    let public = public.map(|url| url.host().to_owned());
+    names.extend(public.filter(|public| !names.contains(public)));
+    names
+}
+
+/// The users are whole whoever panicked elsewhere.
+fn lock(users: &Mutex<RelayUsers>) -> MutexGuard<'_, RelayUsers> {
+    users.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Starts the relay, unless it has no listener.
 fn start_relay(
     config: &Config,
-    secret: &Secret,
-    older: &[Secret],
+    users: &RelayUsers,
     tls: Option<&Tls>,
 ) -> Result<Option<Relay>, StartError> {
     let turn = &config.turn;
     if turn.listen.is_empty() {
         return Ok(None);
     }
-    let credentials = [secret].into_iter().chain(older).cloned().fold(
-        RelayCredentials::new(&turn.realm),
-        RelayCredentials::with_secret,
-    );
-    let credentials = turn
-        .users
-        .iter()
-        .fold(credentials, |credentials, (name, password)| {
-            credentials.with_user(name, password)
-        });
     let settings = relay::Settings {
         listen: turn.listen.clone(),
         realm: turn.realm.clone(),
-        credentials,
+        credentials: users.credentials(),
         username_anonymity: turn.username_anonymity,
         relay_addresses: turn.relay_addresses.clone(),
         relay_ports: match turn.relay_ports {

@@ -62,6 +62,11 @@ impl Signaling {
         Arc::clone(&self.counters)
     }
 
+    /// Hands out credentials of another secret of the relay.
+    pub(super) async fn renew_secret(&self, secret: Secret) {
+        self.gateway.renew_secret(secret).await;
+    }
+
     /// Tells clients to go and closes their connections; returns within `within`.
     pub(super) async fn drain(&self, within: Duration) {
         self.gateway.drain(within).await;

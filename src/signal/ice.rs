@@ -37,6 +37,11 @@ impl Issuer {
         }
     }
 
+    /// Makes credentials with another secret from now on.
+    pub(super) fn set_secret(&mut self, secret: Secret) {
+        self.secret = Some(secret);
+    }
+
     pub(super) fn servers(&self, session: SessionId, now: Now) -> IceServers {
         let lifetime = self.lifetime;
         let secret = self.secret.as_ref();

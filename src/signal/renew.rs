@@ -5,7 +5,11 @@ use std::time::Duration;
 use super::ice::IceServers;
 use super::timer::Timer;
 use super::{Hub, Message, SessionId};
+use crate::auth::Secret;
 use crate::time::Now;
+
+/// How long it takes until everybody has credentials of another secret, in milliseconds.
+const RENEWED_WITHIN: u64 = 3_000;
 
 /// When to replace credentials of this lifetime: between 60 and 80 per cent of it, elsewhere for
 /// each session, so that a thousand that came at once are not renewed at once.
@@ -26,6 +30,21 @@ impl Hub {
         servers
     }
 
+    /// The relay has another secret: every session gets new credentials within the next seconds,
+    /// each at a time of its own.
+    pub fn handle_secret(&mut self, secret: Secret, now: Now) {
+        self.issuer.set_secret(secret);
+        let holders: Vec<SessionId> = self
+            .connections
+            .values()
+            .filter_map(|connection| connection.session)
+            .collect();
+        for session in holders {
+            let wait = Duration::from_millis(self.random.up_to(RENEWED_WITHIN));
+            self.deadlines.set(Timer::Ice(session), now.instant + wait);
+        }
+    }
+
     /// Sends fresh credentials to a session that is connected.
     pub(super) fn renew_ice_servers(&mut self, session: SessionId, now: Now) {
         if let Some(connection) = self.connection_of(session) {
@@ -39,7 +58,6 @@ impl Hub {
 mod tests {
     use super::super::IceConfig;
     use super::*;
-    use crate::auth::Secret;
 
     #[test]
     fn credentials_are_replaced_between_60_and_80_per_cent_of_their_life() {
@@ -78,5 +96,50 @@ mod tests {
         world.input(ada.connection, Input::Closed);
         world.wait(Duration::from_secs(1_000));
         assert_eq!(world.hub.poll_timeout(), None, "nothing is left to do");
+    }
+
+    #[test]
+    fn another_secret_brings_other_credentials_within_seconds() {
+        use super::super::testing::World;
+        use super::super::{Config, Input};
+
+        let ice = IceConfig {
+            turn_urls: vec!["turn:a".to_owned()],
+            secret: Some(Secret::new("north")),
+            lifetime: Duration::from_secs(3_600),
+            ..IceConfig::default()
+        };
+        let mut world = World::new(Config {
+            ice,
+            ..Config::default()
+        });
+        let ada = world.client();
+        world.got(ada.connection);
+        world.hub.handle_secret(Secret::new("south"), world.now);
+        world.wait(Duration::from_millis(RENEWED_WITHIN + 1));
+        world.input(ada.connection, Input::Alive);
+        let got = world.got(ada.connection);
+        let servers = got.iter().find_map(|message| match &**message {
+            Message::IceServers(servers) => Some(servers),
+            _ => None,
+        });
+        let servers = servers.expect("new ones");
+        let (minted, _) = servers.credentials.as_ref().expect("there is a secret");
+        let name = minted.username.split_once(':').expect("a time").1;
+        let expected = crate::auth::TimeLimited::mint(
+            &Secret::new("south"),
+            name,
+            Duration::from_secs(
+                minted
+                    .username
+                    .split(':')
+                    .next()
+                    .expect("a time")
+                    .parse()
+                    .expect("a number"),
+            ),
+            Now::default(),
+        );
+        assert_eq!(minted.password, expected.password);
     }
 }

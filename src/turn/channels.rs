@@ -133,6 +133,13 @@ impl Channels {
         self.keep(|channel| Family::of(channel.peer.ip()) != family);
     }
 
+    /// Unbinds the channels that `keep` does not name; gives whether there were any.
+    pub(super) fn keep_reachable(&mut self, keep: impl Fn(SocketAddr, Target) -> bool) -> bool {
+        let before = self.by_number.len();
+        self.keep(|channel| keep(channel.peer, channel.target));
+        self.by_number.len() < before
+    }
+
     fn keep(&mut self, keep: impl Fn(&Channel) -> bool) {
         self.by_number.retain(keep);
         let by_number = &self.by_number;

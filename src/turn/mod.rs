@@ -32,11 +32,13 @@ mod refresh;
 mod request;
 mod reservation;
 mod response;
+mod review;
 mod route;
 mod server;
 mod special;
 mod strangers;
 mod table;
+mod terms;
 
 #[cfg(test)]
 mod world;
@@ -52,3 +54,4 @@ pub use server::{
     Action, BindFailed, Config, QuotaReached, Sender, Server, Siblings, Tally, Transmit, WantedPort,
 };
 pub use table::AllocationId;
+pub use terms::{Terms, Users};

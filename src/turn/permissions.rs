@@ -57,6 +57,13 @@ impl Permissions {
         self.0.retain(|&(peer, _)| Family::of(peer) != family);
     }
 
+    /// Takes back the permissions of peers that `keep` does not name; gives whether there were any.
+    pub(super) fn keep(&mut self, keep: impl Fn(IpAddr) -> bool) -> bool {
+        let before = self.0.len();
+        self.0.retain(|&(peer, _)| keep(peer));
+        self.0.len() < before
+    }
+
     fn place(&self, peer: IpAddr) -> Result<usize, usize> {
         self.0.binary_search_by_key(&peer, |&(peer, _)| peer)
     }

@@ -14,6 +14,7 @@ use super::reachable::Reachable;
 use super::request::{Request, User};
 use super::reservation::{Reservation, ReservationToken, Reservations};
 use super::response::{Body, Response, UnknownAttributes};
+use super::review::Review;
 use super::route::{Route, ToClient};
 use super::strangers::{Stranger, Strangers};
 use super::table::{AllocationId, Table};
@@ -227,7 +228,7 @@ pub(super) struct Pending {
 ///
 /// | kind | methods |
 /// |---|---|
-/// | input | [`handle_client`](Self::handle_client), [`handle_sender`](Self::handle_sender), [`handle_peer`](Self::handle_peer), [`handle_icmp`](Self::handle_icmp), [`handle_bound`](Self::handle_bound), [`handle_disconnect`](Self::handle_disconnect), [`handle_timeout`](Self::handle_timeout) |
+/// | input | [`handle_client`](Self::handle_client), [`handle_sender`](Self::handle_sender), [`handle_peer`](Self::handle_peer), [`handle_icmp`](Self::handle_icmp), [`handle_bound`](Self::handle_bound), [`handle_disconnect`](Self::handle_disconnect), [`handle_timeout`](Self::handle_timeout), [`handle_terms`](Self::handle_terms), [`handle_review`](Self::handle_review) |
 /// | output | their return values, [`poll_action`](Self::poll_action), [`poll_transmit`](Self::poll_transmit), [`poll_timeout`](Self::poll_timeout) |
 /// | questions | [`sender`](Self::sender), [`has_output`](Self::has_output), [`tally`](Self::tally) |
 pub struct Server<C, S> {
@@ -244,6 +245,8 @@ pub struct Server<C, S> {
     pub(super) notices: VecDeque<Notice>,
     pub(super) actions: VecDeque<Action>,
     pub(super) tally: Tally,
+    /// After a change of the terms.
+    pub(super) review: Option<Review>,
     indications: u64,
 }
 
@@ -271,6 +274,7 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
             notices: VecDeque::new(),
             actions: VecDeque::new(),
             tally: Tally::default(),
+            review: None,
             indications: 0,
             config,
         }
@@ -534,7 +538,8 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
         let is_stale = response.body.code() == Some(ErrorCode::STALE_NONCE);
         let nonce = request.message.find(Attribute::NONCE);
         let shown = nonce.is_some_and(|nonce| self.nonces.is_fresh(nonce, client.client, now));
-        let stranger = if is_stale || shown {
+        // Whoever has a connection is where it says.
+        let stranger = if is_stale || shown || client.transport.is_stream() {
             Stranger::Proven
         } else {
             Stranger::Unproven
@@ -667,6 +672,7 @@ fn is_known(kind: Attribute) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::five_tuple::Transport;
     use super::super::world::{Client, World, address};
     use super::*;
     use crate::stun::{Integrity, Writer};
@@ -749,6 +755,10 @@ mod tests {
         let (mut world, mut client) = strict();
         assert_eq!(flood(&mut world, Method::BINDING, 50), 2);
         assert_eq!(flood(&mut world, Method::ALLOCATE, 50), 0);
+        // An address cannot be forged over a connection.
+        let mut connected = world.anybody("bob");
+        connected.five_tuple.transport = Transport::Tcp;
+        assert!(world.unsigned(&connected, Method::ALLOCATE).is_some());
         client.relayed = world.allocate(&client).expect("allocated");
         for _ in 0..20 {
             assert_eq!(world.refresh(&client, None), Ok(600));

@@ -121,6 +121,21 @@ impl Table {
         }
     }
 
+    /// How many places there are, with and without an allocation.
+    pub(super) fn places(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// The allocation at a place.
+    pub(super) fn at(&self, index: usize) -> Option<AllocationId> {
+        let slot = self.slots.get(index)?;
+        slot.allocation.as_ref()?;
+        Some(AllocationId {
+            index: u32::try_from(index).expect("fewer allocations than client addresses"),
+            generation: slot.generation,
+        })
+    }
+
     /// The allocation of `client`. It is on the way of every packet.
     pub(super) fn of_client(&self, client: FiveTuple) -> Option<AllocationId> {
         let hash = self.hasher.hash_one(client);

@@ -21,8 +21,8 @@ use crate::stun::{
 };
 use crate::time::Now;
 
-const REALM: &str = "example.org";
-const SECRET: &str = "north";
+pub(super) const REALM: &str = "example.org";
+pub(super) const SECRET: &str = "north";
 
 pub(super) fn address(text: &str) -> SocketAddr {
     text.parse().expect("an address")

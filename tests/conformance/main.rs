@@ -11,6 +11,7 @@ mod prober;
 mod process;
 mod raw_client;
 mod relay;
+mod reload;
 mod rfc8489;
 mod rfc8489_messages;
 mod rfc8656;

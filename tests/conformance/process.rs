@@ -16,7 +16,7 @@ pub(crate) struct Process {
     child: Child,
     lines: Receiver<String>,
     pub(crate) log: String,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
     pub(crate) turn: SocketAddr,
     metrics: SocketAddr,
 }
@@ -51,7 +51,7 @@ impl Process {
             child,
             lines,
             log: String::new(),
-            _folder: folder,
+            folder,
             turn: nowhere,
             metrics: nowhere,
         };
@@ -59,6 +59,14 @@ impl Process {
         process.turn = address(&ready, "turn=");
         process.metrics = address(&ready, "metrics=");
         process
+    }
+
+    /// Writes another configuration in the place of the present one.
+    pub(crate) fn configure(&self, text: &str) {
+        let (file, new) = ("peerage.toml", "peerage.toml.new");
+        let path = |name| self.folder.path().join(name);
+        std::fs::write(path(new), text).expect("written");
+        std::fs::rename(path(new), path(file)).expect("renamed");
     }
 
     /// Waits for a line with `text`.

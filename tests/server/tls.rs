@@ -66,6 +66,57 @@ fn the_operators_certificate_is_used_and_brings_hsts() {
 }
 
 #[test]
+fn a_renewed_certificate_is_shown_without_a_restart_and_a_wrong_one_is_not() {
+    let made = ["first", "second"].map(|_| {
+        let made = tempfile::tempdir().expect("a folder");
+        drop(Server::start(made.path(), &[]));
+        made
+    });
+    let state = tempfile::tempdir().expect("a folder");
+    let install = |from: &std::path::Path, files: &[&str]| {
+        for file in files {
+            fs::copy(from.join(file), state.path().join(file)).expect("copied");
+        }
+    };
+    let both = ["certificate.pem", "certificate-key.pem"];
+    install(made[0].path(), &both);
+    let file = state.path().join("peerage.toml");
+    let text = "[http.tls]\ncertificate = \"certificate.pem\"\nkey = \"certificate-key.pem\"";
+    fs::write(&file, text).expect("written");
+    let mut server = Server::start(state.path(), &["--config", file.to_str().expect("plain")]);
+    let ca = |of: usize| made[of].path().join("ca.pem");
+    let (_, first) = get_by_tls(server.https, &ca(0), "/");
+    // A certificate whose key has not come yet.
+    install(made[1].path(), &both[..1]);
+    let line = server.wait_for_log("the old one goes on");
+    assert!(
+        line.contains("does not belong to this certificate"),
+        "{line}"
+    );
+    assert_eq!(get_by_tls(server.https, &ca(0), "/").1, first);
+    install(made[1].path(), &both);
+    server.wait_for_log("another certificate is shown");
+    let (answer, second) = get_by_tls(server.https, &ca(1), "/");
+    assert_eq!(answer.status, 200);
+    assert_ne!(first, second);
+}
+
+#[test]
+fn metrics_tell_when_the_certificate_ends() {
+    let state = tempfile::tempdir().expect("a folder");
+    let server = Server::start(state.path(), &[]);
+    let metrics = crate::client::get(server.metrics, "/metrics").body;
+    let name = "peerage_certificate_expiry_seconds ";
+    let line = metrics.lines().find_map(|line| line.strip_prefix(name));
+    let expiry: u64 = line.expect("there").parse().expect("a number");
+    let now = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .expect("after 1970");
+    let days = (expiry - now.as_secs()) / 86_400;
+    assert!((394..=396).contains(&days), "{days} days");
+}
+
+#[test]
 fn a_wrong_certificate_names_the_file_and_why() {
     let made = tempfile::tempdir().expect("a folder");
     drop(Server::start(made.path(), &[]));

@@ -7,6 +7,8 @@ pub struct Key {
     pub name: &'static str,
     /// Whether its value must not be shown.
     pub secret: bool,
+    /// Whether it can be changed while the server runs.
+    pub live: bool,
 }
 
 impl Key {
@@ -27,17 +29,26 @@ const fn key(name: &'static str) -> Key {
     Key {
         name,
         secret: false,
+        live: false,
     }
 }
 
 const fn secret(name: &'static str) -> Key {
-    Key { name, secret: true }
+    Key {
+        secret: true,
+        ..key(name)
+    }
+}
+
+/// Also while the server runs.
+const fn live(key: Key) -> Key {
+    Key { live: true, ..key }
 }
 
 /// All keys, in the order in which `peerage check` prints them.
 pub const KEYS: &[Key] = &[
     key("state_directory"),
-    key("log_level"),
+    live(key("log_level")),
     key("http.listen"),
     key("http.tls_listen"),
     key("http.public_url"),
@@ -45,9 +56,9 @@ pub const KEYS: &[Key] = &[
     key("http.web_root"),
     key("http.connections"),
     key("http.connections_per_address"),
-    key("http.tls.local_ca"),
-    key("http.tls.certificate"),
-    key("http.tls.key"),
+    live(key("http.tls.local_ca")),
+    live(key("http.tls.certificate")),
+    live(key("http.tls.key")),
     key("http.tls.acme"),
     key("signal.connections"),
     key("signal.sessions"),
@@ -58,16 +69,16 @@ pub const KEYS: &[Key] = &[
     key("turn.relay_addresses"),
     key("turn.external_addresses"),
     key("turn.relay_ports"),
-    secret("turn.secret"),
+    live(secret("turn.secret")),
     key("turn.credential_lifetime"),
     key("turn.username_anonymity"),
     key("turn.alternate_servers"),
-    key("turn.allow_peers"),
-    key("turn.max_allocations"),
-    key("turn.max_allocations_per_user"),
+    live(key("turn.allow_peers")),
+    live(key("turn.max_allocations")),
+    live(key("turn.max_allocations_per_user")),
     key("turn.max_bandwidth_per_allocation"),
     key("turn.strict_expiry"),
-    key("turn.unauthenticated_rate"),
+    live(key("turn.unauthenticated_rate")),
     key("turn.connections"),
     key("turn.connections_per_address"),
     key("turn.workers"),
@@ -75,7 +86,7 @@ pub const KEYS: &[Key] = &[
     key("turn.tcp_relay"),
     key("turn.mobility"),
     key("turn.nat_discovery_alternate"),
-    secret("turn.users"),
+    live(secret("turn.users")),
     key("auth.mode"),
     secret("cluster.bus"),
     key("metrics.listen"),

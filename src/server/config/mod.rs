@@ -4,6 +4,7 @@
 //! [`Sources`] collects what was written and where; [`Resolved::new`] turns it into a [`Config`],
 //! in which every value is checked and typed, and remembers where each came from.
 
+mod changes;
 mod error;
 mod explain;
 mod keys;
@@ -14,6 +15,7 @@ mod resolve;
 mod sources;
 mod values;
 
+pub use changes::Changes;
 pub use error::{ConfigError, Origin};
 pub use keys::{KEYS, Key};
 pub use model::{

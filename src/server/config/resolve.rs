@@ -32,6 +32,14 @@ pub struct Resolved {
 }
 
 impl Resolved {
+    /// The value of a key as `peerage check` shows it.
+    pub(super) fn shown(&self, key: &str) -> Option<&str> {
+        let entry = self.entries.iter().find(|entry| entry.key == key)?;
+        entry.value.as_deref()
+    }
+}
+
+impl Resolved {
     /// Checks `sources` and fills in defaults. `interfaces` are this machine's addresses;
     /// `state_directory` is used where none is written.
     ///

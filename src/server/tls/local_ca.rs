@@ -39,8 +39,11 @@ pub(super) struct Issued {
     pub(super) key: PrivateKeyDer<'static>,
     /// The file of the certificate.
     pub(super) path: PathBuf,
-    /// The file of the CA's certificate.
-    pub(super) ca: PathBuf,
+}
+
+/// The file of the CA's certificate.
+pub(super) fn ca_file(state: &StateDirectory) -> PathBuf {
+    state.file(CA)
 }
 
 /// What is noted beside a leaf, to know whether it still serves.
@@ -89,7 +92,6 @@ pub(super) fn certificate(
         chain: files::chain(&path)?,
         key: files::key(&state.file(LEAF_KEY))?,
         path,
-        ca: state.file(CA),
     })
 }
 

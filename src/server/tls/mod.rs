@@ -1,9 +1,11 @@
 //! TLS for HTTPS and for the relay: the certificate and how it is shown.
 
+mod certificate;
 mod error;
 mod files;
 mod local_ca;
 
+pub use certificate::{Certificate, Loaded};
 pub use error::CertificateError;
 pub use local_ca::leaf_names;
 
@@ -11,7 +13,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::config::CertificateSource;
 use super::state::StateDirectory;
@@ -20,8 +21,11 @@ use crate::net::TlsConfig;
 /// What listeners need that speak TLS.
 #[derive(Clone, Debug)]
 pub struct Tls {
-    /// The configuration of rustls.
+    /// The configuration of rustls. It shows the certificate below; so does every copy of it,
+    /// whatever else is changed in the copy.
     pub config: Arc<rustls::ServerConfig>,
+    /// What is shown, and may be replaced.
+    pub certificate: Arc<Certificate>,
     /// Where the local CA's certificate lies, if the certificate is from it.
     pub local_ca: Option<PathBuf>,
 }
@@ -35,18 +39,34 @@ pub fn prepare(
     state: &StateDirectory,
     names: &[String],
 ) -> Result<Tls, CertificateError> {
+    let certificate = Certificate::new(load(source, state, names)?);
+    Ok(Tls {
+        config: server_config(&certificate),
+        certificate,
+        local_ca: match source {
+            CertificateSource::LocalCa => Some(local_ca::ca_file(state)),
+            CertificateSource::Files { .. } => None,
+        },
+    })
+}
+
+/// Loads the certificate as it is now: what to replace another one with.
+///
+/// # Errors
+/// As [`prepare`].
+pub fn load(
+    source: &CertificateSource,
+    state: &StateDirectory,
+    names: &[String],
+) -> Result<Loaded, CertificateError> {
     match source {
         CertificateSource::LocalCa => {
             let issued = local_ca::certificate(state, names)?;
-            Ok(Tls {
-                config: server_config(issued.chain, issued.key, &issued.path)?,
-                local_ca: Some(issued.ca),
-            })
+            Loaded::new(issued.chain, issued.key, &issued.path)
         }
-        CertificateSource::Files { .. } => Ok(Tls {
-            config: check(source)?.expect("the source is files"),
-            local_ca: None,
-        }),
+        CertificateSource::Files { certificate, key } => {
+            Loaded::new(files::chain(certificate)?, files::key(key)?, certificate)
+        }
     }
 }
 
@@ -54,32 +74,23 @@ pub fn prepare(
 ///
 /// # Errors
 /// As [`prepare`].
-pub fn check(
-    source: &CertificateSource,
-) -> Result<Option<Arc<rustls::ServerConfig>>, CertificateError> {
+pub fn check(source: &CertificateSource) -> Result<(), CertificateError> {
     let CertificateSource::Files { certificate, key } = source else {
-        return Ok(None);
+        return Ok(());
     };
-    let chain = files::chain(certificate)?;
-    let key = files::key(key)?;
-    server_config(chain, key, certificate).map(Some)
+    Loaded::new(files::chain(certificate)?, files::key(key)?, certificate).map(drop)
 }
 
 /// TLS 1.2 and 1.3 with HTTP/1.1 above.
-fn server_config(
-    chain: Vec<CertificateDer<'static>>,
-    key: PrivateKeyDer<'static>,
-    path: &std::path::Path,
-) -> Result<Arc<rustls::ServerConfig>, CertificateError> {
+fn server_config(certificate: &Arc<Certificate>) -> Arc<rustls::ServerConfig> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let mut config = rustls::ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
         .expect("the provider has suites for TLS 1.2 and 1.3")
         .with_no_client_auth()
-        .with_single_cert(chain, key)
-        .map_err(|error| CertificateError::new(path, reason(&error)))?;
+        .with_cert_resolver(Arc::clone(certificate) as Arc<_>);
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(Arc::new(config))
+    Arc::new(config)
 }
 
 /// The same certificate for the relay, whose clients may name what they speak (RFC 7443).
@@ -88,13 +99,4 @@ pub fn for_relay(config: &rustls::ServerConfig) -> TlsConfig {
     let mut config = config.clone();
     config.alpn_protocols = vec![b"stun.turn".to_vec(), b"stun.nat-discovery".to_vec()];
     Arc::new(ArcSwap::from_pointee(config))
-}
-
-fn reason(error: &rustls::Error) -> String {
-    match error {
-        rustls::Error::InconsistentKeys(_) => {
-            "the private key (http.tls.key) does not belong to this certificate".into()
-        }
-        other => other.to_string(),
-    }
 }
