@@ -8,7 +8,7 @@ use super::meter::Meter;
 use super::reachable::Reachable;
 use super::request::{Request, User};
 use super::reservation::{Reservation, ReservationToken};
-use super::response::{Allocated, Body, Response};
+use super::response::{Allocated, Body, Response, UnknownAttributes};
 use super::server::{Action, BindFailed, Pending, QuotaReached, Server, Siblings, WantedPort};
 use super::table::AllocationId;
 use crate::auth::Credentials;
@@ -64,7 +64,15 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
         if let Some(id) = self.table.of_client(request.client) {
             return self.answer_again(id, request);
         }
-        let places = match wanted(request)? {
+        let wanted = wanted(request)?;
+        // The DF bit of what comes from clients cannot be seen here, so that it cannot be passed on
+        // where IPv4 becomes IPv6 (section 3.7).
+        let asks = request.message.find(Attribute::DONT_FRAGMENT).is_some();
+        if asks && request.client.client.is_ipv4() && matches!(wanted, Wanted::One(Family::V6, _)) {
+            let unsupported = UnknownAttributes::of(std::iter::once(Attribute::DONT_FRAGMENT));
+            return Ok(unsupported.map(Body::Unknown));
+        }
+        let places = match wanted {
             Wanted::Reserved(token) => self.redeem(token, user)?,
             wanted => {
                 let places = self.places(wanted)?;
@@ -682,6 +690,28 @@ mod tests {
             let from = message.find_xor_address(Attribute::XOR_PEER_ADDRESS);
             assert_eq!(from, Some(Ok(*own)));
         }
+    }
+
+    #[test]
+    fn dont_fragment_is_refused_where_ipv4_would_be_turned_into_ipv6() {
+        let mut world = World::new();
+        let v4 = world.client("alice");
+        let mut v6 = world.client("alice");
+        v6.five_tuple.client = address("[2a00::1]:1000");
+        v6.nonce = world.nonce(&v6);
+        let mut allocate = |client: &Client, family: u8| {
+            let family = [family, 0, 0, 0];
+            let attributes = [
+                (Attribute::REQUESTED_ADDRESS_FAMILY, &family[..]),
+                (Attribute::DONT_FRAGMENT, &[]),
+            ];
+            let granted = world.allocate_with(client, &attributes);
+            granted.map(|_| world.release(client))
+        };
+        assert_eq!(allocate(&v4, 2), Err(420));
+        assert_eq!(allocate(&v4, 1), Ok(()));
+        assert_eq!(allocate(&v6, 2), Ok(()));
+        assert_eq!(allocate(&v6, 1), Ok(()));
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use peerage::stun::{Attribute, Class, Message, Method};
 
 use crate::prober::{Prober, code, message};
+use crate::raw_client::{RawClient, at_peer, bound};
 use crate::relay;
 
 #[test]
@@ -45,11 +46,11 @@ fn the_software_is_named_where_turn_asks_for_it() {
 #[test]
 fn relayed_ports_are_dynamic_ones_in_no_order() {
     let relay = relay::start(&[]);
-    let ports: Vec<u16> = (0..40)
-        .map(|_| {
-            let prober = Prober::new(relay.addresses()[0]);
-            prober.allocate().expect("allocated").port()
-        })
+    // All at once, so that no two have the same address one after the other.
+    let probers: Vec<_> = (0..40).map(|_| Prober::new(relay.addresses()[0])).collect();
+    let ports: Vec<_> = probers
+        .iter()
+        .map(|prober| prober.allocate().expect("allocated").port())
         .collect();
     assert!(ports.iter().all(|&port| port >= 49_152));
     let distinct: BTreeSet<_> = ports.iter().collect();
@@ -85,6 +86,25 @@ fn a_send_indication_that_lacks_something_is_dropped() {
     let (length, _) = peer.recv_from(&mut buffer).expect("a datagram");
     assert_eq!(&buffer[..length], b"whole");
     assert_eq!(prober.settle(), Vec::<Vec<u8>>::new());
+}
+
+#[test]
+fn dont_fragment_does_nothing_to_what_goes_to_ipv6() {
+    let relay = relay::start(&["::1"]);
+    let dont_fragment = [(Attribute::DONT_FRAGMENT, &[][..])];
+    for server in relay.addresses() {
+        let mut client = RawClient::new(server);
+        let family = [(Attribute::REQUESTED_ADDRESS_FAMILY, &[2, 0, 0, 0][..])];
+        assert_eq!(client.allocate(&family).code(), 0);
+        let peer = bound(relay::address("[::1]:0"));
+        let place = peer.local_addr().expect("bound");
+        client.permit(&[place]);
+        // Longer than any link but loopback takes whole.
+        for data in [&b"short"[..], &[7; 20_000]] {
+            client.send(place, data, &dont_fragment);
+            assert_eq!(at_peer(&peer).0, data);
+        }
+    }
 }
 
 #[test]
