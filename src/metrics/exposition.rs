@@ -10,7 +10,8 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 
-use super::{Counter, RelayCounters, RelaySnapshot, SignalCounters};
+use super::labelled;
+use super::{Counter, Ports, RelayCounters, RelaySnapshot, SignalCounters};
 
 /// All that the process counts.
 #[derive(Clone, Debug, Default)]
@@ -18,6 +19,7 @@ pub struct Registry {
     relay: Arc<[Arc<RelayCounters>]>,
     signal: Arc<SignalCounters>,
     certificate_expiry: Option<Arc<Counter>>,
+    ports: Arc<[Arc<Ports>]>,
 }
 
 impl Registry {
@@ -28,7 +30,15 @@ impl Registry {
             relay: relay.into(),
             signal,
             certificate_expiry: None,
+            ports: Arc::default(),
         }
+    }
+
+    /// Also tells how many of these ports are free.
+    #[must_use]
+    pub fn with_ports(mut self, ports: Vec<Arc<Ports>>) -> Self {
+        self.ports = ports.into();
+        self
     }
 
     /// Also tells when the certificate ends, in seconds since 1970.
@@ -134,12 +144,13 @@ impl Collector for Registry {
             )?;
         }
         self.encode_relay(&mut encoder)?;
+        labelled::encode(&mut encoder, &self.relay, &self.ports)?;
         self.encode_signal(&mut encoder)
     }
 }
 
 /// What was lost on its way: name, what it is, and how many.
-fn relay_losses(relay: &RelaySnapshot) -> [(&'static str, &'static str, u64); 4] {
+fn relay_losses(relay: &RelaySnapshot) -> [(&'static str, &'static str, u64); 3] {
     [
         (
             "turn_packets_unsent",
@@ -152,11 +163,6 @@ fn relay_losses(relay: &RelaySnapshot) -> [(&'static str, &'static str, u64); 4]
             relay.packets_shed,
         ),
         (
-            "turn_packets_over_bandwidth",
-            "Datagrams beyond what their allocation may relay",
-            relay.packets_over_bandwidth,
-        ),
-        (
             "turn_packets_dropped",
             "Datagrams that found a full receive buffer",
             relay.packets_dropped,
@@ -165,7 +171,7 @@ fn relay_losses(relay: &RelaySnapshot) -> [(&'static str, &'static str, u64); 4]
 }
 
 /// What the relay counts: name, what it is, and how many.
-fn relay_counters(relay: &RelaySnapshot) -> [(&'static str, &'static str, u64); 10] {
+fn relay_counters(relay: &RelaySnapshot) -> [(&'static str, &'static str, u64); 9] {
     [
         (
             "turn_packets_to_peers",
@@ -188,11 +194,6 @@ fn relay_counters(relay: &RelaySnapshot) -> [(&'static str, &'static str, u64); 
             relay.bytes_to_clients,
         ),
         (
-            "turn_packets_refused",
-            "Datagrams not relayed by rule",
-            relay.packets_refused,
-        ),
-        (
             "turn_packets_posted",
             "Datagrams handed to another worker",
             relay.packets_posted,
@@ -203,9 +204,9 @@ fn relay_counters(relay: &RelaySnapshot) -> [(&'static str, &'static str, u64); 
             relay.allocations_made,
         ),
         (
-            "turn_unauthenticated",
-            "Requests without valid credentials",
-            relay.unauthenticated,
+            "turn_unanswered",
+            "Answers that strangers did not get",
+            relay.unanswered,
         ),
         (
             "turn_connections_made",
@@ -248,6 +249,27 @@ mod tests {
                 .exposition()
                 .contains("peerage_turn_packets_to_peers_total 5")
         );
+    }
+
+    #[test]
+    fn labels_say_why_and_how() {
+        let worker = Arc::new(RelayCounters::default());
+        worker.packets_refused[2].add(7);
+        worker.failures[1].add(8);
+        worker.relayed[1][0].set(9);
+        let ports = Ports::new("ipv4", 100);
+        ports.take();
+        let text = Registry::new(vec![worker], Arc::default())
+            .with_ports(vec![Arc::new(ports)])
+            .exposition();
+        for line in [
+            r#"peerage_turn_packets_refused_total{reason="permission"} 7"#,
+            r#"peerage_turn_unauthenticated_total{reason="wrong"} 8"#,
+            r#"peerage_turn_relayed_addresses{transport="tcp",family="ipv4"} 9"#,
+            r#"peerage_turn_relay_ports_free{family="ipv4"} 99"#,
+        ] {
+            assert!(text.lines().any(|it| it == line), "{line} in {text}");
+        }
     }
 
     #[test]

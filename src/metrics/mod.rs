@@ -4,9 +4,12 @@
 //! No label ever carries an address, a name or an id.
 
 mod exposition;
+mod labelled;
+mod ports;
 mod relay;
 mod signal;
 
 pub use exposition::Registry;
-pub use relay::{Counter, RelayCounters, RelaySnapshot};
+pub use ports::Ports;
+pub use relay::{Counter, FAILURES, FAMILIES, REFUSALS, RelayCounters, RelaySnapshot, TRANSPORTS};
 pub use signal::SignalCounters;

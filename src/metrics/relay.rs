@@ -2,6 +2,28 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+/// Why packets and requests are refused: the values of the label `reason`.
+pub const REFUSALS: [&str; 9] = [
+    "malformed",
+    "allocation",
+    "permission",
+    "channel",
+    "peer",
+    "bandwidth",
+    "quota",
+    "capacity",
+    "unsupported",
+];
+
+/// Why requests are not authenticated: the values of the label `reason`.
+pub const FAILURES: [&str; 4] = ["unsigned", "wrong", "stale", "malformed"];
+
+/// What carries a client's messages: the values of the label `transport`.
+pub const TRANSPORTS: [&str; 3] = ["udp", "tcp", "tls"];
+
+/// Address families: the values of the label `family`.
+pub const FAMILIES: [&str; 2] = ["ipv4", "ipv6"];
+
 /// A worker's counters. One thread writes them, so an increment costs a load and a store.
 #[derive(Debug, Default)]
 #[repr(align(128))]
@@ -14,10 +36,10 @@ pub struct RelayCounters {
     pub packets_to_clients: Counter,
     /// Application bytes of these.
     pub bytes_to_clients: Counter,
-    /// Datagrams that were not relayed: no permission, no channel, malformed.
-    pub packets_refused: Counter,
-    /// Those of them that were more than their allocation may relay.
-    pub packets_over_bandwidth: Counter,
+    /// Datagrams that were not relayed, by [`REFUSALS`].
+    pub packets_refused: [Counter; REFUSALS.len()],
+    /// Authenticated requests that were refused, by [`REFUSALS`].
+    pub requests_refused: [Counter; REFUSALS.len()],
     /// Datagrams that the operating system did not take, or a client that does not read.
     pub packets_unsent: Counter,
     /// Datagrams of clients that sent more than their share while there was more than could be
@@ -31,8 +53,12 @@ pub struct RelayCounters {
     pub allocations_made: Counter,
     /// Allocations ended, for whatever reason.
     pub allocations_ended: Counter,
-    /// Requests without credentials, or with wrong ones.
-    pub unauthenticated: Counter,
+    /// Relayed addresses that live now, by [`TRANSPORTS`] of their client and [`FAMILIES`].
+    pub relayed: [[Counter; FAMILIES.len()]; TRANSPORTS.len()],
+    /// Requests that were not authenticated, by [`FAILURES`].
+    pub failures: [Counter; FAILURES.len()],
+    /// Answers that strangers did not get, since their address had enough.
+    pub unanswered: Counter,
     /// Connections of clients taken.
     pub connections_made: Counter,
     /// Connections of clients ended, for whatever reason.
@@ -78,10 +104,8 @@ pub struct RelaySnapshot {
     pub packets_to_clients: u64,
     /// See [`RelayCounters::bytes_to_clients`].
     pub bytes_to_clients: u64,
-    /// See [`RelayCounters::packets_refused`].
+    /// The sum of [`RelayCounters::packets_refused`].
     pub packets_refused: u64,
-    /// See [`RelayCounters::packets_over_bandwidth`].
-    pub packets_over_bandwidth: u64,
     /// See [`RelayCounters::packets_unsent`].
     pub packets_unsent: u64,
     /// See [`RelayCounters::packets_shed`].
@@ -94,8 +118,10 @@ pub struct RelaySnapshot {
     pub allocations_made: u64,
     /// See [`RelayCounters::allocations_ended`].
     pub allocations_ended: u64,
-    /// See [`RelayCounters::unauthenticated`].
+    /// The sum of [`RelayCounters::failures`].
     pub unauthenticated: u64,
+    /// See [`RelayCounters::unanswered`].
+    pub unanswered: u64,
     /// See [`RelayCounters::connections_made`].
     pub connections_made: u64,
     /// See [`RelayCounters::connections_ended`].
@@ -112,15 +138,15 @@ impl RelaySnapshot {
         self.bytes_to_peers += worker.bytes_to_peers.read();
         self.packets_to_clients += worker.packets_to_clients.read();
         self.bytes_to_clients += worker.bytes_to_clients.read();
-        self.packets_refused += worker.packets_refused.read();
-        self.packets_over_bandwidth += worker.packets_over_bandwidth.read();
+        self.packets_refused += sum(&worker.packets_refused);
         self.packets_unsent += worker.packets_unsent.read();
         self.packets_shed += worker.packets_shed.read();
         self.packets_dropped += worker.packets_dropped.read();
         self.packets_posted += worker.packets_posted.read();
         self.allocations_made += worker.allocations_made.read();
         self.allocations_ended += worker.allocations_ended.read();
-        self.unauthenticated += worker.unauthenticated.read();
+        self.unauthenticated += sum(&worker.failures);
+        self.unanswered += worker.unanswered.read();
         self.connections_made += worker.connections_made.read();
         self.connections_ended += worker.connections_ended.read();
         self.connections_refused += worker.connections_refused.read();
@@ -138,4 +164,8 @@ impl RelaySnapshot {
     pub fn connections(&self) -> u64 {
         self.connections_made.saturating_sub(self.connections_ended)
     }
+}
+
+fn sum(counters: &[Counter]) -> u64 {
+    counters.iter().map(Counter::read).sum()
 }

@@ -18,7 +18,7 @@ const RELAY_BUFFERS: Buffers = Buffers {
 };
 
 /// The ports of relayed addresses that have no sockets: all that anybody may use.
-const PORTLESS_RANGE: RangeInclusive<u16> = 1_024..=u16::MAX;
+pub(super) const PORTLESS_RANGE: RangeInclusive<u16> = 1_024..=u16::MAX;
 
 /// All that it takes to get a relayed address.
 pub(super) struct Binding<'w> {

@@ -8,6 +8,7 @@ mod binding;
 mod coalescing;
 mod connection;
 mod cores;
+mod counted;
 mod fairness;
 mod listener;
 mod outflow;
@@ -32,12 +33,13 @@ use std::thread::{self, JoinHandle};
 use mio::Waker;
 
 use crate::auth::RelayCredentials;
-use crate::metrics::RelayCounters;
+use crate::metrics::{Ports, RelayCounters};
 use crate::net::{
     Buffers, Clock, TlsConfig, UdpSocket, broadcast_addresses, listen_tcp, local_addresses,
 };
 use crate::turn::{self, Cidr, Machine, PeerPolicy, Transport};
 use admission::Admission;
+use binding::PORTLESS_RANGE;
 use post::Postbox;
 use siblings::{OfWorker, Quota, Siblings};
 use terms::{Notice, ServerTerms};
@@ -251,6 +253,12 @@ impl Relay {
         Ok(())
     }
 
+    /// How many relay ports are free, by address.
+    #[must_use]
+    pub fn ports(&self) -> Vec<Arc<Ports>> {
+        self.siblings.gauges()
+    }
+
     /// The counters of each worker.
     #[must_use]
     pub fn counters(&self) -> &[Arc<RelayCounters>] {
@@ -302,12 +310,14 @@ impl Shared {
             settings.allow_peers,
         );
         let bound = settings.relay_addresses.iter().map(|relay| relay.bound);
+        let range = settings.relay_ports.as_ref().unwrap_or(&PORTLESS_RANGE);
         let siblings = Siblings::new(
             Quota {
                 of_user: settings.max_allocations_per_user,
                 of_server: settings.max_allocations,
             },
             bound,
+            range,
         );
         siblings.keep_free_of(&listeners);
         let siblings = Arc::new(siblings);

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -10,6 +11,7 @@ use super::ports::{self, RelayedPorts};
 use super::post::Owners;
 use super::reserved::Reserved;
 use crate::auth::account;
+use crate::metrics::Ports;
 use crate::turn::{self, FiveTuple, QuotaReached, Reachable, Reservation, ReservationToken};
 
 /// The shared state of all workers.
@@ -38,13 +40,20 @@ struct Claimed {
 }
 
 impl Siblings {
-    pub(super) fn new(quota: Quota, relay_addresses: impl Iterator<Item = IpAddr>) -> Self {
+    /// Relayed addresses are made on `relay_addresses`, on ports of `range`.
+    pub(super) fn new(
+        quota: Quota,
+        relay_addresses: impl Iterator<Item = IpAddr>,
+        range: &RangeInclusive<u16>,
+    ) -> Self {
         Self {
             claimed: Mutex::new(Claimed {
                 quota,
                 ..Claimed::default()
             }),
-            relayed: relay_addresses.map(RelayedPorts::new).collect(),
+            relayed: relay_addresses
+                .map(|address| RelayedPorts::new(address, range.clone()))
+                .collect(),
             owners: Owners::default(),
             reserved: Reserved::default(),
             is_draining: AtomicBool::new(false),
@@ -73,6 +82,11 @@ impl Siblings {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .quota = quota;
+    }
+
+    /// How many ports are free, by address.
+    pub(super) fn gauges(&self) -> Vec<Arc<Ports>> {
+        self.relayed.iter().map(RelayedPorts::gauge).collect()
     }
 
     /// What waits for those who show a token.
@@ -177,7 +191,7 @@ mod tests {
     };
 
     fn limited(of_user: u32, of_server: u32) -> Siblings {
-        Siblings::new(Quota { of_user, of_server }, std::iter::empty())
+        Siblings::new(Quota { of_user, of_server }, std::iter::empty(), &(1..=9))
     }
 
     #[test]
@@ -213,7 +227,7 @@ mod tests {
     fn no_relayed_address_is_a_listeners() {
         let address = |text: &str| text.parse::<SocketAddr>().expect("an address");
         let relays = ["192.0.2.1", "2001:db8::1"].map(|ip| ip.parse().expect("an address"));
-        let siblings = Siblings::new(NO_QUOTA, relays.into_iter());
+        let siblings = Siblings::new(NO_QUOTA, relays.into_iter(), &(1..=9));
         siblings.keep_free_of(&[address("0.0.0.0:3478"), address("192.0.2.2:5349")]);
         let free = |ip: IpAddr, port| siblings.ports(ip).expect("a relay address").take(port);
         assert!(!free(relays[0], 3_478) && !free(relays[1], 3_478));
@@ -222,7 +236,7 @@ mod tests {
 
     #[test]
     fn a_server_that_drains_has_no_room_for_anybody_new() {
-        let siblings = Siblings::new(NO_QUOTA, std::iter::empty());
+        let siblings = Siblings::new(NO_QUOTA, std::iter::empty(), &(1..=9));
         assert_eq!(siblings.claim("ada"), Ok(()));
         siblings.drain();
         assert_eq!(siblings.claim("ada"), Err(QuotaReached::OfServer));

@@ -329,7 +329,7 @@ mod tests {
 
     #[test]
     fn every_port_of_a_crowded_range_is_found_once() {
-        let ports = RelayedPorts::new(IpAddr::from([127, 0, 0, 1]));
+        let ports = RelayedPorts::new(IpAddr::from([127, 0, 0, 1]), 50_000..=50_009);
         let take = |even| take_port(&ports, &(50_000..=50_009), even, |_, port| Some(port));
         let even: BTreeSet<u16> = (0..5).filter_map(|_| take(true)).collect();
         assert!(even.iter().all(|port| port.is_multiple_of(2)) && even.len() == 5);
@@ -341,7 +341,7 @@ mod tests {
 
     #[test]
     fn a_port_that_cannot_be_used_is_not_lost() {
-        let ports = RelayedPorts::new(IpAddr::from([127, 0, 0, 1]));
+        let ports = RelayedPorts::new(IpAddr::from([127, 0, 0, 1]), 50_000..=50_009);
         let range = 50_000..=50_000;
         assert_eq!(take_port(&ports, &range, false, |_, _| None::<u16>), None);
         assert_eq!(

@@ -18,6 +18,7 @@ use mio::{Events, Poll, Token, Waker};
 
 use super::admission::Admission;
 use super::binding::Binding;
+use super::counted::publish;
 use super::fairness::Fairness;
 use super::outflow::{Connected, Outflow};
 use super::post::{LETTERS, Letter, Postbox};
@@ -484,15 +485,8 @@ impl Worker {
 
     /// Makes what the server has counted visible.
     fn publish(&self) {
-        let tally = self.server.tally();
-        self.counters.allocations_made.set(tally.allocations_made);
-        self.counters.allocations_ended.set(tally.allocations_ended);
-        self.counters.unauthenticated.set(tally.unauthenticated);
-        self.counters.packets_refused.set(tally.refused);
+        publish(&self.server.tally(), &self.counters);
         self.counters.packets_dropped.set(self.sockets.dropped());
-        self.counters
-            .packets_over_bandwidth
-            .set(tally.over_bandwidth);
     }
 }
 

@@ -240,6 +240,9 @@ impl Server {
     fn serve_metrics(&self, config: &Config, bound: Vec<Bound>) {
         let workers = self.relay.as_ref().map_or(&[][..], Relay::counters);
         let mut registry = Registry::new(workers.to_vec(), self.signaling.counters());
+        if let Some(relay) = &self.relay {
+            registry = registry.with_ports(relay.ports());
+        }
         if self.tls.is_some() {
             self.tell_certificate_expiry();
             registry = registry.with_certificate_expiry(Arc::clone(&self.certificate_expiry));

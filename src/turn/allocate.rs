@@ -219,10 +219,12 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
             .position(|pending| pending.id == allocation);
         let Some(at) = waiting else { return };
         if let Ok(port) = outcome {
+            let transport = self.pending[at].response.client.transport;
+            self.tally.bound(transport, Family::of(address));
             let entry = self.table.allocation_mut(allocation);
             match entry.and_then(|entry| entry.relayed_of_mut(Family::of(address))) {
                 Some(relayed) => relayed.port = port,
-                None => self.unbind(allocation, SocketAddr::new(address, port)),
+                None => self.unbind(allocation, SocketAddr::new(address, port), transport),
             }
         }
         self.pending[at].binds -= 1;
@@ -239,6 +241,7 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
             Ok(()) => self.allocated(allocation, lifetime),
             Err(code) => {
                 self.end(allocation);
+                self.tally.refuse_request(code);
                 self.alternates
                     .or_elsewhere(code, response.client, response.transaction_id)
             }

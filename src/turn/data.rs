@@ -10,6 +10,7 @@ use super::reachable::Passage;
 use super::route::{Destination, Header, Route, ToClient};
 use super::server::{Sender, Server, Siblings};
 use super::table::AllocationId;
+use super::tally::Refusal;
 use crate::auth::Credentials;
 use crate::stun::{Attribute, ChannelData, Family, Message};
 use crate::time::Now;
@@ -22,19 +23,22 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
         sender: Sender,
         datagram: &[u8],
         now: Now,
-    ) -> Option<Route> {
-        let data = ChannelData::parse(datagram)?;
-        let via = sender.allocation?;
-        let allocation = self.table.allocation(via)?;
+    ) -> Result<Route, Refusal> {
+        let data = ChannelData::parse(datagram).ok_or(Refusal::Malformed)?;
+        let via = sender.allocation.ok_or(Refusal::Allocation)?;
+        let allocation = self.table.allocation(via).ok_or(Refusal::Allocation)?;
         let target = allocation
             .reachable
             .channels
-            .target(data.number, now.instant)?;
+            .target(data.number, now.instant)
+            .ok_or(Refusal::Channel)?;
         if allocation.extras.is_some() {
             self.pass_meter(via, Direction::FromClient, data.payload.len(), now)?;
         }
-        let to = self.destination(via, target, false, now)?;
-        Some(Route {
+        let to = self
+            .destination(via, target, false, now)
+            .ok_or(Refusal::Permission)?;
+        Ok(Route {
             to,
             payload: range_within(datagram, data.payload),
         })
@@ -48,31 +52,34 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
         datagram: &[u8],
         message: &Message<'_>,
         now: Now,
-    ) -> Option<Route> {
+    ) -> Result<Route, Refusal> {
         if self.unknown_attributes(message).is_some() {
-            return None;
+            return Err(Refusal::Malformed);
         }
-        let peer = message
-            .find_xor_address(Attribute::XOR_PEER_ADDRESS)?
-            .ok()?;
-        let data = message.find(Attribute::DATA)?;
-        let via = sender.allocation?;
-        let allocation = self.table.allocation(via)?;
+        let peer = message.find_xor_address(Attribute::XOR_PEER_ADDRESS);
+        let Some(Ok(peer)) = peer else {
+            return Err(Refusal::Malformed);
+        };
+        let data = message.find(Attribute::DATA).ok_or(Refusal::Malformed)?;
+        let via = sender.allocation.ok_or(Refusal::Allocation)?;
+        let allocation = self.table.allocation(via).ok_or(Refusal::Allocation)?;
         let permitted = allocation
             .reachable
             .permissions
             .permits(peer.ip(), now.instant);
         let target = if permitted {
-            self.target(peer)?
+            self.target(peer).ok_or(Refusal::Peer)?
         } else {
-            return None;
+            return Err(Refusal::Permission);
         };
         if allocation.extras.is_some() {
             self.pass_meter(via, Direction::FromClient, data.len(), now)?;
         }
         let dont_fragment = message.find(Attribute::DONT_FRAGMENT).is_some();
-        let to = self.destination(via, target, dont_fragment, now)?;
-        Some(Route {
+        let to = self
+            .destination(via, target, dont_fragment, now)
+            .ok_or(Refusal::Permission)?;
+        Ok(Route {
             to,
             payload: range_within(datagram, data),
         })
@@ -85,15 +92,18 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
         source: SocketAddr,
         length: usize,
         now: Now,
-    ) -> Option<ToClient> {
+    ) -> Result<ToClient, Refusal> {
         let peer = self.config.policy.advertised(source);
-        let allocation = self.table.allocation(relayed)?;
-        let passage = allocation.reachable.admit(peer, now.instant)?;
+        let allocation = self.table.allocation(relayed).ok_or(Refusal::Allocation)?;
+        let passage = allocation
+            .reachable
+            .admit(peer, now.instant)
+            .ok_or(Refusal::Permission)?;
         let client = allocation.reachable.client;
         if allocation.extras.is_some() {
             self.pass_meter(relayed, Direction::ToClient, length, now)?;
         }
-        Some(ToClient {
+        Ok(ToClient {
             client,
             header: self.header(passage, peer),
         })
@@ -108,14 +118,18 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
         direction: Direction,
         length: usize,
         now: Now,
-    ) -> Option<()> {
-        let extras = self.table.allocation_mut(id)?.extras.as_mut();
+    ) -> Result<(), Refusal> {
+        let allocation = self.table.allocation_mut(id);
+        let extras = allocation.and_then(|allocation| allocation.extras.as_mut());
         let Some(meter) = extras.and_then(|extras| extras.meter.as_mut()) else {
-            return Some(());
+            return Ok(());
         };
         let passes = meter.admit(direction, length, now.instant);
-        self.tally.over_bandwidth += u64::from(!passes);
-        passes.then_some(())
+        if passes {
+            Ok(())
+        } else {
+            Err(Refusal::Bandwidth)
+        }
     }
 
     /// Where `peer` is, if packets may go there at all. Of our own addresses, only those that are
@@ -411,7 +425,10 @@ mod tests {
         };
         assert_eq!(passed(&mut world), (10, 10));
         assert_eq!(passed(&mut world), (0, 0));
-        assert_eq!(world.server.tally().over_bandwidth, 20);
+        assert_eq!(
+            world.server.tally().packets_refused[Refusal::Bandwidth as usize],
+            20
+        );
         // Another allocation has its own share, and time brings a new one.
         assert!(world.send(&other, peer, &data).is_some());
         world.pass(1);

@@ -15,6 +15,9 @@ pub enum Transport {
 }
 
 impl Transport {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Udp, Self::Tcp, Self::Tls];
+
     /// Whether it carries a stream rather than datagrams.
     #[must_use]
     pub const fn is_stream(self) -> bool {

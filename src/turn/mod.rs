@@ -38,6 +38,7 @@ mod server;
 mod special;
 mod strangers;
 mod table;
+mod tally;
 mod terms;
 
 #[cfg(test)]
@@ -51,7 +52,8 @@ pub use reachable::Reachable;
 pub use reservation::{Reservation, ReservationToken};
 pub use route::{Destination, EncodedHeader, Header, Route, ToClient};
 pub use server::{
-    Action, BindFailed, Config, QuotaReached, Sender, Server, Siblings, Tally, Transmit, WantedPort,
+    Action, BindFailed, Config, QuotaReached, Sender, Server, Siblings, Transmit, WantedPort,
 };
 pub use table::AllocationId;
+pub use tally::{Failure, Refusal, Tally};
 pub use terms::{Terms, Users};

@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use super::alternate::Alternates;
-use super::five_tuple::FiveTuple;
+use super::five_tuple::{FiveTuple, Transport};
 use super::nonce::Nonces;
 use super::notice::Notice;
 use super::policy::PeerPolicy;
@@ -18,6 +18,7 @@ use super::review::Review;
 use super::route::{Route, ToClient};
 use super::strangers::{Stranger, Strangers};
 use super::table::{AllocationId, Table};
+use super::tally::{Refusal, Tally};
 
 use crate::auth::Credentials;
 use crate::stun::{
@@ -190,21 +191,6 @@ impl Sender {
     }
 }
 
-/// What a server has counted since its start.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Tally {
-    /// Allocations made.
-    pub allocations_made: u64,
-    /// Allocations ended, for whatever reason.
-    pub allocations_ended: u64,
-    /// Requests without credentials, or with wrong ones.
-    pub unauthenticated: u64,
-    /// Datagrams with data that were not relayed.
-    pub refused: u64,
-    /// Those of them that were more than the allocation may relay.
-    pub over_bandwidth: u64,
-}
-
 /// An Allocate request that waits for its sockets.
 #[derive(Debug)]
 pub(super) struct Pending {
@@ -304,8 +290,7 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
         match classify(datagram) {
             Protocol::ChannelData => {
                 let route = self.relay_channel_data(sender, datagram, now);
-                self.tally.refused += u64::from(route.is_none());
-                route
+                self.or_refused(route)
             }
             Protocol::Stun => self.handle_message(sender, datagram, now),
             Protocol::Dtls | Protocol::Other => None,
@@ -322,8 +307,7 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
         now: Now,
     ) -> Option<ToClient> {
         let route = self.relay_from_peer(relayed, source, length, now);
-        self.tally.refused += u64::from(route.is_none());
-        route
+        self.or_refused(route)
     }
 
     /// The connection of a client that came by a stream has ended: its allocation, if it has one,
@@ -421,10 +405,20 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
             }
             (Class::Indication, Method::SEND) => {
                 let route = self.relay_send_indication(sender, datagram, &message, now);
-                self.tally.refused += u64::from(route.is_none());
-                route
+                self.or_refused(route)
             }
             _ => None,
+        }
+    }
+
+    /// What is to be relayed; what is not is counted.
+    fn or_refused<R>(&mut self, route: Result<R, Refusal>) -> Option<R> {
+        match route {
+            Ok(route) => Some(route),
+            Err(why) => {
+                self.tally.refuse_packet(why);
+                None
+            }
         }
     }
 
@@ -442,7 +436,8 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
         let authenticated = match self.authenticate(request) {
             Ok(authenticated) => authenticated,
             Err(body) => {
-                self.tally.unauthenticated += 1;
+                let is_signed = request.message.integrity().is_some();
+                self.tally.fail(body.code(), is_signed);
                 let response = Response::to(&request.message, request.client, body);
                 return self.answer_stranger(request, response);
             }
@@ -453,13 +448,19 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
             expires: authenticated.user.expires,
         };
         let outcome = match self.unknown_attributes(&request.message) {
-            Some(unknown) => Ok(Some(Body::Unknown(unknown))),
+            Some(unknown) => {
+                self.tally.refuse_request(ErrorCode::UNKNOWN_ATTRIBUTE);
+                Ok(Some(Body::Unknown(unknown)))
+            }
             None => self.dispatch(request, user),
         };
         let body = match outcome {
             Ok(Some(body)) => body,
             Ok(None) => return,
-            Err(code) => self.refusal(code, request),
+            Err(code) => {
+                self.tally.refuse_request(code);
+                self.refusal(code, request)
+            }
         };
         let response = Response::to(&request.message, request.client, body).signed(user.signer);
         self.responses.push_back(response);
@@ -549,6 +550,8 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
             .admit(client.client.ip(), stranger, now.instant)
         {
             self.responses.push_back(response);
+        } else {
+            self.tally.unanswered += 1;
         }
     }
 
@@ -563,8 +566,9 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
         let Some(allocation) = self.table.remove(id) else {
             return;
         };
+        let transport = allocation.client().transport;
         for relayed in allocation.all_relayed() {
-            self.unbind(id, relayed.address());
+            self.unbind(id, relayed.address(), transport);
         }
         self.siblings.disown(allocation.client());
         self.siblings.release(&allocation.username);
@@ -580,7 +584,8 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
         let Some(removed) = allocation.remove_relayed(family) else {
             return self.end(id);
         };
-        self.unbind(id, removed.address());
+        let transport = allocation.client().transport;
+        self.unbind(id, removed.address(), transport);
         self.table.reschedule(id);
         let forgotten: Result<(), Infallible> = self.change(id, |reachable| {
             reachable.permissions.forget(family);
@@ -604,8 +609,14 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
     }
 
     /// Takes a relayed address out of use, if it ever was in use.
-    pub(super) fn unbind(&mut self, allocation: AllocationId, relayed: SocketAddr) {
+    pub(super) fn unbind(
+        &mut self,
+        allocation: AllocationId,
+        relayed: SocketAddr,
+        transport: Transport,
+    ) {
         if relayed.port() != 0 {
+            self.tally.unbound(transport, Family::of(relayed.ip()));
             self.siblings.publish(relayed, None);
             self.actions.push_back(Action::Unbind {
                 allocation,

@@ -9,6 +9,8 @@ use peerage::stun::{Attribute, Class, Message, Method};
 use crate::prober::{Prober, code, message};
 use crate::process::Process;
 
+const UNSIGNED: &str = "peerage_turn_unauthenticated_total{reason=\"unsigned\"}";
+
 const NO_LIMITS: &str = "unauthenticated_rate = 0\nmax_allocations_per_user = 0";
 
 /// A socket that must stay silent, and its address.
@@ -128,7 +130,11 @@ fn a_flood_of_strangers_leaves_no_memory_and_no_sockets_behind() {
     // One is the metrics page's connection.
     assert!(server.descriptors() <= descriptors + 1);
     assert_eq!(server.metric("peerage_turn_allocations"), 0);
-    let seen = server.metric("peerage_turn_unauthenticated_total");
+    let seen: u64 = ["unsigned", "wrong"]
+        .map(|reason| format!("peerage_turn_unauthenticated_total{{reason=\"{reason}\"}}"))
+        .map(|name| server.metric(&name))
+        .iter()
+        .sum();
     assert!(
         seen > u64::from(SOURCES) * REQUESTS * 9 / 10,
         "{seen} were handled"
@@ -378,10 +384,10 @@ fn the_listener_is_no_peer_even_where_its_address_is_allowed() {
     assert_eq!(client.permit(&[server.turn]), Ok(()), "its address is");
     assert_eq!(client.bind_channel(0x4000, server.turn), Err(403));
     client.let_count();
-    let before = server.metric("peerage_turn_unauthenticated_total");
+    let before = server.metric(UNSIGNED);
     client.indicate(server.turn, &allocate_request(1, false));
     client.let_count();
-    assert_eq!(server.metric("peerage_turn_unauthenticated_total"), before);
+    assert_eq!(server.metric(UNSIGNED), before);
     // Another peer at this address is reached.
     let (peer, address) = canary("127.0.0.1:0");
     peer.set_nonblocking(false).expect("set");
