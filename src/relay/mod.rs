@@ -86,6 +86,8 @@ pub struct Settings {
     pub max_bandwidth_per_allocation: u64,
     /// Whether an allocation ends with the credentials that it is used with.
     pub strict_expiry: bool,
+    /// Whether clients may move their allocations to other addresses of theirs (RFC 8016).
+    pub mobility: bool,
     /// Connections of clients at a time.
     pub connections: usize,
     /// The same for one address (/32, /64); 0 is no limit. Loopback has none.
@@ -296,6 +298,13 @@ struct Shared {
     clock: Clock,
 }
 
+/// A key for the tickets of this process: those of another one are of no use here.
+fn mobility_key(wanted: bool) -> Result<Option<[u8; 32]>, StartError> {
+    let mut key = [0; 32];
+    getrandom::fill(&mut key).map_err(|error| StartError::System(error.into()))?;
+    Ok(wanted.then_some(key))
+}
+
 impl Shared {
     fn new(
         settings: Settings,
@@ -304,6 +313,7 @@ impl Shared {
     ) -> Result<Self, StartError> {
         let nonce_keys =
             nonce_keys(&settings.credentials).map_err(|error| StartError::System(error.into()))?;
+        let mobility_key = mobility_key(settings.mobility)?;
         let policy = PeerPolicy::new(
             settings.relay_addresses.clone(),
             this_machine().map_err(StartError::System)?,
@@ -329,6 +339,7 @@ impl Shared {
                 max_bandwidth_per_allocation: settings.max_bandwidth_per_allocation,
                 strict_expiry: settings.strict_expiry,
                 unauthenticated_rate: a_workers(settings.unauthenticated_rate, workers),
+                mobility_key,
                 nonce_keys,
                 username_anonymity: settings.username_anonymity,
                 alternate_servers: settings.alternate_servers,

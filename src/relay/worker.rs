@@ -326,7 +326,7 @@ impl Worker {
                 Origin::Client => {
                     let client = five_tuple(&arrived);
                     let sender = self.server.sender(client);
-                    match strange_owner(sender, &self.siblings, client) {
+                    match strange_owner(&self.server, sender, &self.siblings, &arrived) {
                         Some(owner) => post(&boxes[owner], client, &arrived, &self.counters),
                         None => route_client(&mut self.server, sender, &arrived, now, &mut out),
                     }
@@ -507,11 +507,21 @@ fn five_tuple(arrived: &Arrived<'_>) -> FiveTuple {
 }
 
 /// The other worker that has the allocation of `client`, where there is one.
-fn strange_owner(sender: Sender, siblings: &OfWorker, client: FiveTuple) -> Option<usize> {
+fn strange_owner(
+    server: &TurnServer,
+    sender: Sender,
+    siblings: &OfWorker,
+    arrived: &Arrived<'_>,
+) -> Option<usize> {
     if sender.has_allocation() {
         return None;
     }
-    siblings.other_owner(client)
+    let owner = siblings.other_owner(five_tuple(arrived));
+    owner.or_else(|| {
+        // A client that moves may be new here, and yet have an allocation.
+        let moved = server.moved_client(arrived.datagrams().next()?)?;
+        siblings.other_owner(moved)
+    })
 }
 
 /// Hands a client's datagrams to the worker that has its allocation.

@@ -321,6 +321,7 @@ fn start_relay(
         unauthenticated_rate: turn.unauthenticated_rate,
         max_bandwidth_per_allocation: turn.max_bandwidth_per_allocation,
         strict_expiry: turn.strict_expiry,
+        mobility: turn.mobility,
         connections: turn.connections,
         connections_per_address: turn.connections_per_address,
         tls: tls.map(|tls| tls::for_relay(&tls.config)),

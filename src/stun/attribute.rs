@@ -31,6 +31,7 @@ impl Attribute {
     pub const ADDRESS_ERROR_CODE: Self = Self(0x8001);
     pub const PASSWORD_ALGORITHMS: Self = Self(0x8002);
     pub const ICMP: Self = Self(0x8004);
+    pub const MOBILITY_TICKET: Self = Self(0x8030);
     pub const SOFTWARE: Self = Self(0x8022);
     pub const ALTERNATE_SERVER: Self = Self(0x8023);
     pub const FINGERPRINT: Self = Self(0x8028);
@@ -52,6 +53,7 @@ impl ErrorCode {
     pub const BAD_REQUEST: Self = Self(400);
     pub const UNAUTHENTICATED: Self = Self(401);
     pub const FORBIDDEN: Self = Self(403);
+    pub const MOBILITY_FORBIDDEN: Self = Self(405);
     pub const UNKNOWN_ATTRIBUTE: Self = Self(420);
     pub const ALLOCATION_MISMATCH: Self = Self(437);
     pub const STALE_NONCE: Self = Self(438);
@@ -76,6 +78,7 @@ impl ErrorCode {
             400 => "Bad Request",
             401 => "Unauthenticated",
             403 => "Forbidden",
+            405 => "Mobility Forbidden",
             420 => "Unknown Attribute",
             437 => "Allocation Mismatch",
             438 => "Stale Nonce",

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::allocation::{Allocation, Extras, Relayed, expiry, granted_lifetime};
 use super::meter::Meter;
+use super::mobile::Mobile;
 use super::reachable::Reachable;
 use super::request::{Request, User};
 use super::reservation::{Reservation, ReservationToken};
@@ -64,6 +65,7 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
         if let Some(id) = self.table.of_client(request.client) {
             return self.answer_again(id, request);
         }
+        let has_ticket = self.wants_ticket(request)?;
         let wanted = wanted(request)?;
         // The DF bit of what comes from clients cannot be seen here, so that it cannot be passed on
         // where IPv4 becomes IPv6 (section 3.7).
@@ -80,7 +82,7 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
                 places
             }
         };
-        self.allocate(request, user, places);
+        self.allocate(request, user, places, has_ticket);
         Ok(None)
     }
 
@@ -143,7 +145,13 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
     }
 
     /// All checks have passed: takes in the allocation, and has its sockets bound.
-    fn allocate(&mut self, request: &Request<'_>, user: User<'_>, places: Places) {
+    fn allocate(
+        &mut self,
+        request: &Request<'_>,
+        user: User<'_>,
+        places: Places,
+        has_ticket: bool,
+    ) {
         let lifetime = granted_lifetime(request.message.find_u32(Attribute::LIFETIME));
         let lifetime = self.within_credentials(lifetime, user, request.now);
         let expires = expiry(lifetime, request.now.instant);
@@ -175,6 +183,7 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
             lifetime,
             binds: addresses.iter().flatten().count(),
             reserves: places.port == WantedPort::EvenAndNext,
+            has_ticket,
         });
         let binds = addresses.into_iter().flatten().map(|address| Action::Bind {
             allocation: id,
@@ -235,10 +244,16 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
             mut response,
             lifetime,
             reserves,
+            has_ticket,
             ..
         } = self.pending.swap_remove(at);
         response.body = match self.settle(allocation, reserves, now) {
-            Ok(()) => self.allocated(allocation, lifetime),
+            Ok(()) => {
+                if has_ticket {
+                    self.give_ticket(allocation);
+                }
+                self.allocated(allocation, lifetime)
+            }
             Err(code) => {
                 self.end(allocation);
                 self.tally.refuse_request(code);
@@ -271,6 +286,13 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
             self.siblings.publish(relayed.address(), reachable);
         }
         Ok(())
+    }
+
+    fn give_ticket(&mut self, id: AllocationId) {
+        if let (Some(entry), Some(tickets)) = (self.table.allocation_mut(id), &mut self.tickets) {
+            let ticket = tickets.make(entry.relayed.address());
+            entry.extras.get_or_insert_default().mobile = Some(Mobile::new(ticket));
+        }
     }
 
     /// The socket on the next higher port waits for whoever shows the token.
@@ -312,14 +334,15 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
         };
         let extras = allocation.extras.as_deref();
         let advertised = |relayed: &Relayed| self.config.policy.advertised(relayed.address());
-        Body::Allocate(Allocated {
+        Body::Allocate(Box::new(Allocated {
             relayed: advertised(&allocation.relayed),
             second: allocation.second().map(advertised),
             refused: extras.and_then(|extras| extras.refused),
             token: extras.and_then(|extras| extras.token),
+            ticket: allocation.mobile().map(|mobile| mobile.ticket),
             mapped: allocation.client().client,
             lifetime,
-        })
+        }))
     }
 }
 

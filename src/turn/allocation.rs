@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::five_tuple::FiveTuple;
 use super::meter::Meter;
+use super::mobile::Mobile;
 use super::reachable::Reachable;
 use super::reservation::ReservationToken;
 use crate::auth::Key;
@@ -50,6 +51,8 @@ pub(super) struct Extras {
     pub(super) refused: Option<(Family, ErrorCode)>,
     /// Where there is a limit to what it may relay.
     pub(super) meter: Option<Meter>,
+    /// Where the client may move with it.
+    pub(super) mobile: Option<Mobile>,
     /// What holds the next higher port.
     pub(super) token: Option<ReservationToken>,
 }
@@ -80,6 +83,19 @@ impl Relayed {
 impl Allocation {
     pub(super) fn client(&self) -> FiveTuple {
         self.reachable.client
+    }
+
+    pub(super) fn mobile(&self) -> Option<&Mobile> {
+        self.extras.as_ref()?.mobile.as_ref()
+    }
+
+    pub(super) fn mobile_mut(&mut self) -> Option<&mut Mobile> {
+        self.extras.as_mut()?.mobile.as_mut()
+    }
+
+    /// Where it moves to with the first data from there.
+    pub(super) fn next_client(&self) -> Option<FiveTuple> {
+        self.mobile()?.next
     }
 
     /// The relayed address of a dual allocation that is not `relayed`.

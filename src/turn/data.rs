@@ -33,6 +33,7 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
             .target(data.number, now.instant)
             .ok_or(Refusal::Channel)?;
         if allocation.extras.is_some() {
+            self.complete_move(via, sender.client);
             self.pass_meter(via, Direction::FromClient, data.payload.len(), now)?;
         }
         let to = self
@@ -73,6 +74,7 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
             return Err(Refusal::Permission);
         };
         if allocation.extras.is_some() {
+            self.complete_move(via, sender.client);
             self.pass_meter(via, Direction::FromClient, data.len(), now)?;
         }
         let dont_fragment = message.find(Attribute::DONT_FRAGMENT).is_some();

@@ -23,6 +23,8 @@ mod data;
 mod five_tuple;
 mod icmp;
 mod meter;
+mod mobile;
+mod mobility;
 mod nonce;
 mod notice;
 mod permissions;
@@ -40,6 +42,7 @@ mod strangers;
 mod table;
 mod tally;
 mod terms;
+mod ticket;
 
 #[cfg(test)]
 mod world;

@@ -31,7 +31,10 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
                 Some(family) => self.end_relayed(id, family),
                 None => self.end(id),
             }
-            return Ok(Body::Refresh { lifetime: 0 });
+            return Ok(Body::Refresh {
+                lifetime: 0,
+                ticket: None,
+            });
         }
         let lifetime = granted_lifetime(requested);
         let lifetime = self.within_credentials(lifetime, user, request.now);
@@ -45,7 +48,10 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
             }
         }
         self.table.reschedule(id);
-        Ok(Body::Refresh { lifetime })
+        Ok(Body::Refresh {
+            lifetime,
+            ticket: None,
+        })
     }
 }
 

@@ -6,6 +6,7 @@ use super::five_tuple::FiveTuple;
 use super::nonce::Nonce;
 use super::request::Signer;
 use super::reservation::ReservationToken;
+use super::ticket::Ticket;
 use crate::stun::{
     Attribute, Class, ErrorCode, Family, Full, Message, Method, PasswordAlgorithm, TransactionId,
     Writer,
@@ -33,9 +34,10 @@ pub(super) enum Body {
     Binding {
         mapped: SocketAddr,
     },
-    Allocate(Allocated),
+    Allocate(Box<Allocated>),
     Refresh {
         lifetime: u32,
+        ticket: Option<Ticket>,
     },
     /// CreatePermission and ChannelBind say no more than that it is done.
     Done,
@@ -75,8 +77,15 @@ pub(super) struct Allocated {
     /// The family that could not be had beside it, and why.
     pub(super) refused: Option<(Family, ErrorCode)>,
     pub(super) token: Option<ReservationToken>,
+    pub(super) ticket: Option<Ticket>,
     pub(super) mapped: SocketAddr,
     pub(super) lifetime: u32,
+}
+
+fn write_ticket(writer: &mut Writer<'_>, ticket: Option<&Ticket>) {
+    if let Some(Ticket(ticket)) = ticket {
+        writer.attribute(Attribute::MOBILITY_TICKET, ticket);
+    }
 }
 
 impl Allocated {
@@ -92,6 +101,7 @@ impl Allocated {
         if let Some(ReservationToken(token)) = self.token {
             writer.attribute(Attribute::RESERVATION_TOKEN, &token);
         }
+        write_ticket(writer, self.ticket.as_ref());
         writer.xor_address(Attribute::XOR_MAPPED_ADDRESS, self.mapped);
     }
 }
@@ -168,7 +178,10 @@ impl Response {
                 writer.xor_address(Attribute::XOR_MAPPED_ADDRESS, *mapped);
             }
             Body::Allocate(allocated) => allocated.write(writer),
-            Body::Refresh { lifetime } => writer.u32(Attribute::LIFETIME, *lifetime),
+            Body::Refresh { lifetime, ticket } => {
+                writer.u32(Attribute::LIFETIME, *lifetime);
+                write_ticket(writer, ticket.as_ref());
+            }
             Body::Done => {}
             Body::Error(code) => writer.error_code(*code, self.reason(*code)),
             Body::Elsewhere { first, second } => {

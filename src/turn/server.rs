@@ -19,6 +19,7 @@ use super::route::{Route, ToClient};
 use super::strangers::{Stranger, Strangers};
 use super::table::{AllocationId, Table};
 use super::tally::{Refusal, Tally};
+use super::ticket::Tickets;
 
 use crate::auth::Credentials;
 use crate::stun::{
@@ -44,6 +45,9 @@ pub struct Config {
     /// Whether an allocation ends with the credentials that it is used with. Otherwise it may go
     /// on, but no new one can be made.
     pub strict_expiry: bool,
+    /// What mobility tickets are made with (RFC 8016); the same for all servers of the process.
+    /// `None`: allocations do not move.
+    pub mobility_key: Option<[u8; 32]>,
     /// What nonces are made with, the first key, and checked with, all of them; there is at least
     /// one. Servers that a client may reach at one address share them.
     pub nonce_keys: Vec<[u8; 32]>,
@@ -202,6 +206,8 @@ pub(super) struct Pending {
     pub(super) binds: usize,
     /// Whether the next higher port is to be reserved.
     pub(super) reserves: bool,
+    /// Whether the client gets a mobility ticket.
+    pub(super) has_ticket: bool,
 }
 
 /// A TURN server (RFC 8656), whatever carries its clients' messages.
@@ -226,6 +232,8 @@ pub struct Server<C, S> {
     pub(super) strangers: Strangers,
     pub(super) alternates: Alternates,
     pub(super) reservations: Reservations,
+    /// `None`: allocations do not move.
+    pub(super) tickets: Option<Tickets>,
     pub(super) pending: Vec<Pending>,
     pub(super) responses: VecDeque<Response>,
     pub(super) notices: VecDeque<Notice>,
@@ -254,6 +262,9 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
             credentials,
             siblings,
             table: Table::new(config.seed),
+            tickets: config
+                .mobility_key
+                .map(|key| Tickets::new(&key, config.seed)),
             reservations: Reservations::new(&config.nonce_keys[0], config.seed),
             pending: Vec::new(),
             responses: VecDeque::new(),
@@ -308,14 +319,6 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
     ) -> Option<ToClient> {
         let route = self.relay_from_peer(relayed, source, length, now);
         self.or_refused(route)
-    }
-
-    /// The connection of a client that came by a stream has ended: its allocation, if it has one,
-    /// ends with it (RFC 8656 section 3.1).
-    pub fn handle_disconnect(&mut self, client: FiveTuple) {
-        if let Some(id) = self.table.of_client(client) {
-            self.end(id);
-        }
     }
 
     /// The time of [`Server::poll_timeout`] has come: ends what has expired.
@@ -492,6 +495,11 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
             }
             return self.handle_allocate(request, user);
         }
+        if method == Method::REFRESH
+            && let Some(ticket) = request.message.find(Attribute::MOBILITY_TICKET)
+        {
+            return self.handle_move(request, user, ticket).map(Some);
+        }
         let id = self.allocation_of(request, user)?;
         match method {
             Method::REFRESH => self.handle_refresh(request, id, user),
@@ -571,6 +579,9 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
             self.unbind(id, relayed.address(), transport);
         }
         self.siblings.disown(allocation.client());
+        if let Some(next) = allocation.next_client() {
+            self.siblings.disown(next);
+        }
         self.siblings.release(&allocation.username);
         self.tally.allocations_ended += 1;
     }

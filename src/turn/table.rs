@@ -1,5 +1,7 @@
 //! All allocations of a server, found by five-tuple or by id.
 
+use std::collections::HashMap;
+
 use ahash::RandomState;
 use hashbrown::HashTable;
 
@@ -41,17 +43,21 @@ pub(super) struct Table {
     /// Indexes of slots. The five-tuples themselves are only in the allocations.
     by_client: HashTable<u32>,
     hasher: RandomState,
+    /// Where clients are about to move to.
+    next: HashMap<FiveTuple, AllocationId, RandomState>,
     expiries: Deadlines<AllocationId>,
 }
 
 impl Table {
     /// An empty table. Nobody who does not know `seed` can choose addresses that collide in it.
     pub(super) fn new(seed: u64) -> Self {
+        let hasher = RandomState::with_seeds(seed, !seed, seed.rotate_left(32), 0);
         Self {
+            next: HashMap::with_hasher(hasher.clone()),
             slots: Vec::new(),
             free: Vec::new(),
             by_client: HashTable::new(),
-            hasher: RandomState::with_seeds(seed, !seed, seed.rotate_left(32), 0),
+            hasher,
             expiries: Deadlines::default(),
         }
     }
@@ -67,20 +73,49 @@ impl Table {
             index,
             generation: slot.generation,
         };
-        let client = allocation.client();
         self.expiries.set(id, allocation.next_expiry());
         slot.allocation = Some(Box::new(allocation));
+        self.link(id);
+        id
+    }
+
+    /// From now on the allocation is found by its client.
+    pub(super) fn link(&mut self, id: AllocationId) {
+        let Some(client) = self.allocation(id).map(Allocation::client) else {
+            return;
+        };
         let (slots, hasher) = (&self.slots, &self.hasher);
         let hash_again = |&index: &u32| {
             let client = slots[index as usize].client();
             client.map_or(0, |client| hasher.hash_one(client))
         };
         self.by_client
-            .insert_unique(hasher.hash_one(client), index, hash_again);
-        id
+            .insert_unique(hasher.hash_one(client), id.index, hash_again);
+    }
+
+    /// From now on the allocation is not found by its client.
+    pub(super) fn unlink(&mut self, id: AllocationId) {
+        let Some(client) = self.allocation(id).map(Allocation::client) else {
+            return;
+        };
+        let hash = self.hasher.hash_one(client);
+        if let Ok(entry) = self.by_client.find_entry(hash, |&index| index == id.index) {
+            entry.remove();
+        }
+    }
+
+    /// From now on the allocation is also found by where its client moves to.
+    pub(super) fn expect_from(&mut self, client: FiveTuple, id: AllocationId) {
+        self.next.insert(client, id);
+    }
+
+    /// The same, no more.
+    pub(super) fn forget_next(&mut self, client: FiveTuple) {
+        self.next.remove(&client);
     }
 
     pub(super) fn remove(&mut self, id: AllocationId) -> Option<Box<Allocation>> {
+        self.unlink(id);
         let slot = self.slots.get_mut(id.index())?;
         if slot.generation != id.generation {
             return None;
@@ -88,9 +123,8 @@ impl Table {
         let allocation = slot.allocation.take()?;
         slot.generation = slot.generation.wrapping_add(1);
         self.free.push(id.index);
-        let hash = self.hasher.hash_one(allocation.client());
-        if let Ok(entry) = self.by_client.find_entry(hash, |&index| index == id.index) {
-            entry.remove();
+        if let Some(next) = allocation.next_client() {
+            self.forget_next(next);
         }
         self.expiries.clear(id);
         Some(allocation)
@@ -143,11 +177,19 @@ impl Table {
             let allocation = self.slots[index as usize].allocation.as_deref();
             allocation.is_some_and(|allocation| allocation.reachable.client == client)
         };
-        let &index = self.by_client.find(hash, is_its)?;
+        let Some(&index) = self.by_client.find(hash, is_its) else {
+            return self.of_next(client);
+        };
         Some(AllocationId {
             index,
             generation: self.slots[index as usize].generation,
         })
+    }
+
+    /// The allocation that is about to be that of `client`.
+    #[cold]
+    fn of_next(&self, client: FiveTuple) -> Option<AllocationId> {
+        self.next.get(&client).copied()
     }
 
     /// An allocation of which a relayed address has come to its end.

@@ -49,6 +49,7 @@ impl Refusal {
             ErrorCode::INSUFFICIENT_CAPACITY | ErrorCode::TRY_ALTERNATE => Self::Capacity,
             ErrorCode::ADDRESS_FAMILY_NOT_SUPPORTED
             | ErrorCode::UNSUPPORTED_TRANSPORT_PROTOCOL
+            | ErrorCode::MOBILITY_FORBIDDEN
             | ErrorCode::PEER_ADDRESS_FAMILY_MISMATCH => Self::Unsupported,
             _ => Self::Malformed,
         }

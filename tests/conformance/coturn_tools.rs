@@ -116,6 +116,28 @@ fn uclient_relays_between_its_own_clients() {
 }
 
 #[test]
+fn uclient_moves_its_allocations() {
+    let relay = relay::start(&["127.0.0.0/8"]);
+    let peer = EchoPeer::start("127.0.0.1");
+    // To a peer that echoes: between its own clients the tool sends before the other side has
+    // sent from its new address, and RFC 8016 gives such data to the old one.
+    let to = [
+        "-M",
+        "-c",
+        "-s",
+        "-e",
+        "127.0.0.1",
+        "-r",
+        &peer.port,
+        "-n",
+        "50",
+        "-z",
+        "5",
+    ];
+    assert_lossless(&uclient(relay.addresses()[0], &to), 50);
+}
+
+#[test]
 fn uclient_relays_over_pairs_of_ports() {
     let relay = relay::start(&[]);
     // Without -c, every second client comes with the token of the one before.

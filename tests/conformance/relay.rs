@@ -76,6 +76,7 @@ fn settings(allow_peers: &[&str]) -> Settings {
         unauthenticated_rate: 0,
         max_bandwidth_per_allocation: 0,
         strict_expiry: false,
+        mobility: true,
         connections: 1_000,
         connections_per_address: 0,
         tls: Some(tls::server()),

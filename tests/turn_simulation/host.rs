@@ -152,6 +152,7 @@ impl Host {
             unauthenticated_rate: 0,
             max_bandwidth_per_allocation: 0,
             strict_expiry: false,
+            mobility_key: None,
             nonce_keys: vec![[1; 32]],
             username_anonymity: false,
             alternate_servers: vec![],

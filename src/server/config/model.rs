@@ -107,6 +107,8 @@ pub struct Turn {
     pub max_bandwidth_per_allocation: u64,
     /// Whether an allocation ends with the credentials that it is used with.
     pub strict_expiry: bool,
+    /// Whether clients may move their allocations to other addresses of theirs.
+    pub mobility: bool,
     /// Connections of clients at a time.
     pub connections: usize,
     /// The same for one address (/32, /64); 0 is no limit. Loopback has none.

@@ -166,6 +166,7 @@ fn turn(reader: &mut Reader<'_>, interfaces: &Interfaces) -> Result<Turn, Config
             .get("turn.max_bandwidth_per_allocation", Bandwidth(0))?
             .0,
         strict_expiry: reader.get("turn.strict_expiry", false)?,
+        mobility: reader.get("turn.mobility", false)?,
         connections: count(reader, "turn.connections", 8192, 1_000_000)?,
         connections_per_address: reader.get("turn.connections_per_address", 512_u32)? as usize,
         workers: workers(reader)?,
@@ -331,10 +332,8 @@ fn not_yet(reader: &mut Reader<'_>) -> Result<(), ConfigError> {
     reader.available("cluster.bus", bus == "local", r#""local""#)?;
     let acme = reader.get("http.tls.acme", false)?;
     reader.available("http.tls.acme", !acme, "false")?;
-    for key in ["turn.tcp_relay", "turn.mobility"] {
-        let on = reader.get(key, false)?;
-        reader.available(key, !on, "false")?;
-    }
+    let tcp_relay = reader.get("turn.tcp_relay", false)?;
+    reader.available("turn.tcp_relay", !tcp_relay, "false")?;
     let alternate = reader.get("turn.nat_discovery_alternate", String::new())?;
     reader.available("turn.nat_discovery_alternate", alternate.is_empty(), "\"\"")
 }
