@@ -8,12 +8,21 @@ use subtle::ConstantTimeEq;
 
 use crate::stun::PasswordAlgorithm;
 
-/// What a user signs with: a hash of `username:realm:password`.
+/// What a user signs with: a hash of `username:realm:password`, or what an access token says.
 #[derive(Clone, Copy)]
 pub struct Key {
-    algorithm: PasswordAlgorithm,
-    /// The first 16 for MD5, all for SHA-256.
+    origin: Origin,
+    /// As many of them as the origin says.
     bytes: [u8; 32],
+}
+
+/// Where a key comes from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Origin {
+    /// 16 bytes for MD5, 32 for SHA-256.
+    Password(PasswordAlgorithm),
+    /// So many bytes.
+    Token(u8),
 }
 
 impl Key {
@@ -30,21 +39,52 @@ impl Key {
                 bytes.copy_from_slice(&digest::<Sha256>(username, realm, password));
             }
         }
-        Self { algorithm, bytes }
+        Self {
+            origin: Origin::Password(algorithm),
+            bytes,
+        }
     }
 
-    /// How it was made.
+    /// The key in an access token: 1 to 32 bytes.
+    pub(super) fn of_token(key: &[u8]) -> Option<Self> {
+        let mut bytes = [0; 32];
+        bytes.get_mut(..key.len())?.copy_from_slice(key);
+        let length = u8::try_from(key.len()).ok().filter(|length| *length > 0)?;
+        Some(Self {
+            origin: Origin::Token(length),
+            bytes,
+        })
+    }
+
+    /// How it was made; `None` for the key of an access token.
     #[must_use]
-    pub fn algorithm(&self) -> PasswordAlgorithm {
-        self.algorithm
+    pub fn algorithm(&self) -> Option<PasswordAlgorithm> {
+        match self.origin {
+            Origin::Password(algorithm) => Some(algorithm),
+            Origin::Token(_) => None,
+        }
+    }
+
+    /// Whether it was made by `algorithm`. The key of a token is used as it is, whatever the
+    /// client has chosen.
+    #[must_use]
+    pub fn is_made_by(&self, algorithm: PasswordAlgorithm) -> bool {
+        self.algorithm().is_none_or(|own| own == algorithm)
+    }
+
+    /// Whether it comes from an access token.
+    #[must_use]
+    pub fn is_of_token(&self) -> bool {
+        matches!(self.origin, Origin::Token(_))
     }
 
     /// The bytes, for an HMAC.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
-        match self.algorithm {
-            PasswordAlgorithm::Md5 => &self.bytes[..16],
-            PasswordAlgorithm::Sha256 => &self.bytes,
+        match self.origin {
+            Origin::Password(PasswordAlgorithm::Md5) => &self.bytes[..16],
+            Origin::Password(PasswordAlgorithm::Sha256) => &self.bytes,
+            Origin::Token(length) => &self.bytes[..usize::from(length)],
         }
     }
 }
@@ -59,7 +99,7 @@ fn digest<D: Digest>(username: &str, realm: &str, password: &str) -> md5::digest
 
 impl PartialEq for Key {
     fn eq(&self, other: &Self) -> bool {
-        self.algorithm == other.algorithm && bool::from(self.bytes.ct_eq(&other.bytes))
+        self.origin == other.origin && bool::from(self.bytes.ct_eq(&other.bytes))
     }
 }
 

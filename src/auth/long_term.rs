@@ -7,6 +7,7 @@ use std::time::Duration;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 
+use super::access_token::TokenKeys;
 use super::key::Key;
 use super::opaque_string::prepare;
 use super::secret::{Secret, password};
@@ -23,6 +24,13 @@ pub enum Claim<'a> {
     Name(&'a [u8]),
     /// USERHASH.
     Hash(&'a [u8]),
+    /// USERNAME and ACCESS-TOKEN (RFC 7635).
+    Token {
+        /// The name of the key that the token was made with.
+        kid: &'a [u8],
+        /// The token.
+        token: &'a [u8],
+    },
 }
 
 /// A user who has signed.
@@ -48,6 +56,9 @@ pub trait Credentials {
         now: Now,
         signed: &mut dyn FnMut(&Key) -> bool,
     ) -> Option<Verified>;
+
+    /// By which name access tokens are made for this server; `None` if none are taken.
+    fn token_server_name(&self) -> Option<&str>;
 }
 
 impl<C: Credentials + ?Sized> Credentials for Arc<C> {
@@ -59,6 +70,10 @@ impl<C: Credentials + ?Sized> Credentials for Arc<C> {
         signed: &mut dyn FnMut(&Key) -> bool,
     ) -> Option<Verified> {
         (**self).verify(claim, algorithm, now, signed)
+    }
+
+    fn token_server_name(&self) -> Option<&str> {
+        (**self).token_server_name()
     }
 }
 
@@ -90,6 +105,7 @@ pub struct RelayCredentials {
     secrets: Vec<Secret>,
     users: HashMap<Arc<str>, Arc<Listed>>,
     hashes: HashMap<[u8; 32], Arc<Listed>>,
+    tokens: Option<Arc<TokenKeys>>,
     /// What is tried for who does not exist.
     nobody: Arc<Listed>,
     /// As many keys as any listed user has: so many are tried for everybody.
@@ -142,6 +158,7 @@ impl RelayCredentials {
             secrets: Vec::new(),
             users: HashMap::new(),
             hashes: HashMap::new(),
+            tokens: None,
             nobody: Arc::new(nobody),
             tries: 1,
         }
@@ -175,6 +192,13 @@ impl RelayCredentials {
         self
     }
 
+    /// Also takes access tokens that one of `keys` opens. Who comes by a token is named as its key.
+    #[must_use]
+    pub fn with_token_keys(mut self, keys: Arc<TokenKeys>) -> Self {
+        self.tokens = Some(keys);
+        self
+    }
+
     /// For each secret, a key that servers with the same secret also find, and that tells nothing
     /// of the secret. What it is for keeps it apart from other such keys.
     #[must_use]
@@ -197,6 +221,7 @@ impl RelayCredentials {
                 let name = std::str::from_utf8(name).ok()?;
                 self.users.get(&*prepare(name)?)
             }
+            Claim::Token { .. } => None,
         }
         .map(|listed| &**listed)
     }
@@ -230,6 +255,28 @@ impl RelayCredentials {
     }
 }
 
+impl RelayCredentials {
+    /// The user of a token, named as the token's key.
+    fn verify_token(
+        &self,
+        kid: &[u8],
+        token: &[u8],
+        now: Now,
+        signed: &mut dyn FnMut(&Key) -> bool,
+    ) -> Option<Verified> {
+        let keys = self.tokens.as_ref();
+        let grant = keys.and_then(|keys| keys.open(kid, token, now));
+        let key = grant.map_or(self.nobody.keys[0].md5, |grant| grant.key);
+        let is_signed = signed(&key);
+        let grant = grant.filter(|_| is_signed)?;
+        Some(Verified {
+            name: std::str::from_utf8(kid).ok()?.into(),
+            key,
+            expires: Some(now.unix + grant.remaining),
+        })
+    }
+}
+
 impl Listed {
     /// The key that is the signature's, if any is; always after as many tries.
     fn key(
@@ -255,6 +302,9 @@ impl Credentials for RelayCredentials {
         now: Now,
         signed: &mut dyn FnMut(&Key) -> bool,
     ) -> Option<Verified> {
+        if let Claim::Token { kid, token } = claim {
+            return self.verify_token(kid, token, now, signed);
+        }
         if let Some(listed) = self.listed(claim) {
             let key = listed.key(algorithm, self.tries, signed)?;
             let name = Arc::clone(&listed.name);
@@ -278,6 +328,10 @@ impl Credentials for RelayCredentials {
             key,
             expires: Some(expires),
         })
+    }
+
+    fn token_server_name(&self) -> Option<&str> {
+        self.tokens.as_deref().map(TokenKeys::server_name)
     }
 }
 
@@ -314,7 +368,8 @@ mod tests {
         key: Key,
     ) -> (Option<Arc<str>>, usize) {
         let mut tries = 0;
-        let verified = credentials.verify(claim, key.algorithm(), now, &mut |candidate| {
+        let algorithm = key.algorithm().expect("no token's key");
+        let verified = credentials.verify(claim, algorithm, now, &mut |candidate| {
             tries += 1;
             *candidate == key
         });

@@ -6,11 +6,13 @@
     clippy::iter_over_hash_type
 )]
 
+mod access_token;
 mod key;
 mod long_term;
 mod opaque_string;
 mod secret;
 
+pub use access_token::{TokenKeyError, TokenKeys};
 pub use key::Key;
 pub use long_term::{Claim, Credentials, RelayCredentials, Verified, account, userhash};
 pub use opaque_string::prepare;

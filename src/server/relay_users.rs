@@ -1,8 +1,10 @@
 //! Who may use the relay, and within which bounds, as the configuration says it.
 
+use std::sync::Arc;
+
 use super::config::Config;
 use super::state::{StateDirectory, StateError};
-use crate::auth::{RelayCredentials, Secret};
+use crate::auth::{RelayCredentials, Secret, TokenKeys};
 use crate::relay;
 
 /// The file of the relay's secret in the state directory.
@@ -17,6 +19,8 @@ pub(super) struct RelayUsers {
     /// What they were made with before, and are still good.
     older: Vec<Secret>,
     listed: Vec<(String, Secret)>,
+    /// Only a new start changes these.
+    tokens: Option<Arc<TokenKeys>>,
 }
 
 impl RelayUsers {
@@ -31,6 +35,7 @@ impl RelayUsers {
             secret,
             older: older.to_vec(),
             listed: config.turn.users.clone(),
+            tokens: config.turn.token_keys.clone(),
         })
     }
 
@@ -42,6 +47,7 @@ impl RelayUsers {
     ) -> Result<Self, StateError> {
         Ok(Self {
             realm: self.realm.clone(),
+            tokens: self.tokens.clone(),
             ..Self::of(config, state)?
         })
     }
@@ -58,11 +64,16 @@ impl RelayUsers {
             RelayCredentials::new(&self.realm),
             RelayCredentials::with_secret,
         );
-        self.listed
+        let credentials = self
+            .listed
             .iter()
             .fold(credentials, |credentials, (name, password)| {
                 credentials.with_user(name, password)
-            })
+            });
+        match &self.tokens {
+            Some(keys) => credentials.with_token_keys(Arc::clone(keys)),
+            None => credentials,
+        }
     }
 }
 

@@ -22,6 +22,7 @@ impl Attribute {
     pub const EVEN_PORT: Self = Self(0x0018);
     pub const REQUESTED_TRANSPORT: Self = Self(0x0019);
     pub const DONT_FRAGMENT: Self = Self(0x001A);
+    pub const ACCESS_TOKEN: Self = Self(0x001B);
     pub const MESSAGE_INTEGRITY_SHA256: Self = Self(0x001C);
     pub const PASSWORD_ALGORITHM: Self = Self(0x001D);
     pub const USERHASH: Self = Self(0x001E);
@@ -34,6 +35,7 @@ impl Attribute {
     pub const MOBILITY_TICKET: Self = Self(0x8030);
     pub const SOFTWARE: Self = Self(0x8022);
     pub const ALTERNATE_SERVER: Self = Self(0x8023);
+    pub const THIRD_PARTY_AUTHORIZATION: Self = Self(0x802E);
     pub const FINGERPRINT: Self = Self(0x8028);
 
     /// Whether a receiver that does not know the attribute must refuse the message.

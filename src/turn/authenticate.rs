@@ -5,7 +5,7 @@ use super::response::Body;
 use super::server::{Server, Siblings};
 use crate::auth::{Claim, Credentials, Key, Verified};
 use crate::stun::{
-    Attribute, ErrorCode, Integrity, Message, PasswordAlgorithm, decode_password_algorithm,
+    Attribute, ErrorCode, Integrity, Message, Method, PasswordAlgorithm, decode_password_algorithm,
 };
 
 /// Who made a request, and what its answers are signed with.
@@ -26,7 +26,7 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
         }
         // With integrity, all that it needs must be there.
         let (Some(claim), Some(realm), Some(nonce)) = (
-            claim(message),
+            self.claimed_by(message),
             message.find(Attribute::REALM),
             message.find(Attribute::NONCE),
         ) else {
@@ -65,10 +65,11 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
         let mut signed = |key: &Key| request.message.verify_integrity(key.as_bytes());
         let allocation = self.table.of_client(request.client);
         let allocation = allocation.and_then(|id| self.table.allocation(id));
-        if !self.config.strict_expiry
-            && let Some(owner) = allocation
+        if let Some(owner) = allocation
+            && (owner.key.is_of_token() || !self.config.strict_expiry)
             && claim == Claim::Name(owner.username.as_bytes())
-            && owner.key.algorithm() == algorithm
+            && owner.key.is_made_by(algorithm)
+            && !needs_token(&owner.key, request.message.method())
             && signed(&owner.key)
         {
             return Some(Verified {
@@ -81,6 +82,20 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
             .verify(claim, algorithm, request.now, &mut signed)
     }
 
+    /// Who the request says it is from: USERNAME with ACCESS-TOKEN, where tokens are taken, or
+    /// alone, or USERHASH in its place.
+    fn claimed_by<'a>(&self, message: &Message<'a>) -> Option<Claim<'a>> {
+        let Some(name) = message.find(Attribute::USERNAME) else {
+            return message.find(Attribute::USERHASH).map(Claim::Hash);
+        };
+        let token = message.find(Attribute::ACCESS_TOKEN);
+        let token = token.filter(|_| self.credentials.token_server_name().is_some());
+        Some(match token {
+            Some(token) => Claim::Token { kid: name, token },
+            None => Claim::Name(name),
+        })
+    }
+
     fn challenge(&self, code: ErrorCode, request: &Request<'_>) -> Body {
         Body::Challenge {
             code,
@@ -89,10 +104,10 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
     }
 }
 
-/// Who the request says it is from: USERNAME, or USERHASH in its place.
-fn claim<'a>(message: &Message<'a>) -> Option<Claim<'a>> {
-    let name = message.find(Attribute::USERNAME).map(Claim::Name);
-    name.or_else(|| message.find(Attribute::USERHASH).map(Claim::Hash))
+/// Whether what was made with `key` may only be made, or kept, by showing the token again
+/// (RFC 7635 section 9).
+fn needs_token(key: &Key, method: Method) -> bool {
+    key.is_of_token() && matches!(method, Method::ALLOCATE | Method::REFRESH)
 }
 
 /// How a request was signed.

@@ -40,6 +40,10 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
         let lifetime = self.within_credentials(lifetime, user, request.now);
         let entry = self.table.allocation_mut(id);
         let entry = entry.ok_or(ErrorCode::ALLOCATION_MISMATCH)?;
+        // Who shows a new token signs with its key from now on.
+        if user.signer.key.is_of_token() {
+            entry.key = user.signer.key;
+        }
         for each in [Family::V4, Family::V6] {
             if family.is_none_or(|family| family == each)
                 && let Some(relayed) = entry.relayed_of_mut(each)

@@ -28,6 +28,14 @@ pub(super) struct Response {
     pub(super) body: Body,
 }
 
+/// What every challenge of a server says.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Challenge<'a> {
+    pub(super) realm: &'a str,
+    /// By which name access tokens are made for the server, if it takes any.
+    pub(super) token_server_name: Option<&'a str>,
+}
+
 /// What an answer says.
 #[derive(Clone, Debug)]
 pub(super) enum Body {
@@ -148,9 +156,13 @@ impl Response {
     }
 
     /// Writes the message into `buffer`.
-    pub(super) fn encode(&self, realm: &str, buffer: &mut [u8]) -> Result<usize, Full> {
+    pub(super) fn encode(
+        &self,
+        challenge: Challenge<'_>,
+        buffer: &mut [u8],
+    ) -> Result<usize, Full> {
         let mut writer = Writer::new(buffer, self.class(), self.method, self.transaction_id);
-        self.write_body(realm, &mut writer);
+        self.write_body(challenge, &mut writer);
         if self.signer.is_some() && matches!(self.method, Method::ALLOCATE | Method::REFRESH) {
             writer.text(Attribute::SOFTWARE, SOFTWARE);
         }
@@ -172,7 +184,7 @@ impl Response {
         }
     }
 
-    fn write_body(&self, realm: &str, writer: &mut Writer<'_>) {
+    fn write_body(&self, challenge: Challenge<'_>, writer: &mut Writer<'_>) {
         match &self.body {
             Body::Binding { mapped } => {
                 writer.xor_address(Attribute::XOR_MAPPED_ADDRESS, *mapped);
@@ -198,9 +210,12 @@ impl Response {
             }
             Body::Challenge { code, nonce } => {
                 writer.error_code(*code, self.reason(*code));
-                writer.text(Attribute::REALM, realm);
+                writer.text(Attribute::REALM, challenge.realm);
                 writer.attribute(Attribute::NONCE, nonce.as_bytes());
                 writer.attribute(Attribute::PASSWORD_ALGORITHMS, &PasswordAlgorithm::ALL);
+                if let Some(name) = challenge.token_server_name {
+                    writer.text(Attribute::THIRD_PARTY_AUTHORIZATION, name);
+                }
             }
         }
     }

@@ -13,7 +13,7 @@ use super::policy::PeerPolicy;
 use super::reachable::Reachable;
 use super::request::{Request, User};
 use super::reservation::{Reservation, ReservationToken, Reservations};
-use super::response::{Body, Response, UnknownAttributes};
+use super::response::{Body, Challenge, Response, UnknownAttributes};
 use super::review::Review;
 use super::route::{Route, ToClient};
 use super::strangers::{Stranger, Strangers};
@@ -345,9 +345,13 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
     /// Encodes the next answer, or Data indication with ICMP, into `buffer`, for which 1,500 bytes
     /// are always enough.
     pub fn poll_transmit(&mut self, buffer: &mut [u8]) -> Option<Transmit> {
+        let challenge = Challenge {
+            realm: &self.config.realm,
+            token_server_name: self.credentials.token_server_name(),
+        };
         while let Some(response) = self.responses.pop_front() {
             // An answer that does not fit is none; the client will ask again.
-            if let Ok(length) = response.encode(&self.config.realm, buffer) {
+            if let Ok(length) = response.encode(challenge, buffer) {
                 return Some(Transmit {
                     client: response.client,
                     length,
@@ -531,9 +535,10 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
     }
 
     /// What is granted of `lifetime` seconds to `user`: no more than the credentials last, where
-    /// that is wanted.
+    /// that is wanted. An access token always bounds it (RFC 7635 section 9).
     pub(super) fn within_credentials(&self, lifetime: u32, user: User<'_>, now: Now) -> u32 {
-        let expires = user.expires.filter(|_| self.config.strict_expiry);
+        let is_bounding = self.config.strict_expiry || user.signer.key.is_of_token();
+        let expires = user.expires.filter(|_| is_bounding);
         let left = expires.map(|expires| expires.saturating_sub(now.unix).as_secs());
         let left = left.and_then(|left| u32::try_from(left).ok());
         left.map_or(lifetime, |left| lifetime.min(left))
@@ -566,7 +571,11 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
     /// The attributes that must be understood and are not.
     pub(super) fn unknown_attributes(&self, message: &Message<'_>) -> Option<UnknownAttributes> {
         let kinds = message.attributes().map(|(kind, _)| kind);
-        UnknownAttributes::of(kinds.filter(|kind| kind.must_be_understood() && !is_known(*kind)))
+        let takes_tokens = self.credentials.token_server_name().is_some();
+        UnknownAttributes::of(kinds.filter(|kind| {
+            let is_known = is_known(*kind) || takes_tokens && *kind == Attribute::ACCESS_TOKEN;
+            kind.must_be_understood() && !is_known
+        }))
     }
 
     /// Ends an allocation and lets go of all that it held.

@@ -48,6 +48,7 @@ pub(crate) const LAYERS: &[Layer] = &[
         1,
         &["time", "stun"],
         &[
+            "aws_lc_rs",
             "base64",
             "hmac",
             "md5",

@@ -1,5 +1,6 @@
 //! A client that signs in, or does not, in every way there is, and at any server.
 
+use std::io::ErrorKind;
 use std::net::{SocketAddr, UdpSocket};
 use std::time::Duration;
 
@@ -89,8 +90,14 @@ impl Asker {
 
     pub(crate) fn receive(&self) -> Vec<u8> {
         let mut buffer = [0; 2_000];
-        let length = self.socket.recv(&mut buffer).expect("an answer in time");
-        buffer[..length].to_vec()
+        loop {
+            match self.socket.recv(&mut buffer) {
+                Ok(length) => return buffer[..length].to_vec(),
+                // Somebody has stopped the process for a while.
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => panic!("no answer in time: {error}"),
+            }
+        }
     }
 
     /// Sends a request and gives back the answer to it.

@@ -12,6 +12,7 @@ mod process;
 mod raw_client;
 mod relay;
 mod reload;
+mod rfc7635;
 mod rfc8016;
 mod rfc8489;
 mod rfc8489_messages;

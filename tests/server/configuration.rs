@@ -67,6 +67,10 @@ const WRONG: &[(&str, &str)] = &[
         "turn.secret: must be at most 4 secrets (peerage.toml line 2)",
     ),
     (
+        "[turn.token_keys]\nnorth = \"c2hvcnQ=\"",
+        "turn.token_keys: must be a table of key ids and keys, each key 16 or 32 bytes in base64 (peerage.toml line 1)",
+    ),
+    (
         "[turn]\nrealm = \"a\\u0007b\"",
         "turn.realm = \"a\\u{7}b\": must be 1 to 127 bytes, without quotes and control characters (peerage.toml line 2)",
     ),

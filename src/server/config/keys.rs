@@ -87,6 +87,8 @@ pub const KEYS: &[Key] = &[
     key("turn.mobility"),
     key("turn.nat_discovery_alternate"),
     live(secret("turn.users")),
+    secret("turn.token_keys"),
+    key("turn.token_server_name"),
     key("auth.mode"),
     secret("cluster.bus"),
     key("metrics.listen"),

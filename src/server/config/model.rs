@@ -2,9 +2,10 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::auth::Secret;
+use crate::auth::{Secret, TokenKeys};
 use crate::relay::{Listener, RelayAddress};
 use crate::turn::Cidr;
 
@@ -93,6 +94,8 @@ pub struct Turn {
     pub username_anonymity: bool,
     /// Static users.
     pub users: Vec<(String, Secret)>,
+    /// What opens access tokens (RFC 7635), if any are taken.
+    pub token_keys: Option<Arc<TokenKeys>>,
     /// Where clients are sent that there is no room for here.
     pub alternate_servers: Vec<SocketAddr>,
     /// Exceptions to the built-in list of refused peers.

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::error::ConfigError;
@@ -11,7 +12,7 @@ use super::model::{CertificateSource, Config, Http, LogLevel, Metrics, RelayPort
 use super::reader::{Entry, Reader};
 use super::sources::Sources;
 use super::values::{Bandwidth, Secrets, Users};
-use crate::auth::{Secret, prepare};
+use crate::auth::{Secret, TokenKeys, prepare};
 use crate::relay::{Listener, RelayAddress};
 use crate::server::interfaces::Interfaces;
 use crate::turn::Transport;
@@ -148,8 +149,10 @@ fn count(
 }
 
 fn turn(reader: &mut Reader<'_>, interfaces: &Interfaces) -> Result<Turn, ConfigError> {
+    let realm = realm(reader)?;
     Ok(Turn {
-        realm: realm(reader)?,
+        token_keys: token_keys(reader, &realm)?,
+        realm,
         listen: turn_listen(reader, interfaces)?,
         relay_addresses: relay_addresses(reader, interfaces)?,
         relay_ports: relay_ports(reader)?,
@@ -220,6 +223,27 @@ fn turn_listen(
         on_all(Transport::Tls, TLS_PORT),
     ];
     reader.get("turn.listen", default.concat())
+}
+
+/// What opens access tokens; they are made for the realm unless another name is written.
+fn token_keys(reader: &mut Reader<'_>, realm: &str) -> Result<Option<Arc<TokenKeys>>, ConfigError> {
+    let Users(written) = reader.get("turn.token_keys", Users::default())?;
+    let name = reader.get("turn.token_server_name", String::new())?;
+    reader.ensure(
+        "turn.token_server_name",
+        name.len() < 128,
+        "at most 127 bytes",
+    )?;
+    if written.is_empty() {
+        return Ok(None);
+    }
+    let none = TokenKeys::new(if name.is_empty() { realm } else { &name });
+    let keys = written
+        .iter()
+        .try_fold(none, |keys, (kid, key)| keys.with_key(kid, key));
+    let allowed = "must be a table of key ids and keys, each key 16 or 32 bytes in base64";
+    keys.map(|keys| Some(Arc::new(keys)))
+        .map_err(|_| reader.refuse("turn.token_keys", allowed))
 }
 
 fn alternate_servers(reader: &mut Reader<'_>) -> Result<Vec<SocketAddr>, ConfigError> {

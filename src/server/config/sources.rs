@@ -12,7 +12,7 @@ use super::keys::{KEYS, Key};
 use super::nearest::nearest;
 
 /// Sections whose keys are names that the operator chooses.
-const OPEN_SECTIONS: &[&str] = &["turn.users"];
+const OPEN_SECTIONS: &[&str] = &["turn.users", "turn.token_keys"];
 
 /// A value as written.
 #[derive(Clone, Debug, PartialEq, Eq)]
