@@ -154,3 +154,15 @@ pub(super) fn granted_lifetime(requested: Option<u32>) -> u32 {
 pub(super) fn expiry(seconds: u32, now: Instant) -> Instant {
     now + Duration::from_secs(u64::from(seconds))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_few_allocations_have_costs_the_others_one_pointer() {
+        assert_eq!(size_of::<Option<Box<Extras>>>(), size_of::<usize>());
+        let bytes = size_of::<Allocation>();
+        assert!(bytes <= 128, "{bytes} bytes");
+    }
+}

@@ -170,7 +170,12 @@ mod tests {
 
     /// A client with an allocation that may move, and its ticket.
     fn mobile(world: &mut World) -> (Client, Vec<u8>) {
+        mobile_over(world, Transport::Udp)
+    }
+
+    fn mobile_over(world: &mut World, transport: Transport) -> (Client, Vec<u8>) {
         let mut client = world.client("alice");
+        client.five_tuple.transport = transport;
         let answer = world.request(&client, Method::ALLOCATE, |writer| {
             writer.attribute(Attribute::REQUESTED_TRANSPORT, &[17, 0, 0, 0]);
             writer.attribute(Attribute::MOBILITY_TICKET, &[]);
@@ -280,6 +285,36 @@ mod tests {
         let (_, later) = mobile(&mut world);
         assert_ne!(later, ticket);
         assert_eq!(show(&mut world, &new, &ticket, |_| {}), Err(400));
+    }
+
+    #[test]
+    fn an_allocation_outlives_its_connection_and_moves_to_datagrams_but_not_back() {
+        for is_shown_before in [false, true] {
+            let mut world = mobile_world();
+            let (old, ticket) = mobile_over(&mut world, Transport::Tcp);
+            let peer = address("8.8.8.8:7");
+            world.permit(&old, peer);
+            let mut new = world.client("alice");
+            new.relayed = old.relayed;
+            if is_shown_before {
+                assert!(show(&mut world, &new, &ticket, |_| {}).is_ok());
+                world.server.handle_disconnect(old.five_tuple);
+            } else {
+                world.server.handle_disconnect(old.five_tuple);
+                assert!(show(&mut world, &new, &ticket, |_| {}).is_ok());
+                assert!(world.send(&new, peer, b"hi").is_some());
+            }
+            let (to, _) = world.at_relayed(&new, peer, b"hi").expect("permitted");
+            assert_eq!(to, new.five_tuple);
+            let [udp, tcp] = [Transport::Udp, Transport::Tcp].map(|it| it as usize);
+            let relayed = world.server.tally().relayed;
+            assert_eq!((relayed[udp], relayed[tcp]), ([1, 0], [0, 0]));
+            let mut back = world.client("alice");
+            back.five_tuple.transport = Transport::Tcp;
+            assert_eq!(show(&mut world, &back, &ticket, |_| {}), Err(405));
+            world.release(&new);
+            assert_eq!((world.allocations(), world.left_behind()), (0, 0));
+        }
     }
 
     #[test]
