@@ -23,5 +23,6 @@ mod rfc8656_requests;
 mod stun_crate;
 mod tcp;
 mod tls;
+mod turn_client_proto;
 mod turn_crate;
 mod workers;
