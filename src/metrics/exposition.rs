@@ -171,7 +171,7 @@ fn relay_losses(relay: &RelaySnapshot) -> [(&'static str, &'static str, u64); 3]
 }
 
 /// What the relay counts: name, what it is, and how many.
-fn relay_counters(relay: &RelaySnapshot) -> [(&'static str, &'static str, u64); 9] {
+fn relay_counters(relay: &RelaySnapshot) -> [(&'static str, &'static str, u64); 10] {
     [
         (
             "turn_packets_to_peers",
@@ -202,6 +202,11 @@ fn relay_counters(relay: &RelaySnapshot) -> [(&'static str, &'static str, u64); 
             "turn_allocations_made",
             "Allocations made",
             relay.allocations_made,
+        ),
+        (
+            "turn_audit_records_lost",
+            "Records of the audit log without room",
+            relay.records_lost,
         ),
         (
             "turn_unanswered",

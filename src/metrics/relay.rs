@@ -59,6 +59,8 @@ pub struct RelayCounters {
     pub failures: [Counter; FAILURES.len()],
     /// Answers that strangers did not get, since their address had enough.
     pub unanswered: Counter,
+    /// Records of the audit log for which there was no room.
+    pub records_lost: Counter,
     /// Connections of clients taken.
     pub connections_made: Counter,
     /// Connections of clients ended, for whatever reason.
@@ -122,6 +124,8 @@ pub struct RelaySnapshot {
     pub unauthenticated: u64,
     /// See [`RelayCounters::unanswered`].
     pub unanswered: u64,
+    /// See [`RelayCounters::records_lost`].
+    pub records_lost: u64,
     /// See [`RelayCounters::connections_made`].
     pub connections_made: u64,
     /// See [`RelayCounters::connections_ended`].
@@ -147,6 +151,7 @@ impl RelaySnapshot {
         self.allocations_ended += worker.allocations_ended.read();
         self.unauthenticated += sum(&worker.failures);
         self.unanswered += worker.unanswered.read();
+        self.records_lost += worker.records_lost.read();
         self.connections_made += worker.connections_made.read();
         self.connections_ended += worker.connections_ended.read();
         self.connections_refused += worker.connections_refused.read();

@@ -4,6 +4,7 @@
 //! belongs to a client lives on its worker, whether it comes by datagrams or by a connection.
 
 mod admission;
+mod audit;
 mod binding;
 mod coalescing;
 mod connection;
@@ -46,6 +47,7 @@ use terms::{Notice, ServerTerms};
 use worker::{Parts, Worker};
 
 pub use crate::turn::RelayAddress;
+pub use audit::{AuditSink, Audited};
 pub use listener::Listener;
 pub use terms::Terms;
 
@@ -99,6 +101,8 @@ pub struct Settings {
     pub workers: usize,
     /// Whether each worker stays on a core of its own, as far as there are cores.
     pub pin_workers: bool,
+    /// Who must be told of every allocation, if anybody.
+    pub audit: Option<AuditSink>,
 }
 
 /// Why the relay did not start.
@@ -296,6 +300,7 @@ struct Shared {
     tls: Option<TlsConfig>,
     relay_ports: Option<RangeInclusive<u16>>,
     clock: Clock,
+    audit: Option<AuditSink>,
 }
 
 /// A key for the tickets of this process: those of another one are of no use here.
@@ -352,6 +357,7 @@ impl Shared {
                 settings.connections_per_address,
             )),
             tls: settings.tls,
+            audit: settings.audit,
             relay_ports: settings.relay_ports,
             // One clock, since workers look at each other's deadlines.
             clock: Clock::start(),
@@ -368,12 +374,18 @@ impl Shared {
             siblings: Arc::clone(&self.siblings),
         };
         let credentials = Arc::clone(&self.credentials);
+        let server = turn::Server::new(config, credentials, siblings.clone());
+        let server = match self.audit {
+            Some(_) => server.with_records(),
+            None => server,
+        };
         Worker::new(Parts {
             listeners: listeners.udp,
             stream_listeners: listeners.tcp,
             admission: Arc::clone(&self.admission),
             tls: self.tls.clone(),
-            server: turn::Server::new(config, credentials, siblings.clone()),
+            server,
+            audit: self.audit.clone(),
             siblings,
             relay_ports: self.relay_ports.clone(),
             clock: self.clock,

@@ -17,6 +17,7 @@ use std::time::Duration;
 use mio::{Events, Poll, Token, Waker};
 
 use super::admission::Admission;
+use super::audit::{AuditSink, Audited};
 use super::binding::Binding;
 use super::counted::publish;
 use super::fairness::Fairness;
@@ -57,6 +58,7 @@ pub(super) struct Parts {
     pub(super) admission: Arc<Admission>,
     pub(super) tls: Option<TlsConfig>,
     pub(super) server: TurnServer,
+    pub(super) audit: Option<AuditSink>,
     pub(super) siblings: OfWorker,
     /// `None`: relayed addresses have no sockets.
     pub(super) relay_ports: Option<RangeInclusive<u16>>,
@@ -91,6 +93,7 @@ pub(super) struct Worker {
     notice: Arc<Notice>,
     /// Whether what was granted before has not all been held against new terms yet.
     is_reviewing: bool,
+    audit: Option<AuditSink>,
 }
 
 impl Worker {
@@ -128,6 +131,7 @@ impl Worker {
             failing: Vec::new(),
             notice: Arc::default(),
             is_reviewing: false,
+            audit: parts.audit,
         };
         Ok((worker, waker))
     }
@@ -157,6 +161,8 @@ impl Worker {
                 return;
             }
         }
+        self.server.handle_stop();
+        self.tell_records(self.clock.now());
     }
 
     /// A round: waits until there is something to do, and does it. The clock is read once.
@@ -192,8 +198,23 @@ impl Worker {
         }
         self.expire(rang, now)?;
         self.streams.flush();
+        self.tell_records(now);
         self.publish();
         Ok(())
+    }
+
+    /// Tells whoever must know what has happened to allocations.
+    fn tell_records(&mut self, now: Now) {
+        let Some(audit) = &self.audit else { return };
+        while let Some(record) = self.server.poll_record() {
+            let audited = Audited {
+                at: now.unix,
+                record,
+            };
+            if !audit.take(audited) {
+                self.counters.records_lost.add(1);
+            }
+        }
     }
 
     /// How long to wait for packets: not at all while some are left.

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::SocketAddr;
 
+use super::config::AuditTarget;
 use super::holder::{Protocol, holder};
 use super::state::StateError;
 use super::tls::CertificateError;
@@ -43,6 +44,17 @@ impl StartError {
 }
 
 impl StartError {
+    /// The audit log could not be opened.
+    pub(super) fn audit(target: &AuditTarget, source: &std::io::Error) -> Self {
+        let name = match target {
+            AuditTarget::Stderr => "stderr".into(),
+            AuditTarget::File(path) => path.display().to_string(),
+        };
+        Self(format!(
+            "cannot write to {name}: {source}; change turn.audit_log"
+        ))
+    }
+
     /// The operating system gave no randomness, without which no secret can be made.
     pub(super) fn randomness(source: getrandom::Error) -> Self {
         Self(format!("the system gives no randomness: {source}"))

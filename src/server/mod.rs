@@ -8,6 +8,7 @@ pub mod interfaces;
 pub mod state;
 pub mod tls;
 
+mod audit;
 mod bind;
 mod error;
 mod holder;

@@ -11,6 +11,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tracing::{info, warn};
 
+use super::audit::AuditLog;
 use super::bind::{Bound, bind_all};
 use super::config::{Config, RelayPorts};
 use super::error::StartError;
@@ -24,7 +25,7 @@ use super::state::StateDirectory;
 use super::tls::{self, Tls};
 use crate::auth::Secret;
 use crate::metrics::{Counter, Registry};
-use crate::relay::{self, Relay};
+use crate::relay::{self, AuditSink, Relay};
 use crate::turn::Transport;
 
 /// How long signaling may take to send its clients away.
@@ -72,6 +73,7 @@ pub struct Server {
     users: Mutex<RelayUsers>,
     admission: Arc<Admission>,
     relay: Option<Relay>,
+    audit: Option<AuditLog>,
     stop_public: watch::Sender<bool>,
     stop_metrics: watch::Sender<bool>,
 }
@@ -89,7 +91,9 @@ impl Server {
         let state = StateDirectory::open(&config.state_directory)?;
         let tls = prepare_tls(config, &state, interfaces)?;
         let users = RelayUsers::of(config, &state)?;
-        let relay = start_relay(config, &users, tls.as_ref())?;
+        let audit = start_audit(config)?;
+        let sink = audit.as_ref().and_then(AuditLog::sink);
+        let relay = start_relay(config, &users, tls.as_ref(), sink)?;
         let addresses = Addresses {
             http: http.iter().map(|bound| bound.address).collect(),
             https: https.iter().map(|bound| bound.address).collect(),
@@ -113,6 +117,7 @@ impl Server {
                 config.http.connections_per_address,
             )),
             relay,
+            audit,
             stop_public: watch::Sender::new(false),
             stop_metrics: watch::Sender::new(false),
         };
@@ -149,6 +154,9 @@ impl Server {
             None => None,
         };
         let users = lock(&self.users).renewed(config, &self.state)?;
+        if let Some(audit) = &self.audit {
+            audit.reopen();
+        }
         if let Some((tls, certificate)) = self.tls.as_ref().zip(certificate)
             && tls.certificate.replace(certificate)
         {
@@ -185,7 +193,11 @@ impl Server {
             warn!("some HTTP connections were cut off");
         }
         if let Some(relay) = self.relay {
-            let stopped = tokio::task::spawn_blocking(move || drop(relay));
+            let audit = self.audit;
+            let stopped = tokio::task::spawn_blocking(move || {
+                drop(relay);
+                drop(audit);
+            });
             if timeout(RELAY_STOP, stopped).await.is_err() {
                 warn!("the relay did not stop in time");
             }
@@ -289,6 +301,14 @@ fn leaf_names(config: &Config, interfaces: &Interfaces) -> Vec<String> {
     names
 }
 
+fn start_audit(config: &Config) -> Result<Option<AuditLog>, StartError> {
+    let Some(target) = &config.turn.audit_log else {
+        return Ok(None);
+    };
+    let log = AuditLog::start(target).map_err(|error| StartError::audit(target, &error))?;
+    Ok(Some(log))
+}
+
 /// The users are whole whoever panicked elsewhere.
 fn lock(users: &Mutex<RelayUsers>) -> MutexGuard<'_, RelayUsers> {
     users.lock().unwrap_or_else(PoisonError::into_inner)
@@ -299,6 +319,7 @@ fn start_relay(
     config: &Config,
     users: &RelayUsers,
     tls: Option<&Tls>,
+    audit: Option<AuditSink>,
 ) -> Result<Option<Relay>, StartError> {
     let turn = &config.turn;
     if turn.listen.is_empty() {
@@ -314,6 +335,7 @@ fn start_relay(
             RelayPorts::Range { first, last } => Some(first..=last),
             RelayPorts::None => None,
         },
+        audit,
         alternate_servers: turn.alternate_servers.clone(),
         allow_peers: turn.allow_peers.clone(),
         max_allocations: turn.max_allocations,

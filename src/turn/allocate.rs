@@ -7,6 +7,7 @@ use super::allocation::{Allocation, Extras, Relayed, expiry, granted_lifetime};
 use super::meter::Meter;
 use super::mobile::Mobile;
 use super::reachable::Reachable;
+use super::record::{End, Event, Traffic};
 use super::request::{Request, User};
 use super::reservation::{Reservation, ReservationToken};
 use super::response::{Allocated, Body, Response, UnknownAttributes};
@@ -159,11 +160,14 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
             .missing
             .map(|family| (family, ErrorCode::ADDRESS_FAMILY_NOT_SUPPORTED));
         let meter = Meter::new(self.config.max_bandwidth_per_allocation);
-        let is_rare = places.second.is_some() || refused.is_some() || meter.is_some();
+        let traffic = self.has_records().then(Traffic::default);
+        let is_rare =
+            places.second.is_some() || refused.is_some() || meter.is_some() || traffic.is_some();
         let extras = is_rare.then(|| Extras {
             second: places.second.map(|ip| Relayed::on(ip, expires)),
             refused,
             meter,
+            traffic,
             ..Extras::default()
         });
         let id = self.table.insert(Allocation {
@@ -249,13 +253,14 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
         } = self.pending.swap_remove(at);
         response.body = match self.settle(allocation, reserves, now) {
             Ok(()) => {
+                self.record(allocation, Event::Started);
                 if has_ticket {
                     self.give_ticket(allocation);
                 }
                 self.allocated(allocation, lifetime)
             }
             Err(code) => {
-                self.end(allocation);
+                self.end(allocation, End::Failed);
                 self.tally.refuse_request(code);
                 self.alternates
                     .or_elsewhere(code, response.client, response.transaction_id)

@@ -8,6 +8,7 @@ use super::five_tuple::FiveTuple;
 use super::meter::Meter;
 use super::mobile::Mobile;
 use super::reachable::Reachable;
+use super::record::Traffic;
 use super::reservation::ReservationToken;
 use crate::auth::Key;
 use crate::stun::{ErrorCode, Family, TransactionId};
@@ -55,6 +56,8 @@ pub(super) struct Extras {
     pub(super) mobile: Option<Mobile>,
     /// What holds the next higher port.
     pub(super) token: Option<ReservationToken>,
+    /// What was relayed, where account is kept.
+    pub(super) traffic: Option<Traffic>,
 }
 
 impl Relayed {

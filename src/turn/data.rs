@@ -111,7 +111,7 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
         })
     }
 
-    /// Counts `length` bytes of data, if the allocation may relay them. What is more is dropped
+    /// Counts a payload of `length` bytes, if the allocation may relay them. What is more is dropped
     /// without a word (section 5).
     #[cold]
     fn pass_meter(
@@ -122,16 +122,18 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
         now: Now,
     ) -> Result<(), Refusal> {
         let allocation = self.table.allocation_mut(id);
-        let extras = allocation.and_then(|allocation| allocation.extras.as_mut());
-        let Some(meter) = extras.and_then(|extras| extras.meter.as_mut()) else {
+        let Some(extras) = allocation.and_then(|allocation| allocation.extras.as_mut()) else {
             return Ok(());
         };
-        let passes = meter.admit(direction, length, now.instant);
-        if passes {
-            Ok(())
-        } else {
-            Err(Refusal::Bandwidth)
+        if let Some(meter) = extras.meter.as_mut()
+            && !meter.admit(direction, length, now.instant)
+        {
+            return Err(Refusal::Bandwidth);
         }
+        if let Some(traffic) = extras.traffic.as_mut() {
+            traffic.count(direction, length);
+        }
+        Ok(())
     }
 
     /// Where `peer` is, if packets may go there at all. Of our own addresses, only those that are

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::allocation::Relayed;
 use super::five_tuple::{FiveTuple, Transport};
+use super::record::{End, Event};
 use super::request::{Request, User};
 use super::response::Body;
 use super::server::{Server, Siblings};
@@ -122,6 +123,7 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
         moved.expect("nothing in it can fail");
         self.table.link(id);
         self.siblings.disown(old);
+        self.record(id, Event::Moved);
     }
 
     /// The connection of a client has ended. An allocation that may move waits for its client to
@@ -134,7 +136,7 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
         match allocation.map(|it| (it.mobile().is_some(), it.next_client())) {
             Some((true, Some(next))) => self.complete_move(id, next),
             Some((true, None)) => {}
-            _ => self.end(id),
+            _ => self.end(id, End::Disconnected),
         }
     }
 
@@ -245,6 +247,24 @@ mod tests {
             world.release(&third);
             assert_eq!((world.allocations(), world.left_behind()), (0, 0));
         }
+    }
+
+    #[test]
+    fn a_move_is_accounted_for_with_the_new_address() {
+        let mut world = mobile_world().recording();
+        let (old, ticket) = mobile(&mut world);
+        let peer = address("8.8.8.8:7");
+        world.permit(&old, peer);
+        let new = world.client("alice");
+        show(&mut world, &new, &ticket, |_| {}).expect("moving");
+        world.send(&new, peer, b"hi");
+        let told: Vec<_> = std::iter::from_fn(|| world.server.poll_record()).collect();
+        let told: Vec<_> = told.iter().map(|it| (it.event, it.client)).collect();
+        let expected = [
+            (Event::Started, old.five_tuple),
+            (Event::Moved, new.five_tuple),
+        ];
+        assert_eq!(told, expected);
     }
 
     #[test]

@@ -30,6 +30,7 @@ mod notice;
 mod permissions;
 mod policy;
 mod reachable;
+mod record;
 mod refresh;
 mod request;
 mod reservation;
@@ -52,6 +53,7 @@ pub use five_tuple::{FiveTuple, Transport};
 pub use notice::Icmp;
 pub use policy::{Machine, PeerPolicy, RelayAddress};
 pub use reachable::Reachable;
+pub use record::{End, Event, Record, Traffic};
 pub use reservation::{Reservation, ReservationToken};
 pub use route::{Destination, EncodedHeader, Header, Route, ToClient};
 pub use server::{

@@ -2,6 +2,7 @@
 
 use super::allocate::requested_family;
 use super::allocation::{expiry, granted_lifetime};
+use super::record::End;
 use super::request::{Request, User};
 use super::response::Body;
 use super::server::{Server, Siblings};
@@ -28,8 +29,8 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
         let requested = request.message.find_u32(Attribute::LIFETIME);
         if requested == Some(0) {
             match family {
-                Some(family) => self.end_relayed(id, family),
-                None => self.end(id),
+                Some(family) => self.end_relayed(id, family, End::Released),
+                None => self.end(id, End::Released),
             }
             return Ok(Body::Refresh {
                 lifetime: 0,

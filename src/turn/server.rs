@@ -5,12 +5,14 @@ use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use super::allocation::Allocation;
 use super::alternate::Alternates;
 use super::five_tuple::{FiveTuple, Transport};
 use super::nonce::Nonces;
 use super::notice::Notice;
 use super::policy::PeerPolicy;
 use super::reachable::Reachable;
+use super::record::{End, Event, Record};
 use super::request::{Request, User};
 use super::reservation::{Reservation, ReservationToken, Reservations};
 use super::response::{Body, Challenge, Response, UnknownAttributes};
@@ -220,8 +222,8 @@ pub(super) struct Pending {
 ///
 /// | kind | methods |
 /// |---|---|
-/// | input | [`handle_client`](Self::handle_client), [`handle_sender`](Self::handle_sender), [`handle_peer`](Self::handle_peer), [`handle_icmp`](Self::handle_icmp), [`handle_bound`](Self::handle_bound), [`handle_disconnect`](Self::handle_disconnect), [`handle_timeout`](Self::handle_timeout), [`handle_terms`](Self::handle_terms), [`handle_review`](Self::handle_review) |
-/// | output | their return values, [`poll_action`](Self::poll_action), [`poll_transmit`](Self::poll_transmit), [`poll_timeout`](Self::poll_timeout) |
+/// | input | [`handle_client`](Self::handle_client), [`handle_sender`](Self::handle_sender), [`handle_peer`](Self::handle_peer), [`handle_icmp`](Self::handle_icmp), [`handle_bound`](Self::handle_bound), [`handle_disconnect`](Self::handle_disconnect), [`handle_timeout`](Self::handle_timeout), [`handle_terms`](Self::handle_terms), [`handle_review`](Self::handle_review), [`handle_stop`](Self::handle_stop) |
+/// | output | their return values, [`poll_action`](Self::poll_action), [`poll_transmit`](Self::poll_transmit), [`poll_record`](Self::poll_record), [`poll_timeout`](Self::poll_timeout) |
 /// | questions | [`sender`](Self::sender), [`has_output`](Self::has_output), [`tally`](Self::tally) |
 pub struct Server<C, S> {
     pub(super) config: Config,
@@ -241,6 +243,8 @@ pub struct Server<C, S> {
     pub(super) tally: Tally,
     /// After a change of the terms.
     pub(super) review: Option<Review>,
+    /// What is to be told of allocations; `None` if nobody wants to know.
+    records: Option<VecDeque<Record>>,
     indications: u64,
 }
 
@@ -272,8 +276,35 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
             actions: VecDeque::new(),
             tally: Tally::default(),
             review: None,
+            records: None,
             indications: 0,
             config,
+        }
+    }
+
+    /// Also keeps account of every allocation: see [`Server::poll_record`].
+    #[must_use]
+    pub fn with_records(mut self) -> Self {
+        self.records = Some(VecDeque::new());
+        self
+    }
+
+    /// Whether account is kept.
+    pub(super) fn has_records(&self) -> bool {
+        self.records.is_some()
+    }
+
+    /// What has happened to allocations since the last call.
+    pub fn poll_record(&mut self) -> Option<Record> {
+        self.records.as_mut()?.pop_front()
+    }
+
+    /// The server stops: all allocations end.
+    pub fn handle_stop(&mut self) {
+        for index in 0..self.table.places() {
+            if let Some(id) = self.table.at(index) {
+                self.end(id, End::Stopped);
+            }
         }
     }
 
@@ -579,10 +610,14 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
     }
 
     /// Ends an allocation and lets go of all that it held.
-    pub(super) fn end(&mut self, id: AllocationId) {
+    pub(super) fn end(&mut self, id: AllocationId, why: End) {
         let Some(allocation) = self.table.remove(id) else {
             return;
         };
+        if why != End::Failed && self.has_records() {
+            let record = self.record_of(&allocation, Event::Ended(why));
+            self.records.get_or_insert_default().push_back(record);
+        }
         let transport = allocation.client().transport;
         for relayed in allocation.all_relayed() {
             self.unbind(id, relayed.address(), transport);
@@ -595,14 +630,37 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
         self.tally.allocations_ended += 1;
     }
 
+    /// Something has happened to an allocation.
+    pub(super) fn record(&mut self, id: AllocationId, event: Event) {
+        if self.has_records()
+            && let Some(allocation) = self.table.allocation(id)
+        {
+            let record = self.record_of(allocation, event);
+            self.records.get_or_insert_default().push_back(record);
+        }
+    }
+
+    fn record_of(&self, allocation: &Allocation, event: Event) -> Record {
+        let relayed = allocation.all_relayed();
+        let relayed = relayed.map(|it| self.config.policy.advertised(it.address()));
+        let extras = allocation.extras.as_ref();
+        Record {
+            event,
+            user: allocation.username.clone(),
+            client: allocation.client(),
+            relayed: relayed.collect(),
+            traffic: extras.and_then(|it| it.traffic).unwrap_or_default(),
+        }
+    }
+
     /// Ends the relayed address of `family`, and with it all that has to do with peers of that
     /// family; with the last one, the allocation (RFC 8656 section 8.1).
-    pub(super) fn end_relayed(&mut self, id: AllocationId, family: Family) {
+    pub(super) fn end_relayed(&mut self, id: AllocationId, family: Family, why: End) {
         let Some(allocation) = self.table.allocation_mut(id) else {
             return;
         };
         let Some(removed) = allocation.remove_relayed(family) else {
-            return self.end(id);
+            return self.end(id, why);
         };
         let transport = allocation.client().transport;
         self.unbind(id, removed.address(), transport);
@@ -623,7 +681,7 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
                 .allocation(id)
                 .and_then(|it| it.relayed_of(family));
             if relayed.is_some_and(|relayed| relayed.expires <= now) {
-                self.end_relayed(id, family);
+                self.end_relayed(id, family, End::Expired);
             }
         }
     }

@@ -7,6 +7,7 @@ use super::allocation::Allocation;
 use super::channels::Target;
 use super::nonce::Nonces;
 use super::policy::{PeerPolicy, Standing};
+use super::record::End;
 use super::review::Review;
 use super::server::{Server, Siblings};
 use super::strangers::Strangers;
@@ -69,7 +70,7 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
                 continue;
             };
             if of_users && !self.is_known(id) {
-                self.end(id);
+                self.end(id, End::Revoked);
             } else {
                 self.forget_refused(id);
             }

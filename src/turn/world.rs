@@ -185,6 +185,12 @@ impl World {
         Self::with(|config| config.policy = PeerPolicy::new(relay, Machine::default(), vec![]))
     }
 
+    /// The same world, in which account is kept.
+    pub(super) fn recording(mut self) -> Self {
+        self.server = self.server.with_records();
+        self
+    }
+
     /// A world with another configuration.
     pub(super) fn with(adapt: impl FnOnce(&mut Config)) -> Self {
         let shared = Shared::default();

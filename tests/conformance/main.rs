@@ -3,6 +3,7 @@
 
 mod abuse;
 mod asker;
+mod audit;
 mod client;
 mod coturn_tools;
 mod ledger;

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
@@ -64,9 +65,13 @@ impl Process {
     /// Writes another configuration in the place of the present one.
     pub(crate) fn configure(&self, text: &str) {
         let (file, new) = ("peerage.toml", "peerage.toml.new");
-        let path = |name| self.folder.path().join(name);
-        std::fs::write(path(new), text).expect("written");
-        std::fs::rename(path(new), path(file)).expect("renamed");
+        std::fs::write(self.file(new), text).expect("written");
+        std::fs::rename(self.file(new), self.file(file)).expect("renamed");
+    }
+
+    /// A file in the configuration's folder.
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
     }
 
     /// Waits for a line with `text`.

@@ -67,6 +67,7 @@ fn settings(allow_peers: &[&str]) -> Settings {
         realm: REALM.to_owned(),
         credentials,
         username_anonymity: false,
+        audit: None,
         alternate_servers: vec![],
         relay_addresses: vec![relay("127.0.0.1"), relay("::1")],
         relay_ports: Some(49_152..=65_535),

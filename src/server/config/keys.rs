@@ -81,6 +81,7 @@ pub const KEYS: &[Key] = &[
     live(key("turn.unauthenticated_rate")),
     key("turn.connections"),
     key("turn.connections_per_address"),
+    key("turn.audit_log"),
     key("turn.workers"),
     key("turn.pin_workers"),
     key("turn.tcp_relay"),

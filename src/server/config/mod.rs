@@ -19,8 +19,8 @@ pub use changes::Changes;
 pub use error::{ConfigError, Origin};
 pub use keys::{KEYS, Key};
 pub use model::{
-    AllowedOrigin, CertificateSource, Config, Http, LogLevel, Metrics, PublicUrl, RelayPorts,
-    Signal, Turn,
+    AllowedOrigin, AuditTarget, CertificateSource, Config, Http, LogLevel, Metrics, PublicUrl,
+    RelayPorts, Signal, Turn,
 };
 pub use resolve::Resolved;
 pub use sources::Sources;

@@ -116,6 +116,8 @@ pub struct Turn {
     pub connections: usize,
     /// The same for one address (/32, /64); 0 is no limit. Loopback has none.
     pub connections_per_address: usize,
+    /// Where allocations are accounted for, if anywhere.
+    pub audit_log: Option<AuditTarget>,
     /// Worker threads; 0 is one a core.
     pub workers: usize,
     /// Whether each worker stays on a core of its own.
@@ -134,6 +136,15 @@ pub enum RelayPorts {
     },
     /// Relayed addresses have no sockets: only relayed addresses of this server can be reached.
     None,
+}
+
+/// Where the audit log goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AuditTarget {
+    /// Beside the other logs.
+    Stderr,
+    /// To the end of this file.
+    File(PathBuf),
 }
 
 /// Where metrics are read.

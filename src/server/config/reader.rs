@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::error::{ConfigError, Origin};
 use super::keys::Key;
-use super::sources::Sources;
+use super::sources::{Raw, Sources};
 use super::values::Value;
 
 /// A key as it was resolved.
@@ -87,6 +87,12 @@ impl<'a> Reader<'a> {
             None => self.note(key, None, Origin::Default),
         }
         Ok(found.map(|(path, _)| path))
+    }
+
+    /// Whether `key` is written as exactly this text.
+    pub(super) fn is_written(&self, key: &str, text: &str) -> bool {
+        let raw = self.sources.get(key).map(|setting| &setting.raw);
+        matches!(raw, Some(Raw::Text(written) | Raw::Words(written)) if written == text)
     }
 
     /// A path, or `default`.

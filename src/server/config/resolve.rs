@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use super::error::ConfigError;
 use super::explain::explain;
-use super::model::{CertificateSource, Config, Http, LogLevel, Metrics, RelayPorts, Signal, Turn};
+use super::model::{
+    AuditTarget, CertificateSource, Config, Http, LogLevel, Metrics, RelayPorts, Signal, Turn,
+};
 use super::reader::{Entry, Reader};
 use super::sources::Sources;
 use super::values::{Bandwidth, Secrets, Users};
@@ -158,6 +160,7 @@ fn turn(reader: &mut Reader<'_>, interfaces: &Interfaces) -> Result<Turn, Config
         relay_ports: relay_ports(reader)?,
         secrets: secrets(reader)?,
         credential_lifetime: credential_lifetime(reader)?,
+        audit_log: audit_log(reader)?,
         username_anonymity: reader.get("turn.username_anonymity", false)?,
         users: reader.get("turn.users", Users::default())?.0,
         alternate_servers: alternate_servers(reader)?,
@@ -256,6 +259,19 @@ fn alternate_servers(reader: &mut Reader<'_>) -> Result<Vec<SocketAddr>, ConfigE
         "addresses and ports that clients can reach",
     )?;
     Ok(servers)
+}
+
+/// A file, or the word "stderr".
+fn audit_log(reader: &mut Reader<'_>) -> Result<Option<AuditTarget>, ConfigError> {
+    let key = "turn.audit_log";
+    let path = reader.path(key)?;
+    Ok(path.map(|path| {
+        if reader.is_written(key, "stderr") {
+            AuditTarget::Stderr
+        } else {
+            AuditTarget::File(path)
+        }
+    }))
 }
 
 fn credential_lifetime(reader: &mut Reader<'_>) -> Result<Duration, ConfigError> {
