@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use peerage::auth::Key;
 use peerage::stun::{
     Attribute, Class, Family, Integrity, Message, Method, PasswordAlgorithm, TransactionId, Writer,
+    decode_xor_address,
 };
 
 use super::host::{REALM, USERS};
@@ -15,12 +16,9 @@ pub(crate) type Time = u64;
 /// What is asked for.
 #[derive(Clone, Debug)]
 pub(crate) enum What {
-    Allocate {
-        family: Option<Family>,
-        even: bool,
-        lifetime: Option<u32>,
-    },
+    Allocate(Wanted),
     Refresh {
+        family: Option<Family>,
         lifetime: Option<u32>,
     },
     CreatePermission {
@@ -31,6 +29,29 @@ pub(crate) enum What {
         peer: SocketAddr,
     },
 }
+
+/// An allocation that is asked for.
+#[derive(Clone, Debug)]
+pub(crate) struct Wanted {
+    pub(crate) family: Option<Family>,
+    /// Whether an address of IPv6 is wanted in addition.
+    pub(crate) both: bool,
+    pub(crate) port: Port,
+    pub(crate) token: Option<Token>,
+    pub(crate) lifetime: Option<u32>,
+}
+
+/// Which port the relayed address shall have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Port {
+    Any,
+    Even,
+    /// An even one, and the next higher one reserved.
+    Pair,
+}
+
+/// What stands for a reservation.
+pub(crate) type Token = [u8; 8];
 
 /// A request and who makes it.
 #[derive(Clone, Debug)]
@@ -51,7 +72,10 @@ pub(crate) struct Answer {
     /// `None` for success.
     pub(crate) code: Option<u16>,
     pub(crate) nonce: Option<Vec<u8>>,
-    pub(crate) relayed: Option<SocketAddr>,
+    pub(crate) relayed: Vec<SocketAddr>,
+    /// The family that ADDRESS-ERROR-CODE names.
+    pub(crate) refused: Option<Family>,
+    pub(crate) token: Option<Token>,
     pub(crate) mapped: Option<SocketAddr>,
     pub(crate) lifetime: Option<u32>,
     pub(crate) is_signed: bool,
@@ -70,7 +94,7 @@ impl Ask {
 
     pub(crate) fn encode(&self) -> Vec<u8> {
         let method = match self.what {
-            What::Allocate { .. } => Method::ALLOCATE,
+            What::Allocate(_) => Method::ALLOCATE,
             What::Refresh { .. } => Method::REFRESH,
             What::CreatePermission { .. } => Method::CREATE_PERMISSION,
             What::ChannelBind { .. } => Method::CHANNEL_BIND,
@@ -93,10 +117,13 @@ impl Ask {
     pub(crate) fn read(&self, bytes: &[u8]) -> Answer {
         let message = Message::parse(bytes).expect("well formed");
         assert!(matches!(message.class(), Class::Success | Class::Error));
-        let address = |kind| {
-            let found = message.find_xor_address(kind);
-            found.map(|address| address.expect("an address"))
-        };
+        let mapped = message.find_xor_address(Attribute::XOR_MAPPED_ADDRESS);
+        let relayed = message
+            .attributes()
+            .filter(|(kind, _)| *kind == Attribute::XOR_RELAYED_ADDRESS)
+            .map(|(_, value)| decode_xor_address(value, message.transaction_id()));
+        let refused = message.find(Attribute::ADDRESS_ERROR_CODE);
+        let token = message.find(Attribute::RESERVATION_TOKEN);
         let code = message
             .find(Attribute::ERROR_CODE)
             .map(|value| u16::from(value[2]) * 100 + u16::from(value[3]));
@@ -105,8 +132,10 @@ impl Ask {
             id: number(message.transaction_id()),
             code,
             nonce: message.find(Attribute::NONCE).map(<[u8]>::to_vec),
-            relayed: address(Attribute::XOR_RELAYED_ADDRESS),
-            mapped: address(Attribute::XOR_MAPPED_ADDRESS),
+            relayed: relayed.map(|it| it.expect("an address")).collect(),
+            refused: refused.map(|value| Family::from_number(value[0]).expect("a family")),
+            token: token.map(|value| value.try_into().expect("eight bytes")),
+            mapped: mapped.map(|address| address.expect("an address")),
             lifetime: message.find_u32(Attribute::LIFETIME),
             is_signed: message.verify_integrity(self.key().as_bytes()),
         }
@@ -116,22 +145,11 @@ impl Ask {
 impl What {
     fn write(&self, writer: &mut Writer<'_>) {
         match self {
-            Self::Allocate {
-                family,
-                even,
-                lifetime,
-            } => {
-                writer.attribute(Attribute::REQUESTED_TRANSPORT, &[17, 0, 0, 0]);
-                if let Some(family) = family {
-                    let value = [family.number(), 0, 0, 0];
-                    writer.attribute(Attribute::REQUESTED_ADDRESS_FAMILY, &value);
-                }
-                if *even {
-                    writer.attribute(Attribute::EVEN_PORT, &[0]);
-                }
+            Self::Allocate(wanted) => wanted.write(writer),
+            Self::Refresh { family, lifetime } => {
+                write_family(*family, writer);
                 write_lifetime(*lifetime, writer);
             }
-            Self::Refresh { lifetime } => write_lifetime(*lifetime, writer),
             Self::CreatePermission { peers } => {
                 for &peer in peers {
                     writer.xor_address(Attribute::XOR_PEER_ADDRESS, peer);
@@ -142,6 +160,32 @@ impl What {
                 writer.xor_address(Attribute::XOR_PEER_ADDRESS, *peer);
             }
         }
+    }
+}
+
+impl Wanted {
+    fn write(&self, writer: &mut Writer<'_>) {
+        writer.attribute(Attribute::REQUESTED_TRANSPORT, &[17, 0, 0, 0]);
+        write_family(self.family, writer);
+        if self.both {
+            writer.attribute(Attribute::ADDITIONAL_ADDRESS_FAMILY, &[2, 0, 0, 0]);
+        }
+        match self.port {
+            Port::Any => {}
+            Port::Even => writer.attribute(Attribute::EVEN_PORT, &[0]),
+            Port::Pair => writer.attribute(Attribute::EVEN_PORT, &[0x80]),
+        }
+        if let Some(token) = &self.token {
+            writer.attribute(Attribute::RESERVATION_TOKEN, token);
+        }
+        write_lifetime(self.lifetime, writer);
+    }
+}
+
+fn write_family(family: Option<Family>, writer: &mut Writer<'_>) {
+    if let Some(family) = family {
+        let value = [family.number(), 0, 0, 0];
+        writer.attribute(Attribute::REQUESTED_ADDRESS_FAMILY, &value);
     }
 }
 

@@ -26,7 +26,7 @@ pub(crate) struct Client {
     challenged: bool,
     /// All requests so far.
     pub(crate) made: BTreeMap<u64, Ask>,
-    pub(crate) relayed: Option<SocketAddr>,
+    pub(crate) relayed: Vec<SocketAddr>,
     /// The peers that it has had a permission for.
     pub(crate) peers: Vec<SocketAddr>,
 }
@@ -42,7 +42,7 @@ impl Client {
             wait: FIRST_WAIT,
             challenged: false,
             made: BTreeMap::new(),
-            relayed: None,
+            relayed: Vec::new(),
             peers: Vec::new(),
         }
     }
@@ -118,13 +118,16 @@ impl Client {
     fn note_success(&mut self, ask: &Ask, answer: &Answer) {
         assert!(self.knows_password, "nobody gets anywhere with a guess");
         match &ask.what {
-            What::Allocate { family, .. } => {
-                let relayed = answer.relayed.expect("a relayed address");
-                assert_eq!(Family::of(relayed.ip()), family.unwrap_or(Family::V4));
+            What::Allocate(_) => {
                 assert_eq!(answer.mapped, Some(self.address));
-                self.relayed = Some(relayed);
+                self.relayed.clone_from(&answer.relayed);
             }
-            What::Refresh { lifetime: Some(0) } => self.relayed = None,
+            What::Refresh {
+                lifetime: Some(0),
+                family,
+            } => self
+                .relayed
+                .retain(|own| family.is_some_and(|family| Family::of(own.ip()) != family)),
             What::CreatePermission { peers } => self.peers.extend(peers),
             What::ChannelBind { peer, .. } => self.peers.push(*peer),
             What::Refresh { .. } => {}

@@ -1,12 +1,12 @@
 //! The reference: what the server has to answer and to relay, written down once more without a
 //! byte, a table or a timer. What has expired is found out by looking at the time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 
 use peerage::stun::Family;
 
-use super::ask::{Ask, Time, What};
+use super::ask::{Answer, Ask, Port, Time, Token, Wanted, What};
 use super::host::{SERVER, Setting};
 
 const SECOND: Time = 1_000;
@@ -14,6 +14,8 @@ const SECOND: Time = 1_000;
 const PERMISSION: Time = 300 * SECOND;
 /// How long a channel lasts.
 const CHANNEL: Time = 600 * SECOND;
+/// How long a reservation is kept.
+const RESERVATION: Time = 30 * SECOND;
 /// How long a nonce may be used.
 const NONCE: Time = 600;
 /// What a client gets that asks for less, and for more than the most.
@@ -22,8 +24,8 @@ const LIFETIMES: (u32, u32) = (600, 3_600);
 #[derive(Clone, Debug)]
 struct Allocation {
     user: usize,
-    relayed: SocketAddr,
-    expires: Time,
+    /// One of each family at most, and until when.
+    relayed: Vec<(SocketAddr, Time)>,
     made_by: u64,
     permissions: BTreeMap<IpAddr, Time>,
     channels: BTreeMap<u16, (SocketAddr, Time)>,
@@ -33,15 +35,22 @@ struct Allocation {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     Refused(u16),
-    /// A new allocation.
+    /// A new allocation, with addresses of these families.
     Allocated {
-        family: Family,
-        even: bool,
+        families: Vec<Family>,
+        /// The one that was asked for in addition and cannot be had.
+        refused: Option<Family>,
+        port: Port,
+        lifetime: u32,
+    },
+    /// A new allocation, with the address that was reserved.
+    Redeemed {
+        relayed: SocketAddr,
         lifetime: u32,
     },
     /// The one that the same request has made before.
     AllocatedBefore {
-        relayed: SocketAddr,
+        relayed: Vec<SocketAddr>,
         lifetime: u32,
     },
     Refreshed {
@@ -65,8 +74,16 @@ pub(crate) enum Delivery {
     },
 }
 
+/// A relayed address that waits for whoever shows the token.
+struct Reservation {
+    relayed: SocketAddr,
+    user: usize,
+    until: Time,
+}
+
 pub(crate) struct Model {
     setting: Setting,
+    reservations: BTreeMap<Token, Reservation>,
     allocations: BTreeMap<SocketAddr, Allocation>,
     /// To whom each nonce was given, and when.
     nonces: BTreeMap<(SocketAddr, Vec<u8>), Time>,
@@ -76,6 +93,7 @@ impl Model {
     pub(crate) fn new(setting: &Setting) -> Self {
         Self {
             setting: setting.clone(),
+            reservations: BTreeMap::new(),
             allocations: BTreeMap::new(),
             nonces: BTreeMap::new(),
         }
@@ -87,18 +105,39 @@ impl Model {
         given.or_insert(now);
     }
 
-    /// Forgets the allocations whose time has come.
+    /// Forgets what has come to its end.
     pub(crate) fn pass_to(&mut self, now: Time) {
-        self.allocations.retain(|_, known| known.expires > now);
+        for known in self.allocations.values_mut() {
+            for family in [Family::V4, Family::V6] {
+                let relayed = known.relayed_of(family);
+                if relayed.is_some_and(|(_, until)| until <= now) {
+                    known.forget(family);
+                }
+            }
+        }
+        self.allocations
+            .retain(|_, known| !known.relayed.is_empty());
+        self.reservations.retain(|_, known| known.until > now);
     }
 
     pub(crate) fn relayed(&self) -> impl Iterator<Item = SocketAddr> {
-        self.allocations.values().map(|known| known.relayed)
+        let all = self.allocations.values().flat_map(|known| &known.relayed);
+        all.map(|(relayed, _)| *relayed)
     }
 
-    /// When the next allocation ends.
+    pub(crate) fn allocations(&self) -> usize {
+        self.allocations.len()
+    }
+
+    pub(crate) fn reservations(&self) -> usize {
+        self.reservations.len()
+    }
+
+    /// When the next thing ends.
     pub(crate) fn next_expiry(&self) -> Option<Time> {
-        self.allocations.values().map(|known| known.expires).min()
+        let all = self.allocations.values().flat_map(|known| &known.relayed);
+        let reserved = self.reservations.values().map(|known| known.until);
+        all.map(|(_, until)| *until).chain(reserved).min()
     }
 
     /// What must become of a request of `client` now.
@@ -115,19 +154,14 @@ impl Model {
             return Outcome::Refused(438);
         }
         let known = self.allocations.get(&client);
-        if let What::Allocate {
-            family,
-            even,
-            lifetime,
-        } = ask.what
-        {
+        if let What::Allocate(wanted) = &ask.what {
             return match known {
                 Some(known) if known.made_by == ask.id => Outcome::AllocatedBefore {
-                    relayed: known.relayed,
-                    lifetime: u32::try_from((known.expires - now) / SECOND).expect("short"),
+                    relayed: known.relayed.iter().map(|(relayed, _)| *relayed).collect(),
+                    lifetime: u32::try_from((known.relayed[0].1 - now) / SECOND).expect("short"),
                 },
                 Some(_) => Outcome::Refused(437),
-                None => self.allocate(ask.user, family.unwrap_or(Family::V4), even, lifetime),
+                None => self.allocate(ask.user, wanted),
             };
         }
         let Some(known) = known else {
@@ -139,31 +173,92 @@ impl Model {
         self.of_owner(known, &ask.what, now)
     }
 
-    fn allocate(&self, user: usize, family: Family, even: bool, lifetime: Option<u32>) -> Outcome {
-        let of_user = self.allocations.values().filter(|known| known.user == user);
-        if of_user.count() >= self.setting.quota {
+    fn allocate(&self, user: usize, wanted: &Wanted) -> Outcome {
+        let Wanted { family, port, .. } = *wanted;
+        let lifetime = granted(wanted.lifetime);
+        if let Some(token) = wanted.token {
+            if family.is_some() || wanted.both || port != Port::Any {
+                return Outcome::Refused(400);
+            }
+            return self.redeem(user, token, lifetime);
+        }
+        if wanted.both && (family.is_some() || port == Port::Pair) {
+            return Outcome::Refused(400);
+        }
+        if self.used(user) >= self.setting.quota {
             return Outcome::Refused(486);
         }
-        let is_taken = |port| {
-            let of_family = self.relayed().filter(|at| Family::of(at.ip()) == family);
-            of_family.into_iter().any(|at| at.port() == port)
+        let asked = match wanted.both {
+            true => vec![Family::V4, Family::V6],
+            false => vec![family.unwrap_or(Family::V4)],
         };
-        let mut ports = self.setting.ports.clone();
-        if !ports.any(|port| !is_taken(port) && (!even || port % 2 == 0)) {
+        let (families, missing): (Vec<_>, Vec<_>) = asked
+            .into_iter()
+            .partition(|&family| self.has_port(family, port));
+        if families.is_empty() {
             return Outcome::Refused(508);
         }
-        Outcome::Allocated {
-            family,
-            even,
-            lifetime: granted(lifetime),
+        // The reserved port counts, too.
+        if port == Port::Pair && self.used(user) + 1 >= self.setting.quota {
+            return Outcome::Refused(486);
         }
+        Outcome::Allocated {
+            families,
+            refused: missing.first().copied(),
+            port,
+            lifetime,
+        }
+    }
+
+    fn redeem(&self, user: usize, token: Token, lifetime: u32) -> Outcome {
+        let Some(reservation) = self.reservations.get(&token) else {
+            return Outcome::Refused(508);
+        };
+        let own = usize::from(reservation.user == user);
+        if self.used(user) - own >= self.setting.quota {
+            return Outcome::Refused(486);
+        }
+        Outcome::Redeemed {
+            relayed: reservation.relayed,
+            lifetime,
+        }
+    }
+
+    /// What counts against the quota of `user`.
+    fn used(&self, user: usize) -> usize {
+        let allocations = self.allocations.values().filter(|known| known.user == user);
+        let reservations = self.reservations.values();
+        allocations.count() + reservations.filter(|known| known.user == user).count()
+    }
+
+    fn has_port(&self, family: Family, wanted: Port) -> bool {
+        let reserved = self.reservations.values().map(|known| known.relayed);
+        let taken: BTreeSet<_> = self
+            .relayed()
+            .chain(reserved)
+            .filter(|at| Family::of(at.ip()) == family)
+            .map(|at| at.port())
+            .collect();
+        let ports = &self.setting.ports;
+        let is_free = |port: u16| ports.contains(&port) && !taken.contains(&port);
+        ports.clone().any(|port| {
+            is_free(port)
+                && (wanted == Port::Any || port.is_multiple_of(2))
+                && (wanted != Port::Pair || is_free(port + 1))
+        })
     }
 
     fn of_owner(&self, known: &Allocation, what: &What, now: Time) -> Outcome {
         match what {
-            What::Allocate { .. } => unreachable!("handled before"),
-            What::Refresh { lifetime: Some(0) } => Outcome::Refreshed { lifetime: 0 },
-            What::Refresh { lifetime } => Outcome::Refreshed {
+            What::Allocate(_) => unreachable!("handled before"),
+            What::Refresh {
+                family: Some(family),
+                ..
+            } if known.relayed_of(*family).is_none() => Outcome::Refused(443),
+            What::Refresh {
+                lifetime: Some(0), ..
+            } => Outcome::Refreshed { lifetime: 0 },
+            What::Refresh { lifetime, .. } => Outcome::Refreshed {
                 lifetime: granted(*lifetime),
             },
             What::CreatePermission { peers } => {
@@ -190,7 +285,7 @@ impl Model {
 
     /// With which code the server refuses a permission for `peer`.
     fn refused(&self, known: &Allocation, peer: IpAddr) -> Option<u16> {
-        if peer.is_ipv4() != known.relayed.is_ipv4() {
+        if known.relayed_of(Family::of(peer)).is_none() {
             Some(443)
         } else if is_own(peer) {
             None
@@ -201,36 +296,62 @@ impl Model {
         }
     }
 
-    /// The server has done what was asked; a new allocation got the address `relayed`.
+    /// The server has done what was asked; a new allocation got the addresses, and perhaps the
+    /// token, of `answer`.
     pub(crate) fn apply(
         &mut self,
         client: SocketAddr,
         ask: &Ask,
         outcome: &Outcome,
-        relayed: Option<SocketAddr>,
+        answer: &Answer,
         now: Time,
     ) {
-        match (&ask.what, outcome) {
-            (_, Outcome::Refused(_) | Outcome::AllocatedBefore { .. }) => {}
-            (_, Outcome::Allocated { lifetime, .. }) => {
-                let allocation = Allocation {
-                    user: ask.user,
-                    relayed: relayed.expect("a relayed address"),
-                    expires: now + Time::from(*lifetime) * SECOND,
-                    made_by: ask.id,
-                    permissions: BTreeMap::new(),
-                    channels: BTreeMap::new(),
-                };
-                self.allocations.insert(client, allocation);
+        match outcome {
+            Outcome::Refused(_) | Outcome::AllocatedBefore { .. } => {}
+            Outcome::Redeemed { relayed, lifetime } => {
+                self.reservations
+                    .retain(|_, known| known.relayed != *relayed);
+                self.insert(client, ask, answer, now + granted_time(*lifetime));
             }
-            (_, Outcome::Refreshed { lifetime: 0 }) => {
-                self.allocations.remove(&client);
+            Outcome::Allocated { port, lifetime, .. } => {
+                if *port == Port::Pair {
+                    self.reserve(ask.user, answer, now);
+                }
+                self.insert(client, ask, answer, now + granted_time(*lifetime));
             }
-            (what, outcome) => {
+            Outcome::Refreshed { .. } | Outcome::Done => {
                 let known = self.allocations.get_mut(&client).expect("it was there");
-                known.change(what, outcome, now);
+                known.change(&ask.what, outcome, now);
+                if known.relayed.is_empty() {
+                    self.allocations.remove(&client);
+                }
             }
         }
+    }
+
+    fn insert(&mut self, client: SocketAddr, ask: &Ask, answer: &Answer, until: Time) {
+        let relayed = answer.relayed.iter();
+        let allocation = Allocation {
+            user: ask.user,
+            relayed: relayed.map(|&relayed| (relayed, until)).collect(),
+            made_by: ask.id,
+            permissions: BTreeMap::new(),
+            channels: BTreeMap::new(),
+        };
+        self.allocations.insert(client, allocation);
+    }
+
+    fn reserve(&mut self, user: usize, answer: &Answer, now: Time) {
+        let mut relayed = answer.relayed[0];
+        relayed.set_port(relayed.port() + 1);
+        let reservation = Reservation {
+            relayed,
+            user,
+            until: now + RESERVATION,
+        };
+        let token = answer.token.expect("a token");
+        let before = self.reservations.insert(token, reservation);
+        assert!(before.is_none(), "no two tokens are alike");
     }
 
     /// What must become of ChannelData of `client`.
@@ -257,13 +378,11 @@ impl Model {
     }
 
     fn deliver(&self, from: &Allocation, peer: SocketAddr, now: Time) -> Option<Delivery> {
+        let (relayed, _) = from.relayed_of(Family::of(peer.ip()))?;
         if is_own(peer.ip()) {
-            return self.peer_data(from.relayed, peer, now);
+            return self.peer_data(relayed, peer, now);
         }
-        Some(Delivery::ToPeer {
-            relayed: from.relayed,
-            peer,
-        })
+        Some(Delivery::ToPeer { relayed, peer })
     }
 
     /// What must become of a datagram from `peer` at the relayed address `relayed`.
@@ -274,7 +393,7 @@ impl Model {
         now: Time,
     ) -> Option<Delivery> {
         let mut all = self.allocations.iter();
-        let (&client, known) = all.find(|(_, known)| known.relayed == relayed)?;
+        let (&client, known) = all.find(|(_, known)| known.has(relayed))?;
         if !known.permits(peer.ip(), now) {
             return None;
         }
@@ -297,11 +416,46 @@ impl Allocation {
             .is_some_and(|&until| until > now)
     }
 
-    fn change(&mut self, what: &What, outcome: &Outcome, now: Time) {
-        if let Outcome::Refreshed { lifetime } = outcome {
-            self.expires = now + Time::from(*lifetime) * SECOND;
+    fn relayed_of(&self, family: Family) -> Option<(SocketAddr, Time)> {
+        let mut all = self.relayed.iter();
+        all.find(|(own, _)| Family::of(own.ip()) == family).copied()
+    }
+
+    fn has(&self, relayed: SocketAddr) -> bool {
+        self.relayed.iter().any(|(own, _)| *own == relayed)
+    }
+
+    /// The relayed address of `family` is gone, and with it what belongs to it.
+    fn forget(&mut self, family: Family) {
+        let is_other = |ip: IpAddr| Family::of(ip) != family;
+        self.relayed.retain(|(own, _)| is_other(own.ip()));
+        self.permissions.retain(|peer, _| is_other(*peer));
+        self.channels.retain(|_, (peer, _)| is_other(peer.ip()));
+    }
+
+    fn refresh(&mut self, family: Option<Family>, lifetime: u32, now: Time) {
+        for each in [Family::V4, Family::V6] {
+            if family.is_some_and(|family| family != each) {
+                continue;
+            }
+            if lifetime == 0 {
+                self.forget(each);
+            }
+            for (own, until) in &mut self.relayed {
+                if Family::of(own.ip()) == each {
+                    *until = now + granted_time(lifetime);
+                }
+            }
         }
+    }
+
+    fn change(&mut self, what: &What, outcome: &Outcome, now: Time) {
         match what {
+            What::Refresh { family, .. } => {
+                if let Outcome::Refreshed { lifetime } = outcome {
+                    self.refresh(*family, *lifetime, now);
+                }
+            }
             What::CreatePermission { peers } => {
                 let until = now + PERMISSION;
                 self.permissions
@@ -311,9 +465,13 @@ impl Allocation {
                 self.permissions.insert(peer.ip(), now + PERMISSION);
                 self.channels.insert(*number, (*peer, now + CHANNEL));
             }
-            _ => {}
+            What::Allocate(_) => {}
         }
     }
+}
+
+fn granted_time(lifetime: u32) -> Time {
+    Time::from(lifetime) * SECOND
 }
 
 fn granted(requested: Option<u32>) -> u32 {

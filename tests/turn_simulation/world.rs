@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use peerage::stun::{Attribute, ChannelData, Class, Family, Message, Method, Writer};
 
-use super::ask::{Answer, Time, What, answered, transaction_id};
+use super::ask::{Answer, Port, Time, Token, Wanted, What, answered, transaction_id};
 use super::client::Client;
 use super::host::{Host, Sent, Setting, USERS, five_tuple};
 use super::model::{Delivery, Model, Outcome};
@@ -66,6 +66,8 @@ pub(crate) struct World {
     events: BTreeMap<(Time, u64), Event>,
     scheduled: u64,
     transactions: u64,
+    /// The tokens that answers have brought.
+    tokens: Vec<Token>,
     /// One datagram in so many is lost, and one in so many repeated; 0 is none.
     lost: usize,
     repeated: usize,
@@ -103,6 +105,7 @@ impl World {
             events: BTreeMap::new(),
             scheduled: 0,
             transactions: 0,
+            tokens: Vec::new(),
             lost: random.below(4) * 4,
             repeated: random.below(3) * 5,
             is_ending: false,
@@ -237,14 +240,11 @@ impl World {
         expected.sort();
         bound.sort();
         assert_eq!(bound, expected, "at {}", self.now);
-        assert_eq!(self.host.reserved(), 0, "nobody has reserved anything");
-        let count = expected.len();
-        let counts = (
-            self.host.allocations(),
-            self.host.claimed(),
-            self.host.reachable(),
-        );
-        assert_eq!(counts, (count, count, count), "at {}", self.now);
+        let (count, reserved) = (self.model.allocations(), self.model.reservations());
+        assert_eq!(self.host.allocations(), count, "at {}", self.now);
+        assert_eq!(self.host.reserved(), reserved, "at {}", self.now);
+        assert_eq!(self.host.claimed(), count + reserved, "at {}", self.now);
+        assert_eq!(self.host.reachable(), expected.len(), "at {}", self.now);
     }
 
     /// A client's request arrives at the server: it has one answer, that of the reference.
@@ -264,7 +264,8 @@ impl World {
             self.model.note_nonce(address, nonce, self.now);
         }
         self.model
-            .apply(address, &ask, &expected, answer.relayed, self.now);
+            .apply(address, &ask, &expected, &answer, self.now);
+        self.tokens.extend(answer.token);
         self.post(&Event::Answer {
             client,
             bytes: bytes.clone(),
@@ -283,19 +284,27 @@ impl World {
         match expected {
             Outcome::Refused(code) => self.saw(&code.to_string()),
             Outcome::Allocated {
-                family,
-                even,
+                families,
+                refused,
+                port,
                 lifetime,
             } => {
-                let relayed = answer.relayed.expect("a relayed address");
-                assert_eq!(Family::of(relayed.ip()), *family);
-                assert!(!even || relayed.port().is_multiple_of(2));
-                assert!(self.model.relayed().all(|known| known != relayed));
+                self.compare_new(answer, families, *port);
+                assert_eq!(answer.refused, *refused);
                 assert_eq!(answer.lifetime, Some(*lifetime));
-                self.saw("allocated");
+                self.saw(match (families.len(), refused) {
+                    (_, Some(_)) => "one family of two",
+                    (2, None) => "both families",
+                    _ => "allocated",
+                });
+            }
+            Outcome::Redeemed { relayed, lifetime } => {
+                assert_eq!(answer.relayed, [*relayed]);
+                assert_eq!(answer.lifetime, Some(*lifetime));
+                self.saw("redeemed");
             }
             Outcome::AllocatedBefore { relayed, lifetime } => {
-                assert_eq!(answer.relayed, Some(*relayed));
+                assert_eq!(&answer.relayed, relayed);
                 assert_eq!(answer.lifetime, Some(*lifetime));
                 self.saw("allocated before");
             }
@@ -304,6 +313,21 @@ impl World {
                 self.saw(if *lifetime == 0 { "ended" } else { "refreshed" });
             }
             Outcome::Done => self.saw("done"),
+        }
+    }
+
+    /// New addresses are of the families that were expected, nobody else's, and on the ports that
+    /// were asked for.
+    fn compare_new(&mut self, answer: &Answer, families: &[Family], port: Port) {
+        let of = |relayed: &SocketAddr| Family::of(relayed.ip());
+        assert_eq!(answer.relayed.iter().map(of).collect::<Vec<_>>(), families);
+        for relayed in &answer.relayed {
+            assert!(port == Port::Any || relayed.port().is_multiple_of(2));
+            assert!(self.model.relayed().all(|known| known != *relayed));
+        }
+        assert_eq!(answer.token.is_some(), port == Port::Pair);
+        if port == Port::Pair {
+            self.saw("reserved");
         }
     }
 
@@ -370,14 +394,13 @@ impl World {
             Some(100_000),
         ];
         let lifetime = lifetimes[self.random.below(lifetimes.len())];
-        let has = self.clients[client].relayed.is_some();
+        let has = !self.clients[client].relayed.is_empty();
         match self.random.below(if has { 12 } else { 2 }) {
-            0 | 1 => What::Allocate {
-                family: [None, None, Some(Family::V4), Some(Family::V6)][self.random.below(4)],
-                even: self.random.one_in(4),
+            0 | 1 => What::Allocate(self.wanted(lifetime)),
+            2 | 3 => What::Refresh {
+                family: self.family(),
                 lifetime,
             },
-            2 | 3 => What::Refresh { lifetime },
             4..=7 => What::CreatePermission {
                 peers: (0..1 + self.random.below(3)).map(|_| self.peer()).collect(),
             },
@@ -386,6 +409,34 @@ impl World {
                 peer: self.peer(),
             },
         }
+    }
+
+    fn family(&mut self) -> Option<Family> {
+        [None, None, Some(Family::V4), Some(Family::V6)][self.random.below(4)]
+    }
+
+    /// An allocation of some kind, which now and then contradicts itself.
+    fn wanted(&mut self, lifetime: Option<u32>) -> Wanted {
+        let mut wanted = Wanted {
+            family: None,
+            both: false,
+            port: Port::Any,
+            token: None,
+            lifetime,
+        };
+        match self.random.below(5) {
+            0 => wanted.both = true,
+            1 => wanted.token = self.tokens.last().copied(),
+            2 => wanted.port = Port::Pair,
+            _ => wanted.family = self.family(),
+        }
+        if self.random.one_in(6) {
+            wanted.port = Port::Even;
+        }
+        if self.random.one_in(20) {
+            wanted.family = self.family();
+        }
+        wanted
     }
 
     fn channel(&mut self) -> u16 {
@@ -397,7 +448,7 @@ impl World {
         let relayed: Vec<_> = self
             .clients
             .iter()
-            .filter_map(|client| client.relayed)
+            .flat_map(|client| client.relayed.iter().copied())
             .collect();
         if !relayed.is_empty() && self.random.one_in(2) {
             return relayed[self.random.below(relayed.len())];
