@@ -79,6 +79,19 @@ impl Connection {
         }
     }
 
+    /// A connection with a TLS session that has begun.
+    pub(super) fn with_session(
+        socket: TcpStream,
+        client: FiveTuple,
+        session: TlsSession,
+        place: Place,
+    ) -> Self {
+        Self {
+            security: Security::Tls(session),
+            ..Self::new(socket, client, place)
+        }
+    }
+
     pub(super) fn client(&self) -> FiveTuple {
         self.client
     }

@@ -10,6 +10,7 @@ mod coalescing;
 mod connection;
 mod cores;
 mod counted;
+mod entrance;
 mod fairness;
 mod listener;
 mod outflow;
@@ -48,6 +49,7 @@ use worker::{Parts, Worker};
 
 pub use crate::turn::RelayAddress;
 pub use audit::{AuditSink, Audited};
+pub use entrance::Entrance;
 pub use listener::Listener;
 pub use terms::Terms;
 
@@ -144,6 +146,7 @@ pub struct Relay {
     listeners: Vec<Listener>,
     counters: Vec<Arc<RelayCounters>>,
     siblings: Arc<Siblings>,
+    entrance: Entrance,
     stopping: Arc<AtomicBool>,
     threads: Vec<(JoinHandle<()>, Arc<Waker>)>,
     /// One a worker.
@@ -169,6 +172,7 @@ impl Relay {
             listeners: bound,
             counters: Vec::new(),
             siblings: Arc::clone(&shared.siblings),
+            entrance: Entrance::default(),
             stopping: Arc::default(),
             threads: Vec::new(),
             notices: Vec::new(),
@@ -190,6 +194,7 @@ impl Relay {
             .map(|(_, waker)| Postbox::new(Arc::clone(waker)))
             .unzip();
         let boxes: Arc<[Postbox]> = boxes.into();
+        self.entrance = Entrance::new(Arc::clone(&boxes));
         let cores = if pin {
             cores::for_workers(boxes.len())
         } else {
@@ -263,6 +268,12 @@ impl Relay {
     #[must_use]
     pub fn ports(&self) -> Vec<Arc<Ports>> {
         self.siblings.gauges()
+    }
+
+    /// A way in for clients that have come to other listeners.
+    #[must_use]
+    pub fn entrance(&self) -> Entrance {
+        self.entrance.clone()
     }
 
     /// The counters of each worker.

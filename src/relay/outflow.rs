@@ -3,7 +3,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::post::{Letter, Postbox};
+use super::post::{Letter, Packet, Postbox};
 use super::siblings::OfWorker;
 use super::sockets::{RelayPlace, Sockets};
 use super::streams::{Delivery, Streams};
@@ -116,10 +116,10 @@ impl<'p> Outflow<'p> {
             }
             Delivery::Lost => counters.packets_unsent.add(1),
             Delivery::Elsewhere => {
-                let letter = Letter::ToClient {
+                let letter = Letter::Packet(Packet::ToClient {
                     to: *to,
                     payload: payload.into(),
-                };
+                });
                 let posted = siblings
                     .other_owner(to.client)
                     .is_some_and(|owner| boxes[owner].post(letter));

@@ -6,19 +6,34 @@
 //! copied and posted: the slow way, but they arrive.
 
 use std::collections::HashMap;
+use std::net::TcpStream;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use mio::Waker;
+
+use crate::net::TlsSession;
 
 use crate::turn::{FiveTuple, ToClient};
 
 /// How many letters may wait for a worker; more are lost, as datagrams may be.
 pub(super) const LETTERS: usize = 1_024;
 
-/// Something on its way to another worker.
+/// Something on its way to a worker.
 #[derive(Debug)]
 pub(super) enum Letter {
+    /// What is to be relayed.
+    Packet(Packet),
+    /// A client's connection, whose TLS session somebody else has begun.
+    Connection {
+        socket: TcpStream,
+        session: TlsSession,
+    },
+}
+
+/// Something to be relayed by another worker.
+#[derive(Debug)]
+pub(super) enum Packet {
     /// What a client has sent.
     FromClient {
         client: FiveTuple,

@@ -6,7 +6,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
-use std::net::TcpListener as StdListener;
+use std::net::{TcpListener as StdListener, TcpStream as StdStream};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -164,7 +164,7 @@ impl Streams {
     ) -> io::Result<()> {
         for _ in 0..TURN_OF_A_LISTENER {
             match self.listeners[listener].accept() {
-                Ok((socket, _)) => self.take_in(socket, registry, counters, now),
+                Ok((socket, _)) => self.take_in(socket, None, registry, counters, now),
                 // A client that has gone before it was taken.
                 Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
                 Err(error) => return Err(error),
@@ -321,21 +321,30 @@ impl Streams {
         Some(client)
     }
 
+    /// Takes in a connection that somebody else has taken, and whose TLS session has begun.
+    pub(super) fn adopt(
+        &mut self,
+        socket: StdStream,
+        session: TlsSession,
+        registry: &Registry,
+        counters: &RelayCounters,
+        now: Instant,
+    ) {
+        let socket = TcpStream::from_std(socket);
+        self.take_in(socket, Some(session), registry, counters, now);
+    }
+
     fn take_in(
         &mut self,
         mut socket: TcpStream,
+        session: Option<TlsSession>,
         registry: &Registry,
         counters: &RelayCounters,
         now: Instant,
     ) {
         // Whoever is gone again has no addresses any more.
-        let (Ok(client), Ok(server)) = (socket.peer_addr(), socket.local_addr()) else {
+        let Some(client) = five_tuple(&socket, session.is_some()) else {
             return;
-        };
-        let client = FiveTuple {
-            client,
-            server,
-            transport: Transport::Tcp,
         };
         let place = self.admission.admit(client.client.ip());
         let Some(place) = place.filter(|_| !self.by_client.contains_key(&client)) else {
@@ -343,22 +352,29 @@ impl Streams {
             return;
         };
         let index = self.free.pop().unwrap_or(self.connections.len());
-        let token = Token(FIRST + self.listeners.len() + index);
-        let interest = Interest::READABLE | Interest::WRITABLE;
-        // What is relayed is real-time: it does not wait for more.
-        let is_ready = socket.set_nodelay(true).is_ok()
-            && registry.register(&mut socket, token, interest).is_ok();
         if index == self.connections.len() {
             self.connections.push(None);
         }
+        let token = Token(FIRST + self.listeners.len() + index);
+        // What is relayed is real-time: it does not wait for more.
+        let is_ready = socket.set_nodelay(true).is_ok()
+            && registry
+                .register(&mut socket, token, Interest::READABLE | Interest::WRITABLE)
+                .is_ok();
         if !is_ready {
             return self.free.push(index);
         }
+        let connection = match session {
+            Some(session) => Connection::with_session(socket, client, session, place),
+            None => Connection::new(socket, client, place),
+        };
         self.by_client.insert(client, index);
-        self.connections[index] = Some(Box::new(Connection::new(socket, client, place)));
+        self.connections[index] = Some(Box::new(connection));
         self.deadlines
             .set(Timer::Connection(index), now + FIRST_MESSAGE);
         counters.connections_made.add(1);
+        // A session may have brought something with it.
+        self.queue(index);
     }
 
     fn invite(&mut self, listener: usize) {
@@ -388,10 +404,21 @@ impl Streams {
     }
 }
 
+fn five_tuple(socket: &TcpStream, has_session: bool) -> Option<FiveTuple> {
+    Some(FiveTuple {
+        client: socket.peer_addr().ok()?,
+        server: socket.local_addr().ok()?,
+        transport: if has_session {
+            Transport::Tls
+        } else {
+            Transport::Tcp
+        },
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use std::io::{Read, Write};
-    use std::net::TcpStream as StdStream;
 
     use mio::{Events, Poll};
 

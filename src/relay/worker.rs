@@ -22,7 +22,7 @@ use super::binding::Binding;
 use super::counted::publish;
 use super::fairness::Fairness;
 use super::outflow::{Connected, Outflow};
-use super::post::{LETTERS, Letter, Postbox};
+use super::post::{LETTERS, Letter, Packet, Postbox};
 use super::siblings::OfWorker;
 use super::sockets::{ALARM, RelayPlace, Sockets, Source, WAKE};
 use super::streams::{BUFFER as STREAM_INPUT, Streams};
@@ -363,26 +363,37 @@ impl Worker {
         self.inbox.len()
     }
 
-    /// Handles what other workers have posted.
+    /// Handles what others have posted.
     fn take_letters(&mut self, boxes: &[Postbox], letters: &Receiver<Letter>, now: Now) {
         for letter in letters.try_iter().take(LETTERS) {
-            let connected = Connected {
-                streams: &mut self.streams,
-                siblings: &self.siblings,
-                boxes,
-            };
-            let mut out = Outflow::new(&mut self.outflow, &self.sockets, connected, &self.counters);
-            match &letter {
-                Letter::FromClient { client, datagram } => {
-                    if let Some(route) = self.server.handle_client(*client, datagram, now) {
-                        out.push(&route.to, &datagram[route.payload]);
-                    }
+            match letter {
+                Letter::Connection { socket, session } => {
+                    let registry = self.poll.registry();
+                    self.streams
+                        .adopt(socket, session, registry, &self.counters, now.instant);
                 }
-                Letter::ToClient { to, payload } => out.push_to_client(to, payload),
+                Letter::Packet(packet) => self.route_packet(&packet, boxes, now),
             }
-            drop(out);
-            self.follow_up(now);
         }
+    }
+
+    fn route_packet(&mut self, packet: &Packet, boxes: &[Postbox], now: Now) {
+        let connected = Connected {
+            streams: &mut self.streams,
+            siblings: &self.siblings,
+            boxes,
+        };
+        let mut out = Outflow::new(&mut self.outflow, &self.sockets, connected, &self.counters);
+        match packet {
+            Packet::FromClient { client, datagram } => {
+                if let Some(route) = self.server.handle_client(*client, datagram, now) {
+                    out.push(&route.to, &datagram[route.payload]);
+                }
+            }
+            Packet::ToClient { to, payload } => out.push_to_client(to, payload),
+        }
+        drop(out);
+        self.follow_up(now);
     }
 
     /// Tells clients of datagrams that did not arrive. A socket that is flooded with reports has
@@ -548,10 +559,10 @@ fn strange_owner(
 /// Hands a client's datagrams to the worker that has its allocation.
 fn post(to: &Postbox, client: FiveTuple, arrived: &Arrived<'_>, counters: &RelayCounters) {
     for datagram in arrived.datagrams() {
-        let posted = to.post(Letter::FromClient {
+        let posted = to.post(Letter::Packet(Packet::FromClient {
             client,
             datagram: datagram.into(),
-        });
+        }));
         let counter = if posted {
             &counters.packets_posted
         } else {

@@ -25,7 +25,7 @@ use super::state::StateDirectory;
 use super::tls::{self, Tls};
 use crate::auth::Secret;
 use crate::metrics::{Counter, Registry};
-use crate::relay::{self, AuditSink, Relay};
+use crate::relay::{self, AuditSink, Entrance, Relay};
 use crate::turn::Transport;
 
 /// How long signaling may take to send its clients away.
@@ -34,6 +34,8 @@ const DRAIN: Duration = Duration::from_millis(2500);
 const LAST_ANSWERS: Duration = Duration::from_millis(1000);
 /// How long the relay's workers may take to end.
 const RELAY_STOP: Duration = Duration::from_millis(1000);
+/// The port that browsers mean by `https:` alone.
+const HTTPS_PORT: u16 = 443;
 /// Connections of the metrics listener at a time.
 const METRICS_CONNECTIONS: usize = 64;
 
@@ -50,7 +52,33 @@ pub struct Addresses {
     pub metrics: Vec<SocketAddr>,
 }
 
+/// What makes HTTPS of HTTP.
+struct Secure {
+    acceptor: TlsAcceptor,
+    /// Where clients go that speak TURN.
+    relay: Option<Entrance>,
+}
+
 impl Addresses {
+    /// Where clients are told to find the relay. Of several ways in by TLS the one on the port of
+    /// HTTPS comes first: more networks let it pass than any other.
+    fn told_of_turn(&self, share_https: bool) -> Vec<relay::Listener> {
+        let is_secure = |listener: &relay::Listener| listener.transport == Transport::Tls;
+        let mut told = self.turn.clone();
+        let is_usual = self
+            .https
+            .iter()
+            .any(|address| address.port() == HTTPS_PORT);
+        if share_https && !told.is_empty() && (is_usual || !told.iter().any(is_secure)) {
+            told.retain(|listener| !is_secure(listener));
+            told.extend(self.https.iter().map(|&address| relay::Listener {
+                transport: Transport::Tls,
+                address,
+            }));
+        }
+        told
+    }
+
     /// Where STUN and TURN are spoken over UDP.
     pub fn turn_by_datagrams(&self) -> impl Iterator<Item = &SocketAddr> {
         let by_datagrams = |listener: &&relay::Listener| listener.transport == Transport::Udp;
@@ -224,22 +252,31 @@ impl Server {
         self.listen(http, None, &router(false), &self.stop_public);
         if let Some(tls) = tls {
             let hsts = tls.local_ca.is_none();
-            let acceptor = TlsAcceptor::from(tls.config);
-            self.listen(https, Some(&acceptor), &router(hsts), &self.stop_public);
+            let relay = self.relay.as_ref().filter(|_| config.turn.share_https);
+            let shown = match relay {
+                Some(_) => tls::for_both(&tls.config),
+                None => tls.config,
+            };
+            let secure = Secure {
+                acceptor: TlsAcceptor::from(shown),
+                relay: relay.map(Relay::entrance),
+            };
+            self.listen(https, Some(&secure), &router(hsts), &self.stop_public);
         }
     }
 
     fn listen(
         &self,
         bound: Vec<Bound>,
-        tls: Option<&TlsAcceptor>,
+        secure: Option<&Secure>,
         router: &Router,
         stop: &watch::Sender<bool>,
     ) {
         for Bound { socket, .. } in bound {
             let listener = Listener {
                 socket,
-                tls: tls.cloned(),
+                tls: secure.map(|secure| secure.acceptor.clone()),
+                relay: secure.and_then(|secure| secure.relay.clone()),
                 router: router.clone(),
                 admission: Arc::clone(&self.admission),
             };
@@ -269,6 +306,7 @@ impl Server {
             let listener = Listener {
                 socket,
                 tls: None,
+                relay: None,
                 router: router.clone(),
                 admission: Arc::clone(&admission),
             };
@@ -362,7 +400,7 @@ fn start_signaling(
         limits: config.signal.clone(),
         allowed_origins: config.http.allowed_origins.clone(),
         public_url: config.http.public_url.clone(),
-        relay: config.advertised_turn(&addresses.turn),
+        relay: config.advertised_turn(&addresses.told_of_turn(config.turn.share_https)),
         certificate: config.http.certificate.clone(),
         secret,
         credential_lifetime: config.turn.credential_lifetime,

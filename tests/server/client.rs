@@ -97,15 +97,29 @@ pub(crate) fn tls(
     ca: &Path,
     version: &'static rustls::SupportedProtocolVersion,
 ) -> StreamOwned<ClientConnection, TcpStream> {
+    tls_with(to, ca, version, &[])
+}
+
+/// The same, and the client names what it speaks.
+pub(crate) fn tls_with(
+    to: SocketAddr,
+    ca: &Path,
+    version: &'static rustls::SupportedProtocolVersion,
+    protocols: &[&str],
+) -> StreamOwned<ClientConnection, TcpStream> {
     let mut roots = RootCertStore::empty();
     let ca = CertificateDer::from_pem_file(ca).expect("a certificate");
     roots.add(ca).expect("a CA");
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = ClientConfig::builder_with_provider(provider)
+    let mut config = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&[version])
         .expect("a version")
         .with_root_certificates(roots)
         .with_no_client_auth();
+    config.alpn_protocols = protocols
+        .iter()
+        .map(|name| name.as_bytes().to_vec())
+        .collect();
     let name = ServerName::try_from("localhost").expect("a name");
     let session = ClientConnection::new(Arc::new(config), name).expect("a session");
     StreamOwned::new(session, connect(to))

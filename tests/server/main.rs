@@ -7,3 +7,4 @@ mod life;
 mod page;
 mod process;
 mod tls;
+mod turn_on_https;

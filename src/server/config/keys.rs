@@ -66,6 +66,7 @@ pub const KEYS: &[Key] = &[
     key("signal.resume_window"),
     key("turn.realm"),
     key("turn.listen"),
+    key("turn.share_https"),
     key("turn.relay_addresses"),
     key("turn.external_addresses"),
     key("turn.relay_ports"),

@@ -81,6 +81,8 @@ pub struct Turn {
     pub realm: String,
     /// Where clients are served; none switches the relay off.
     pub listen: Vec<Listener>,
+    /// Whether the HTTPS listeners serve TURN over TLS, too.
+    pub share_https: bool,
     /// Where relayed addresses are made, and how the world sees them: one a family at most.
     pub relay_addresses: Vec<RelayAddress>,
     /// The ports of relayed addresses.

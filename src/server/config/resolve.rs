@@ -156,6 +156,7 @@ fn turn(reader: &mut Reader<'_>, interfaces: &Interfaces) -> Result<Turn, Config
         token_keys: token_keys(reader, &realm)?,
         realm,
         listen: turn_listen(reader, interfaces)?,
+        share_https: reader.get("turn.share_https", true)?,
         relay_addresses: relay_addresses(reader, interfaces)?,
         relay_ports: relay_ports(reader)?,
         secrets: secrets(reader)?,

@@ -1,4 +1,4 @@
-//! Takes connections, shakes hands and serves HTTP/1.1 on them.
+//! Takes connections, shakes hands and serves HTTP/1.1 on them, or hands them to the relay.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -15,15 +15,19 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 use tower::ServiceExt;
 use tracing::{debug, warn};
 
 use super::admission::{Admission, Permit};
+use crate::relay::Entrance;
+use crate::server::tls::{STUN_NAT_DISCOVERY, STUN_TURN};
+use crate::stun::{Protocol, classify};
 
 /// How long a client may take for the TLS handshake.
 const HANDSHAKE: Duration = Duration::from_secs(10);
@@ -51,6 +55,8 @@ pub(in crate::server) struct Listener {
     pub(in crate::server) socket: TcpListener,
     /// For HTTPS.
     pub(in crate::server) tls: Option<TlsAcceptor>,
+    /// Where clients go that speak TURN over TLS to this port.
+    pub(in crate::server) relay: Option<Entrance>,
     /// What answers.
     pub(in crate::server) router: Router,
     /// How many connections there may be.
@@ -99,7 +105,7 @@ impl Listener {
         };
         match self.tls.clone() {
             None => tokio::spawn(connection.serve(stream)),
-            Some(tls) => tokio::spawn(connection.shake_hands(tls, stream)),
+            Some(tls) => tokio::spawn(connection.shake_hands(tls, stream, self.relay.clone())),
         };
     }
 }
@@ -112,15 +118,40 @@ struct Connection {
 }
 
 impl Connection {
-    async fn shake_hands(mut self, tls: TlsAcceptor, stream: TcpStream) {
+    async fn shake_hands(mut self, tls: TlsAcceptor, stream: TcpStream, relay: Option<Entrance>) {
         let shaken = tokio::select! {
             _ = self.stop.wait_for(|stop| *stop) => return,
             shaken = timeout(HANDSHAKE, tls.accept(stream)) => shaken,
         };
         match shaken {
-            Ok(Ok(stream)) => self.serve(stream).await,
+            Ok(Ok(stream)) => self.choose(stream, relay).await,
             Ok(Err(error)) => debug!("no TLS with {}: {error}", self.peer),
             Err(_) => debug!("{} took too long for the TLS handshake", self.peer),
+        }
+    }
+
+    /// Serves HTTP, unless the client turns out to speak TURN.
+    async fn choose(mut self, mut stream: TlsStream<TcpStream>, relay: Option<Entrance>) {
+        let Some(relay) = relay else {
+            return self.serve(stream).await;
+        };
+        let speaks_turn = tokio::select! {
+            _ = self.stop.wait_for(|stop| *stop) => return,
+            speaks_turn = timeout(HEADERS, speaks_turn(&mut stream)) => speaks_turn,
+        };
+        match speaks_turn {
+            Ok(Ok(false)) => self.serve(stream).await,
+            Ok(Ok(true)) => {
+                let (socket, session) = stream.into_inner();
+                let handed = socket
+                    .into_std()
+                    .and_then(|socket| relay.hand_over(socket, session));
+                if let Err(error) = handed {
+                    debug!("{} did not get to the relay: {error}", self.peer);
+                }
+            }
+            Ok(Err(error)) => debug!("connection of {}: {error}", self.peer),
+            Err(_) => debug!("{} said nothing", self.peer),
         }
     }
 
@@ -156,6 +187,21 @@ impl Connection {
         };
         if let Err(error) = ended {
             debug!("connection of {peer}: {error}");
+        }
+    }
+}
+
+/// Whether a client speaks TURN: it says so in the handshake (RFC 7443), or begins with a STUN
+/// message, whose first byte is that of no HTTP request. Browsers do the latter. Nothing is taken
+/// from the stream.
+async fn speaks_turn(stream: &mut TlsStream<TcpStream>) -> std::io::Result<bool> {
+    let (_, session) = stream.get_ref();
+    match session.alpn_protocol() {
+        Some(STUN_TURN | STUN_NAT_DISCOVERY) => Ok(true),
+        Some(_) => Ok(false),
+        None => {
+            let begun = stream.fill_buf().await?;
+            Ok(classify(begun) == Protocol::Stun)
         }
     }
 }
@@ -197,6 +243,7 @@ mod tests {
         let listener = Listener {
             socket,
             tls: None,
+            relay: None,
             router: Router::new().route("/", any(upgrade)),
             admission: Arc::clone(&admission),
         };

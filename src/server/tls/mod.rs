@@ -18,6 +18,11 @@ use super::config::CertificateSource;
 use super::state::StateDirectory;
 use crate::net::TlsConfig;
 
+/// How clients of the relay name what they speak (RFC 7443).
+pub(super) const STUN_TURN: &[u8] = b"stun.turn";
+/// Likewise for the discovery of NATs.
+pub(super) const STUN_NAT_DISCOVERY: &[u8] = b"stun.nat-discovery";
+
 /// What listeners need that speak TLS.
 #[derive(Clone, Debug)]
 pub struct Tls {
@@ -97,6 +102,16 @@ fn server_config(certificate: &Arc<Certificate>) -> Arc<rustls::ServerConfig> {
 #[must_use]
 pub fn for_relay(config: &rustls::ServerConfig) -> TlsConfig {
     let mut config = config.clone();
-    config.alpn_protocols = vec![b"stun.turn".to_vec(), b"stun.nat-discovery".to_vec()];
+    config.alpn_protocols = vec![STUN_TURN.to_vec(), STUN_NAT_DISCOVERY.to_vec()];
     Arc::new(ArcSwap::from_pointee(config))
+}
+
+/// The same certificate for HTTPS on a port where the relay is reached, too.
+#[must_use]
+pub fn for_both(config: &rustls::ServerConfig) -> Arc<rustls::ServerConfig> {
+    let mut config = config.clone();
+    config
+        .alpn_protocols
+        .extend([STUN_TURN.to_vec(), STUN_NAT_DISCOVERY.to_vec()]);
+    Arc::new(config)
 }
