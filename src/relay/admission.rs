@@ -19,6 +19,10 @@ struct Taken {
     of_address: HashMap<IpAddr, usize>,
 }
 
+/// There is no place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Full;
+
 /// The place of one connection; it is free again when this is dropped.
 #[derive(Debug)]
 pub(super) struct Place {
@@ -43,15 +47,7 @@ impl Admission {
         if taken.all >= self.most {
             return None;
         }
-        let limited = self.most_per_address > 0 && !client.is_loopback();
-        let address = limited.then(|| network(client));
-        if let Some(address) = address {
-            let count = taken.of_address.entry(address).or_default();
-            if *count >= self.most_per_address {
-                return None;
-            }
-            *count += 1;
-        }
+        let address = self.count(&mut taken, client).ok()?;
         taken.all += 1;
         drop(taken);
         Some(Place {
@@ -60,9 +56,54 @@ impl Admission {
         })
     }
 
+    /// A place for a connection that a proxy has passed on; whose it is, [`Place::settle`] is told.
+    pub(super) fn admit_proxied(self: &Arc<Self>) -> Option<Place> {
+        let mut taken = self.lock();
+        if taken.all >= self.most {
+            return None;
+        }
+        taken.all += 1;
+        drop(taken);
+        Some(Place {
+            address: None,
+            admission: Arc::clone(self),
+        })
+    }
+
+    /// Counts one more connection of `client`, unless there are as many as there may be.
+    fn count(&self, taken: &mut Taken, client: IpAddr) -> Result<Option<IpAddr>, Full> {
+        if self.most_per_address == 0 || client.is_loopback() {
+            return Ok(None);
+        }
+        let address = network(client);
+        let count = taken.of_address.entry(address).or_default();
+        if *count >= self.most_per_address {
+            return Err(Full);
+        }
+        *count += 1;
+        Ok(Some(address))
+    }
+
     /// A count is right whoever panicked elsewhere: nothing panics while it is held.
     fn lock(&self) -> MutexGuard<'_, Taken> {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Place {
+    /// Says whose connection it is, after all; `false` if that address has too many.
+    pub(super) fn settle(&mut self, client: IpAddr) -> bool {
+        let counted = {
+            let mut taken = self.admission.lock();
+            self.admission.count(&mut taken, client)
+        };
+        match counted {
+            Ok(address) if self.address.is_none() => {
+                self.address = address;
+                true
+            }
+            _ => false,
+        }
     }
 }
 
@@ -114,6 +155,18 @@ mod tests {
         assert!(admission.admit(address("2001:db8::2")).is_none());
         assert!(admission.admit(address("2001:db8:0:1::1")).is_some());
         drop(held);
+        assert!(admission.lock().of_address.is_empty());
+        assert_eq!(admission.lock().all, 0);
+    }
+
+    #[test]
+    fn a_proxied_connection_counts_for_its_client() {
+        let admission = Arc::new(Admission::new(3, 1));
+        let mut first = admission.admit_proxied().expect("a place");
+        let mut second = admission.admit_proxied().expect("a place");
+        assert!(first.settle(address("192.0.2.1")));
+        assert!(!second.settle(address("192.0.2.1")));
+        drop((first, second));
         assert!(admission.lock().of_address.is_empty());
         assert_eq!(admission.lock().all, 0);
     }

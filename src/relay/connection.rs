@@ -5,6 +5,7 @@ use std::io::{self, Read, Write};
 use mio::net::TcpStream;
 
 use super::admission::Place;
+use super::proxy_header::{NoHeader, ProxyHeader};
 use crate::net::{TlsConfig, TlsFailed, TlsSession};
 use crate::time::Instant;
 use crate::turn::{FiveTuple, Transport};
@@ -32,12 +33,14 @@ pub(super) struct Connection {
     heard: Option<Instant>,
     is_queued: bool,
     is_unsent_queued: bool,
-    _place: Place,
+    place: Place,
 }
 
 /// What the messages are wrapped in.
 #[derive(Debug)]
 enum Security {
+    /// A proxy tells first whose connection it is. This has come so far.
+    Proxied(Vec<u8>),
     /// The first byte will tell.
     Unknown,
     Plain,
@@ -75,7 +78,15 @@ impl Connection {
             heard: None,
             is_queued: false,
             is_unsent_queued: false,
-            _place: place,
+            place,
+        }
+    }
+
+    /// A connection that a proxy has passed on, which says whose it is.
+    pub(super) fn proxied(socket: TcpStream, proxy: FiveTuple, place: Place) -> Self {
+        Self {
+            security: Security::Proxied(Vec::new()),
+            ..Self::new(socket, proxy, place)
         }
     }
 
@@ -150,6 +161,11 @@ impl Connection {
         then: Then,
         tls: Option<&TlsConfig>,
     ) -> (usize, Then) {
+        if let Security::Proxied(begun) = &mut self.security {
+            begun.extend_from_slice(bytes);
+            let begun = std::mem::take(begun);
+            return self.take_header(begun, room, then, tls);
+        }
         if let (Security::Unknown, Some(first)) = (&self.security, bytes.first()) {
             let Some(security) = Security::recognize(*first, tls) else {
                 return (0, Then::Over);
@@ -167,6 +183,35 @@ impl Connection {
             Ok(count) if session.is_over() => (count, Then::Over),
             Ok(count) => (count, then),
             Err(TlsFailed) => (0, Then::Over),
+        }
+    }
+
+    /// Takes what a proxy has said, if it has said all; what is behind it is the client's.
+    fn take_header(
+        &mut self,
+        begun: Vec<u8>,
+        room: &mut [u8],
+        then: Then,
+        tls: Option<&TlsConfig>,
+    ) -> (usize, Then) {
+        let header = match ProxyHeader::parse(&begun) {
+            Ok(Some(header)) => header,
+            Ok(None) => {
+                self.security = Security::Proxied(begun);
+                return (0, then);
+            }
+            Err(NoHeader) => return (0, Then::Over),
+        };
+        if let Some((client, server)) = header.addresses {
+            if !self.place.settle(client.ip()) {
+                return (0, Then::Over);
+            }
+            (self.client.client, self.client.server) = (client, server);
+        }
+        self.security = Security::Unknown;
+        match &begun[header.length..] {
+            [] => (0, then),
+            rest => self.unpack(rest, room, then, tls),
         }
     }
 
@@ -190,7 +235,7 @@ impl Connection {
                 session.seal(parts);
                 session.take_records(&mut self.unsent.bytes);
             }
-            Security::Unknown | Security::Plain => {
+            Security::Proxied(_) | Security::Unknown | Security::Plain => {
                 if !self.unsent.make_room(length) {
                     return false;
                 }

@@ -16,6 +16,7 @@ mod listener;
 mod outflow;
 mod ports;
 mod post;
+mod proxy_header;
 mod reserved;
 mod siblings;
 mod sockets;
@@ -99,6 +100,9 @@ pub struct Settings {
     /// What TLS is spoken with at every listener for streams; the first byte tells it from plain
     /// STUN. `None`: it is not spoken.
     pub tls: Option<TlsConfig>,
+    /// Proxies in front of the listeners for streams: they must say by a header of the PROXY
+    /// protocol whose connection it is, and nobody else may.
+    pub proxies: Vec<Cidr>,
     /// Worker threads; 0 is one a core.
     pub workers: usize,
     /// Whether each worker stays on a core of its own, as far as there are cores.
@@ -309,6 +313,7 @@ struct Shared {
     siblings: Arc<Siblings>,
     admission: Arc<Admission>,
     tls: Option<TlsConfig>,
+    proxies: Arc<[Cidr]>,
     relay_ports: Option<RangeInclusive<u16>>,
     clock: Clock,
     audit: Option<AuditSink>,
@@ -369,6 +374,7 @@ impl Shared {
             )),
             tls: settings.tls,
             audit: settings.audit,
+            proxies: settings.proxies.into(),
             relay_ports: settings.relay_ports,
             // One clock, since workers look at each other's deadlines.
             clock: Clock::start(),
@@ -397,6 +403,7 @@ impl Shared {
             tls: self.tls.clone(),
             server,
             audit: self.audit.clone(),
+            proxies: Arc::clone(&self.proxies),
             siblings,
             relay_ports: self.relay_ports.clone(),
             clock: self.clock,

@@ -4,6 +4,7 @@
 //! a connection stays with its worker. Everything has a bound: how many connections there are, how
 //! long one may be silent, how long a message may be and how much waits to be sent.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::net::{TcpListener as StdListener, TcpStream as StdStream};
@@ -20,7 +21,7 @@ use crate::metrics::RelayCounters;
 use crate::net::{TlsConfig, TlsSession};
 use crate::stun::{Frame, padding};
 use crate::time::{Deadlines, Instant};
-use crate::turn::{FiveTuple, ToClient, Transport};
+use crate::turn::{Cidr, FiveTuple, ToClient, Transport};
 
 /// Tokens from here on are those of listeners and connections.
 const FIRST: usize = usize::MAX / 2;
@@ -66,6 +67,8 @@ pub(super) struct Streams {
     deadlines: Deadlines<Timer>,
     admission: Arc<Admission>,
     tls: Option<TlsConfig>,
+    /// Who must say whose connection it is.
+    proxies: Arc<[Cidr]>,
     /// What is read before it is decrypted.
     wire: Box<[u8]>,
 }
@@ -93,6 +96,7 @@ impl Streams {
         listeners: Vec<StdListener>,
         admission: Arc<Admission>,
         tls: Option<TlsConfig>,
+        proxies: Arc<[Cidr]>,
         registry: &Registry,
     ) -> io::Result<Self> {
         let mut listeners: Vec<_> = listeners.into_iter().map(TcpListener::from_std).collect();
@@ -110,6 +114,7 @@ impl Streams {
             deadlines: Deadlines::default(),
             admission,
             tls,
+            proxies,
             wire: vec![0; READ].into(),
         })
     }
@@ -208,11 +213,17 @@ impl Streams {
     pub(super) fn take(&mut self, index: usize, buffer: &mut [u8]) -> Option<Taken> {
         let connection = self.connections.get_mut(index)?.as_deref_mut()?;
         let before = connection.client();
-        let taken = connection.take(buffer, &mut self.wire, self.tls.as_ref());
+        let mut taken = connection.take(buffer, &mut self.wire, self.tls.as_ref());
         let (client, has_unsent) = (connection.client(), connection.has_unsent());
         if client != before {
             self.by_client.remove(&before);
-            self.by_client.insert(client, index);
+            match self.by_client.entry(client) {
+                Entry::Vacant(place) => {
+                    place.insert(index);
+                }
+                // Only a proxy that has lost count says this.
+                Entry::Occupied(_) => (taken.length, taken.then) = (0, Then::Over),
+            }
         }
         if has_unsent {
             self.queue_unsent(index);
@@ -309,15 +320,18 @@ impl Streams {
         until.is_some()
     }
 
-    /// Closes a connection; gives whose it was.
+    /// Closes a connection; gives the client that has none any more.
     pub(super) fn close(&mut self, index: usize, counters: &RelayCounters) -> Option<FiveTuple> {
         let connection = self.connections.get_mut(index)?.take()?;
         let client = connection.client();
         connection.close();
         self.free.push(index);
-        self.by_client.remove(&client);
         self.deadlines.clear(Timer::Connection(index));
         counters.connections_ended.add(1);
+        if self.by_client.get(&client) != Some(&index) {
+            return None;
+        }
+        self.by_client.remove(&client);
         Some(client)
     }
 
@@ -346,7 +360,13 @@ impl Streams {
         let Some(client) = five_tuple(&socket, session.is_some()) else {
             return;
         };
-        let place = self.admission.admit(client.client.ip());
+        let peer = client.client.ip().to_canonical();
+        let is_proxied = session.is_none() && self.proxies.iter().any(|range| range.contains(peer));
+        let place = if is_proxied {
+            self.admission.admit_proxied()
+        } else {
+            self.admission.admit(peer)
+        };
         let Some(place) = place.filter(|_| !self.by_client.contains_key(&client)) else {
             counters.connections_refused.add(1);
             return;
@@ -366,6 +386,7 @@ impl Streams {
         }
         let connection = match session {
             Some(session) => Connection::with_session(socket, client, session, place),
+            None if is_proxied => Connection::proxied(socket, client, place),
             None => Connection::new(socket, client, place),
         };
         self.by_client.insert(client, index);
@@ -441,7 +462,7 @@ mod tests {
             let listener = listen_tcp(any_port, false).expect("bound");
             let server = listener.local_addr().expect("bound");
             let admission = Arc::new(Admission::new(most, 0));
-            let streams = Streams::new(vec![listener], admission, None, poll.registry());
+            let streams = Streams::new(vec![listener], admission, None, [].into(), poll.registry());
             Self {
                 streams: streams.expect("registered"),
                 poll,

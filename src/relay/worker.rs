@@ -33,7 +33,9 @@ use crate::net::{
     Alarm, Arrived, Clock, Outgoing, ReceiveBatch, SendSpace, TlsConfig, UdpSocket, Undelivered,
 };
 use crate::time::{Instant, Now};
-use crate::turn::{Action, AllocationId, BindFailed, FiveTuple, Icmp, Sender, Server, Transport};
+use crate::turn::{
+    Action, AllocationId, BindFailed, Cidr, FiveTuple, Icmp, Sender, Server, Transport,
+};
 
 /// How many arrivals are handled in one go.
 const INBOX: usize = 64;
@@ -57,6 +59,7 @@ pub(super) struct Parts {
     pub(super) stream_listeners: Vec<TcpListener>,
     pub(super) admission: Arc<Admission>,
     pub(super) tls: Option<TlsConfig>,
+    pub(super) proxies: Arc<[Cidr]>,
     pub(super) server: TurnServer,
     pub(super) audit: Option<AuditSink>,
     pub(super) siblings: OfWorker,
@@ -108,6 +111,7 @@ impl Worker {
             parts.stream_listeners,
             parts.admission,
             parts.tls,
+            parts.proxies,
             poll.registry(),
         )?;
         let worker = Self {

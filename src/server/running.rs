@@ -384,6 +384,7 @@ fn start_relay(
         mobility: turn.mobility,
         connections: turn.connections,
         connections_per_address: turn.connections_per_address,
+        proxies: turn.proxy_protocol_from.clone(),
         tls: tls.map(|tls| tls::for_relay(&tls.config)),
         workers: turn.workers,
         pin_workers: turn.pin_workers,

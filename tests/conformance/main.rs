@@ -10,6 +10,7 @@ mod ledger;
 mod overload;
 mod prober;
 mod process;
+mod proxy;
 mod raw_client;
 mod relay;
 mod reload;

@@ -81,6 +81,7 @@ fn settings(allow_peers: &[&str]) -> Settings {
         connections: 1_000,
         connections_per_address: 0,
         tls: Some(tls::server()),
+        proxies: Vec::new(),
         workers: 2,
         pin_workers: false,
     }

@@ -49,11 +49,21 @@ fn provider() -> Arc<rustls::crypto::CryptoProvider> {
     Arc::new(rustls::crypto::aws_lc_rs::default_provider())
 }
 
-fn secure(
+pub(crate) fn secure(
     server: SocketAddr,
     versions: &[&'static SupportedProtocolVersion],
     protocols: &[&str],
 ) -> Secure {
+    secure_over(connect(server), versions, protocols)
+}
+
+/// The same over a connection that is there.
+pub(crate) fn secure_over(
+    stream: TcpStream,
+    versions: &[&'static SupportedProtocolVersion],
+    protocols: &[&str],
+) -> Secure {
+    let server = stream.peer_addr().expect("connected");
     let mut roots = RootCertStore::empty();
     roots
         .add(certificate().cert.der().clone())
@@ -69,7 +79,7 @@ fn secure(
         .collect();
     let name = ServerName::IpAddress(server.ip().into());
     let session = ClientConnection::new(Arc::new(config), name).expect("a session");
-    StreamOwned::new(session, connect(server))
+    StreamOwned::new(session, stream)
 }
 
 fn tls(relay: &Relay) -> SocketAddr {

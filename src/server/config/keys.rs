@@ -83,6 +83,7 @@ pub const KEYS: &[Key] = &[
     key("turn.connections"),
     key("turn.connections_per_address"),
     key("turn.audit_log"),
+    key("turn.proxy_protocol_from"),
     key("turn.workers"),
     key("turn.pin_workers"),
     key("turn.tcp_relay"),

@@ -120,6 +120,8 @@ pub struct Turn {
     pub connections_per_address: usize,
     /// Where allocations are accounted for, if anywhere.
     pub audit_log: Option<AuditTarget>,
+    /// Proxies that say by the PROXY protocol whose connection it is.
+    pub proxy_protocol_from: Vec<Cidr>,
     /// Worker threads; 0 is one a core.
     pub workers: usize,
     /// Whether each worker stays on a core of its own.

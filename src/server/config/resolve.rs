@@ -176,6 +176,7 @@ fn turn(reader: &mut Reader<'_>, interfaces: &Interfaces) -> Result<Turn, Config
         mobility: reader.get("turn.mobility", false)?,
         connections: count(reader, "turn.connections", 8192, 1_000_000)?,
         connections_per_address: reader.get("turn.connections_per_address", 512_u32)? as usize,
+        proxy_protocol_from: reader.get("turn.proxy_protocol_from", Vec::new())?,
         workers: workers(reader)?,
         pin_workers: reader.get("turn.pin_workers", false)?,
     })
