@@ -24,7 +24,7 @@ pub(super) struct Coalescing {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    /// The system cannot.
+    /// The system cannot, or is not to.
     Never,
     /// Trains come joined; so many arrivals and datagrams have come since it was last judged.
     On {
@@ -50,6 +50,14 @@ impl Coalescing {
         };
         Self {
             state,
+            wait: FIRST_WAIT,
+        }
+    }
+
+    /// Lets every datagram come by itself.
+    pub(super) fn never() -> Self {
+        Self {
+            state: State::Never,
             wait: FIRST_WAIT,
         }
     }

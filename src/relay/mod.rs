@@ -109,6 +109,8 @@ pub struct Settings {
     pub pin_workers: bool,
     /// Who must be told of every allocation, if anybody.
     pub audit: Option<AuditSink>,
+    /// Whether datagrams are taken and given many a call, and trains joined and cut by the kernel.
+    pub batching: bool,
 }
 
 /// Why the relay did not start.
@@ -315,6 +317,7 @@ struct Shared {
     tls: Option<TlsConfig>,
     proxies: Arc<[Cidr]>,
     relay_ports: Option<RangeInclusive<u16>>,
+    batching: bool,
     clock: Clock,
     audit: Option<AuditSink>,
 }
@@ -376,6 +379,7 @@ impl Shared {
             audit: settings.audit,
             proxies: settings.proxies.into(),
             relay_ports: settings.relay_ports,
+            batching: settings.batching,
             // One clock, since workers look at each other's deadlines.
             clock: Clock::start(),
         })
@@ -406,6 +410,7 @@ impl Shared {
             proxies: Arc::clone(&self.proxies),
             siblings,
             relay_ports: self.relay_ports.clone(),
+            batching: self.batching,
             clock: self.clock,
         })
     }
@@ -483,6 +488,9 @@ fn bind_listeners(
     }
     let sockets = listeners.iter().flat_map(|of_worker| &of_worker.udp);
     enlarge_all(sockets);
+    if let Some(first) = listeners.first() {
+        tell_without_trains(&first.udp);
+    }
     Ok((bound, listeners))
 }
 
@@ -492,6 +500,16 @@ fn try_alone(listener: Listener) -> io::Result<SocketAddr> {
     match listener.transport {
         Transport::Udp => Ok(UdpSocket::listen(listener.address, false)?.local()),
         Transport::Tcp | Transport::Tls => listen_tcp(listener.address, false)?.local_addr(),
+    }
+}
+
+/// Tells where the system lacks what makes trains cheap.
+fn tell_without_trains(sockets: &[UdpSocket]) {
+    if sockets.first().is_some_and(|socket| !socket.can_segment()) {
+        tracing::info!(
+            "this system cannot cut trains of datagrams (UDP_SEGMENT, Linux 4.18 and later); \
+             each is sent by itself"
+        );
     }
 }
 

@@ -84,8 +84,12 @@ struct Inlet {
 }
 
 impl Inlet {
-    fn new(socket: UdpSocket) -> Self {
-        let coalescing = Coalescing::start(&socket);
+    fn new(socket: UdpSocket, batching: bool) -> Self {
+        let coalescing = if batching {
+            Coalescing::start(&socket)
+        } else {
+            Coalescing::never()
+        };
         Self {
             socket,
             coalescing,
@@ -121,20 +125,27 @@ pub(super) struct Sockets {
     relays_v4: Vec<Relay>,
     relays_v6: Vec<Relay>,
     dropped: u64,
+    batching: bool,
 }
 
 impl Sockets {
-    /// Registers the listeners.
-    pub(super) fn new(listeners: Vec<UdpSocket>, registry: &Registry) -> io::Result<Self> {
+    /// Registers the listeners. With `batching`, trains may arrive joined.
+    pub(super) fn new(
+        listeners: Vec<UdpSocket>,
+        batching: bool,
+        registry: &Registry,
+    ) -> io::Result<Self> {
         for (index, listener) in listeners.iter().enumerate() {
             register(registry, listener, FIRST_LISTENER + index)?;
         }
-        let listeners = listeners.into_iter().map(Inlet::new).collect();
+        let listeners = listeners.into_iter();
+        let listeners = listeners.map(|listener| Inlet::new(listener, batching));
         Ok(Self {
-            listeners,
+            listeners: listeners.collect(),
             relays_v4: Vec::new(),
             relays_v6: Vec::new(),
             dropped: 0,
+            batching,
         })
     }
 
@@ -244,11 +255,12 @@ impl Sockets {
             &socket,
             FIRST_LISTENER + self.listeners.len() + place.number(),
         )?;
+        let inlet = Inlet::new(socket, self.batching);
         let relays = self.relays_mut(place.family);
         if relays.len() <= place.index {
             relays.resize_with(place.index + 1, || None);
         }
-        relays[place.index] = Some(Box::new((Inlet::new(socket), allocation)));
+        relays[place.index] = Some(Box::new((inlet, allocation)));
         Ok(())
     }
 

@@ -65,6 +65,8 @@ pub(super) struct Parts {
     pub(super) siblings: OfWorker,
     /// `None`: relayed addresses have no sockets.
     pub(super) relay_ports: Option<RangeInclusive<u16>>,
+    /// Whether datagrams are taken and given many a call.
+    pub(super) batching: bool,
     pub(super) clock: Clock,
 }
 
@@ -103,8 +105,15 @@ impl Worker {
     /// Registers the listeners. Gives the worker, and what wakes it from another thread.
     pub(super) fn new(parts: Parts) -> io::Result<(Self, Arc<Waker>)> {
         let poll = Poll::new()?;
-        let can_segment = parts.listeners.first().is_some_and(UdpSocket::can_segment);
-        let sockets = Sockets::new(parts.listeners, poll.registry())?;
+        let batching = parts.batching;
+        let (inbox, outflow) = if batching {
+            let first = parts.listeners.first();
+            let can_segment = first.is_some_and(UdpSocket::can_segment);
+            (INBOX, SendSpace::new(can_segment))
+        } else {
+            (1, SendSpace::single())
+        };
+        let sockets = Sockets::new(parts.listeners, batching, poll.registry())?;
         let waker = Arc::new(Waker::new(poll.registry(), WAKE)?);
         let alarm = Alarm::new(poll.registry(), ALARM)?;
         let streams = Streams::new(
@@ -126,9 +135,9 @@ impl Worker {
             ready_listeners: VecDeque::new(),
             ready_relays: VecDeque::new(),
             fairness: Fairness::new(),
-            inbox: ReceiveBatch::new(INBOX),
-            origins: Vec::with_capacity(INBOX),
-            outflow: SendSpace::new(can_segment),
+            inbox: ReceiveBatch::new(inbox),
+            origins: Vec::with_capacity(inbox),
+            outflow,
             answers: SendSpace::new(false),
             streams,
             stream_input: vec![0; STREAM_INPUT].into(),
@@ -262,7 +271,7 @@ impl Worker {
     fn serve_round(&mut self, boxes: &[Postbox], now: Now) {
         let mut relays = self.ready_relays.len();
         loop {
-            self.take_from_listeners(now);
+            self.take_from_listeners(boxes, now);
             while relays > 0
                 && self.inbox.room() > 0
                 && let Some(source) = self.ready_relays.pop_front()
@@ -277,11 +286,14 @@ impl Worker {
         }
     }
 
-    fn take_from_listeners(&mut self, now: Now) {
+    fn take_from_listeners(&mut self, boxes: &[Postbox], now: Now) {
         let count = self.ready_listeners.len();
         for _ in 0..count {
             if let Some(source) = self.ready_listeners.pop_front() {
                 self.take_from(source, (TURN_OF_A_SOCKET / count).max(1), now);
+            }
+            if self.inbox.room() == 0 {
+                self.handle_inbox(boxes, now);
             }
         }
     }
@@ -292,30 +304,26 @@ impl Worker {
         let taken = self
             .sockets
             .receive(source, &mut self.inbox, limit, now.instant);
-        let may_have_more = match taken {
-            Ok(count) => {
-                let origin = match source {
-                    Source::Listener(_) => Some(Origin::Client),
-                    Source::Relay(place) => self.sockets.allocation(place).map(Origin::Peer),
-                };
-                // A socket that is gone has given nothing.
-                self.origins.extend(
-                    origin
-                        .into_iter()
-                        .flat_map(|o| std::iter::repeat_n(o, count)),
-                );
-                if matches!(source, Source::Listener(_)) {
-                    self.fairness.note(count, count < limit);
-                }
-                count == limit
-            }
+        let (count, is_drained) = match taken {
+            Ok(count) => (count, count < limit),
             // An error that an earlier datagram has brought says nothing of the next one.
-            Err(error) => error.kind() != io::ErrorKind::WouldBlock,
+            Err(error) => (0, error.kind() == io::ErrorKind::WouldBlock),
         };
-        if may_have_more {
-            self.put_in_line(source);
-        } else {
+        let origin = match source {
+            Source::Listener(_) => {
+                self.fairness.note(count, is_drained);
+                Some(Origin::Client)
+            }
+            Source::Relay(place) => self.sockets.allocation(place).map(Origin::Peer),
+        };
+        // A socket that is gone has given nothing.
+        if let Some(origin) = origin {
+            self.origins.extend(std::iter::repeat_n(origin, count));
+        }
+        if is_drained {
             self.sockets.set_queued(source, false);
+        } else {
+            self.put_in_line(source);
         }
     }
 

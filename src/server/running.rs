@@ -388,6 +388,7 @@ fn start_relay(
         tls: tls.map(|tls| tls::for_relay(&tls.config)),
         workers: turn.workers,
         pin_workers: turn.pin_workers,
+        batching: turn.batching,
     };
     Ok(Some(Relay::start(settings)?))
 }

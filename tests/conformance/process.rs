@@ -164,6 +164,7 @@ pub(crate) fn configuration(turn: &str) -> String {
     } else {
         "workers = 2"
     };
+    let batching = std::env::var_os("SUITE_WITHOUT_BATCHING").is_none();
     format!(
         r#"
 state_directory = "state"
@@ -178,6 +179,7 @@ realm = "{REALM}"
 listen = ["udp://127.0.0.1:0"]
 relay_addresses = ["127.0.0.1", "::1"]
 {workers}
+batching = {batching}
 {turn}
 [turn.users]
 alice = "alice's password"

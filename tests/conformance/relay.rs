@@ -84,6 +84,8 @@ fn settings(allow_peers: &[&str]) -> Settings {
         proxies: Vec::new(),
         workers: 2,
         pin_workers: false,
+        // The suite runs both ways.
+        batching: std::env::var_os("SUITE_WITHOUT_BATCHING").is_none(),
     }
 }
 

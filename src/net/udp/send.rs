@@ -71,6 +71,8 @@ pub struct Sent {
 
 /// Memory for [`SendBatch`]es, used again and again.
 pub struct SendSpace {
+    /// How many datagrams a batch has room for.
+    capacity: usize,
     headers: Vec<Header>,
     iovecs: Vec<iovec>,
     prefixes: Vec<[u8; PREFIX_LENGTH]>,
@@ -114,7 +116,18 @@ impl SendSpace {
     /// Room for one batch. Trains are only made if `can_segment`.
     #[must_use]
     pub fn new(can_segment: bool) -> Self {
+        Self::with_capacity(DATAGRAMS, can_segment)
+    }
+
+    /// Room for one datagram: each leaves by a call of its own.
+    #[must_use]
+    pub fn single() -> Self {
+        Self::with_capacity(1, false)
+    }
+
+    fn with_capacity(capacity: usize, can_segment: bool) -> Self {
         Self {
+            capacity,
             headers: Vec::with_capacity(DATAGRAMS),
             iovecs: Vec::with_capacity(DATAGRAMS * PARTS),
             prefixes: Vec::with_capacity(DATAGRAMS),
@@ -171,7 +184,7 @@ impl<'p> SendBatch<'p> {
     /// Whether [`SendBatch::send`] must come before another [`SendBatch::push`].
     #[must_use]
     pub fn is_full(&self) -> bool {
-        self.space.prefixes.len() == DATAGRAMS
+        self.space.prefixes.len() == self.space.capacity
     }
 
     /// Adds a datagram.

@@ -86,6 +86,7 @@ pub const KEYS: &[Key] = &[
     key("turn.proxy_protocol_from"),
     key("turn.workers"),
     key("turn.pin_workers"),
+    key("turn.batching"),
     key("turn.tcp_relay"),
     key("turn.mobility"),
     key("turn.nat_discovery_alternate"),

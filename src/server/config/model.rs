@@ -126,6 +126,8 @@ pub struct Turn {
     pub workers: usize,
     /// Whether each worker stays on a core of its own.
     pub pin_workers: bool,
+    /// Whether datagrams are taken and given many a call.
+    pub batching: bool,
 }
 
 /// Ports from `first` to `last`, both included; `first` is not above `last` and not 0.

@@ -179,6 +179,7 @@ fn turn(reader: &mut Reader<'_>, interfaces: &Interfaces) -> Result<Turn, Config
         proxy_protocol_from: reader.get("turn.proxy_protocol_from", Vec::new())?,
         workers: workers(reader)?,
         pin_workers: reader.get("turn.pin_workers", false)?,
+        batching: reader.get("turn.batching", true)?,
     })
 }
 

@@ -11,7 +11,7 @@ use peerage::load::{Login, Process, Protocol};
 
 use crate::Error;
 
-const SECRET: &str = "a secret of the benchmark, long enough";
+const SECRET: &str = "a-secret-of-the-benchmark-long-enough";
 const REALM: &str = "example.org";
 const USER: (&str, &str) = ("alice", "alice's password");
 
