@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use peerage::auth::Key;
 use peerage::stun::{
@@ -13,6 +13,9 @@ use crate::relay::REALM;
 
 /// How long an answer may take on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// After how long a request is sent again: floods of other tests may cost any datagram.
+const RETRANSMISSION: Duration = Duration::from_secs(2);
 
 /// A message of any kind.
 pub(crate) fn message(
@@ -91,14 +94,26 @@ impl Prober {
         Key::new(PasswordAlgorithm::Md5, self.user, REALM, &self.password)
     }
 
-    /// The next datagram that is not older than this moment's `id`.
-    fn answer_to(&self, id: u64) -> Vec<u8> {
-        let mut buffer = [0; 2_000];
+    /// Sends a request until it is answered. Gives what else has arrived before, and the answer.
+    fn exchange(&self, request: &[u8]) -> (Vec<Vec<u8>>, Vec<u8>) {
+        let id = &request[8..20];
+        let (began, mut before, mut buffer) = (Instant::now(), Vec::new(), [0; 2_000]);
+        let patience = self.socket.read_timeout().expect("set");
+        self.socket
+            .set_read_timeout(Some(RETRANSMISSION))
+            .expect("set");
+        self.send(request);
         loop {
-            let (length, from) = self.socket.recv_from(&mut buffer).expect("an answer");
-            let answer = &buffer[..length];
-            if from == self.server && answer.get(8..20) == Some(&transaction(id).0[..]) {
-                return answer.to_vec();
+            match self.socket.recv_from(&mut buffer) {
+                Ok((length, from)) if from == self.server && buffer.get(8..20) == Some(id) => {
+                    self.socket.set_read_timeout(patience).expect("set");
+                    return (before, buffer[..length].to_vec());
+                }
+                Ok((length, _)) => before.push(buffer[..length].to_vec()),
+                Err(error) => {
+                    assert!(began.elapsed() < PATIENCE, "no answer: {error}");
+                    self.send(request);
+                }
             }
         }
     }
@@ -110,9 +125,8 @@ impl Prober {
 
     /// The answer to a request without credentials.
     pub(crate) fn ask(&self, method: Method, fill: impl FnOnce(&mut Writer<'_>)) -> Vec<u8> {
-        let id = self.next_id();
-        self.send(&message(Class::Request, method, id, fill));
-        self.answer_to(id)
+        let request = message(Class::Request, method, self.next_id(), fill);
+        self.exchange(&request).1
     }
 
     /// A signed request.
@@ -133,9 +147,8 @@ impl Prober {
 
     /// The answer to a signed request.
     pub(crate) fn request(&self, method: Method, fill: impl FnOnce(&mut Writer<'_>)) -> Vec<u8> {
-        let id = self.next_id();
-        self.send(&self.signed(id, method, fill));
-        self.answer_to(id)
+        let request = self.signed(self.next_id(), method, fill);
+        self.exchange(&request).1
     }
 
     /// Allocates; the relayed address.
@@ -200,16 +213,7 @@ impl Prober {
     /// Asks for something and waits for the answer, so that all that was sent before from this
     /// socket has been handled. Gives what else has arrived in between.
     pub(crate) fn settle(&self) -> Vec<Vec<u8>> {
-        let id = self.next_id();
-        self.send(&message(Class::Request, Method::BINDING, id, |_| {}));
-        let mut buffer = [0; 2_000];
-        let mut before = Vec::new();
-        loop {
-            let (length, from) = self.socket.recv_from(&mut buffer).expect("an answer");
-            if from == self.server && buffer.get(8..20) == Some(&transaction(id).0[..]) {
-                return before;
-            }
-            before.push(buffer[..length].to_vec());
-        }
+        let request = message(Class::Request, Method::BINDING, self.next_id(), |_| {});
+        self.exchange(&request).0
     }
 }
