@@ -29,14 +29,14 @@ test: cargo test-packages $(PAGE) ## Run all tests; installs by apt what they ne
 	cargo build --locked
 	@if cargo nextest --version >/dev/null 2>&1; then \
 		echo "cargo nextest run --locked && cargo test --locked --doc"; \
-		cargo nextest run --locked && cargo test --locked --doc; \
-		echo "the relay once more, one datagram a call"; \
-		SUITE_WITHOUT_BATCHING=1 cargo nextest run --locked --test conformance; \
+		cargo nextest run --locked && cargo test --locked --doc && \
+		echo "the relay once more, one datagram a call" && \
+		SUITE_WITHOUT_BATCHING=1 cargo nextest run --locked --test conformance -E 'not test(overload)'; \
 	else \
 		echo "cargo test --locked"; \
-		cargo test --locked; \
-		echo "the relay once more, one datagram a call"; \
-		SUITE_WITHOUT_BATCHING=1 cargo test --locked --test conformance; \
+		cargo test --locked && \
+		echo "the relay once more, one datagram a call" && \
+		SUITE_WITHOUT_BATCHING=1 cargo test --locked --test conformance -- --skip overload; \
 	fi
 	@if [ -f tests/browser/package.json ]; then \
 		echo "browser suite"; \
