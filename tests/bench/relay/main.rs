@@ -7,7 +7,7 @@
 //! - `--quick`: one short round
 //! - `--rounds N`: instead of five
 //! - `--only TEXT`: the loads whose name contains it
-//! - `--record`: write `docs/benchmarks.md` and `docs/benchmarks.svg`
+//! - `--record`: write the table into `docs/performance.md`, and `docs/performance.svg`
 
 mod chart;
 mod loads;
