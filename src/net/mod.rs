@@ -1,5 +1,6 @@
 //! What the operating system gives: sockets and the clock. The only `unsafe` lives here.
 
+mod admission;
 mod alarm;
 mod clock;
 mod interfaces;
@@ -7,6 +8,7 @@ mod tcp;
 mod tls;
 mod udp;
 
+pub use admission::{Admission, Place};
 pub use alarm::Alarm;
 pub use clock::Clock;
 pub use interfaces::{broadcast_addresses, local_addresses};

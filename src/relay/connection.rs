@@ -4,9 +4,8 @@ use std::io::{self, Read, Write};
 
 use mio::net::TcpStream;
 
-use super::admission::Place;
 use super::proxy_header::{NoHeader, ProxyHeader};
-use crate::net::{TlsConfig, TlsFailed, TlsSession};
+use crate::net::{Place, TlsConfig, TlsFailed, TlsSession};
 use crate::time::Instant;
 use crate::turn::{FiveTuple, Transport};
 

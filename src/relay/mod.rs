@@ -3,7 +3,6 @@
 //! Clients are spread over the workers by the kernel (SO_REUSEPORT), by five-tuple, and all that
 //! belongs to a client lives on its worker, whether it comes by datagrams or by a connection.
 
-mod admission;
 mod audit;
 mod binding;
 mod coalescing;
@@ -38,10 +37,10 @@ use mio::Waker;
 use crate::auth::RelayCredentials;
 use crate::metrics::{Ports, RelayCounters};
 use crate::net::{
-    Buffers, Clock, TlsConfig, UdpSocket, broadcast_addresses, listen_tcp, local_addresses,
+    Admission, Buffers, Clock, TlsConfig, UdpSocket, broadcast_addresses, listen_tcp,
+    local_addresses,
 };
 use crate::turn::{self, Cidr, Machine, PeerPolicy, Transport};
-use admission::Admission;
 use binding::PORTLESS_RANGE;
 use post::Postbox;
 use siblings::{OfWorker, Quota, Siblings};

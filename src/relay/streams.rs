@@ -15,10 +15,9 @@ use mio::event::Event;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Interest, Registry, Token};
 
-use super::admission::Admission;
 use super::connection::{Connection, Taken, Then};
 use crate::metrics::RelayCounters;
-use crate::net::{TlsConfig, TlsSession};
+use crate::net::{Admission, TlsConfig, TlsSession};
 use crate::stun::{Frame, padding};
 use crate::time::{Deadlines, Instant};
 use crate::turn::{Cidr, FiveTuple, ToClient, Transport};

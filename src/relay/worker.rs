@@ -16,7 +16,6 @@ use std::time::Duration;
 
 use mio::{Events, Poll, Token, Waker};
 
-use super::admission::Admission;
 use super::audit::{AuditSink, Audited};
 use super::binding::Binding;
 use super::counted::publish;
@@ -30,7 +29,8 @@ use super::terms::Notice;
 use crate::auth::RelayCredentials;
 use crate::metrics::RelayCounters;
 use crate::net::{
-    Alarm, Arrived, Clock, Outgoing, ReceiveBatch, SendSpace, TlsConfig, UdpSocket, Undelivered,
+    Admission, Alarm, Arrived, Clock, Outgoing, ReceiveBatch, SendSpace, TlsConfig, UdpSocket,
+    Undelivered,
 };
 use crate::time::{Instant, Now};
 use crate::turn::{

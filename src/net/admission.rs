@@ -1,4 +1,4 @@
-//! How many connections of clients there may be, over all workers. Only asked when one comes or
+//! How many connections of clients there may be, over all threads. Only asked when one comes or
 //! goes.
 
 use std::collections::HashMap;
@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Counts connections, all of them and those of each address (/32, /64).
 #[derive(Debug)]
-pub(super) struct Admission {
+pub struct Admission {
     most: usize,
     most_per_address: usize,
     taken: Mutex<Taken>,
@@ -25,7 +25,7 @@ struct Full;
 
 /// The place of one connection; it is free again when this is dropped.
 #[derive(Debug)]
-pub(super) struct Place {
+pub struct Place {
     address: Option<IpAddr>,
     admission: Arc<Admission>,
 }
@@ -33,7 +33,8 @@ pub(super) struct Place {
 impl Admission {
     /// At most `most` connections, and `most_per_address` of one address (0 is no limit). The
     /// limit of an address does not hold for loopback, where a proxy may be.
-    pub(super) fn new(most: usize, most_per_address: usize) -> Self {
+    #[must_use]
+    pub fn new(most: usize, most_per_address: usize) -> Self {
         Self {
             most,
             most_per_address,
@@ -42,7 +43,7 @@ impl Admission {
     }
 
     /// A place for a connection from `client`, if there is one.
-    pub(super) fn admit(self: &Arc<Self>, client: IpAddr) -> Option<Place> {
+    pub fn admit(self: &Arc<Self>, client: IpAddr) -> Option<Place> {
         let mut taken = self.lock();
         if taken.all >= self.most {
             return None;
@@ -57,7 +58,7 @@ impl Admission {
     }
 
     /// A place for a connection that a proxy has passed on; whose it is, [`Place::settle`] is told.
-    pub(super) fn admit_proxied(self: &Arc<Self>) -> Option<Place> {
+    pub fn admit_proxied(self: &Arc<Self>) -> Option<Place> {
         let mut taken = self.lock();
         if taken.all >= self.most {
             return None;
@@ -92,7 +93,7 @@ impl Admission {
 
 impl Place {
     /// Says whose connection it is, after all; `false` if that address has too many.
-    pub(super) fn settle(&mut self, client: IpAddr) -> bool {
+    pub fn settle(&mut self, client: IpAddr) -> bool {
         let counted = {
             let mut taken = self.admission.lock();
             self.admission.count(&mut taken, client)
