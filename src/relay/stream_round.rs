@@ -40,7 +40,7 @@ impl Worker {
         while let Some(stream) = self.streams.pop_due(now.instant) {
             let client = self.streams.client(stream);
             let has_allocation =
-                client.is_some_and(|client| self.server.sender(client).has_allocation());
+                client.is_some_and(|client| self.server.sender(&client).has_allocation());
             if !self.streams.spare(stream, has_allocation, now.instant) {
                 self.end_stream(stream, now);
             }
@@ -92,7 +92,7 @@ impl Worker {
         boxes: &[Postbox],
         now: Now,
     ) -> Progress {
-        let sender = self.server.sender(client);
+        let sender = self.server.sender(&client);
         let longest = Streams::longest(sender.has_allocation());
         let connected = Connected {
             streams: &mut self.streams,

@@ -358,7 +358,7 @@ impl Worker {
                 }
                 Origin::Client => {
                     let client = five_tuple(&arrived);
-                    let sender = self.server.sender(client);
+                    let sender = self.server.sender(&client);
                     match strange_owner(&self.server, sender, &self.siblings, &arrived) {
                         Some(owner) => post(&boxes[owner], client, &arrived, &self.counters),
                         None => route_client(&mut self.server, sender, &arrived, now, &mut out),
@@ -553,7 +553,7 @@ fn five_tuple(arrived: &Arrived<'_>) -> FiveTuple {
 /// The other worker that has the allocation of `client`, where there is one.
 fn strange_owner(
     server: &TurnServer,
-    sender: Sender,
+    sender: Sender<'_>,
     siblings: &OfWorker,
     arrived: &Arrived<'_>,
 ) -> Option<usize> {
@@ -587,7 +587,7 @@ fn post(to: &Postbox, client: FiveTuple, arrived: &Arrived<'_>, counters: &Relay
 /// Routes what a client has sent.
 fn route_client<'p>(
     server: &mut TurnServer,
-    sender: Sender,
+    sender: Sender<'_>,
     arrived: &Arrived<'p>,
     now: Now,
     out: &mut Outflow<'p>,

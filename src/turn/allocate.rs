@@ -63,7 +63,7 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
         user: User<'_>,
     ) -> Result<Option<Body>, ErrorCode> {
         // The five-tuple must have no allocation yet; a retransmission is answered as before.
-        if let Some(id) = self.table.of_client(request.client) {
+        if let Some(id) = self.table.of_client(&request.client) {
             return self.answer_again(id, request);
         }
         let has_ticket = self.wants_ticket(request)?;

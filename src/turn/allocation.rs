@@ -101,6 +101,13 @@ impl Allocation {
         self.mobile()?.next
     }
 
+    /// Whether it is that of `client`.
+    // Not inlined: where it is, all fields of both are taken up before the first is compared.
+    #[inline(never)]
+    pub(super) fn is_of(&self, client: &FiveTuple) -> bool {
+        self.reachable.client == *client
+    }
+
     /// The relayed address of a dual allocation that is not `relayed`.
     pub(super) fn second(&self) -> Option<&Relayed> {
         self.extras.as_ref()?.second.as_ref()

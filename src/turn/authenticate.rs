@@ -63,7 +63,7 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
         algorithm: PasswordAlgorithm,
     ) -> Option<Verified> {
         let mut signed = |key: &Key| request.message.verify_integrity(key.as_bytes());
-        let allocation = self.table.of_client(request.client);
+        let allocation = self.table.of_client(&request.client);
         let allocation = allocation.and_then(|id| self.table.allocation(id));
         if let Some(owner) = allocation
             && (owner.key.is_of_token() || !self.config.strict_expiry)

@@ -20,7 +20,7 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
     /// a permission that has run out stops the peer, not the client.
     pub(super) fn relay_channel_data(
         &mut self,
-        sender: Sender,
+        sender: Sender<'_>,
         datagram: &[u8],
         now: Now,
     ) -> Result<Route, Refusal> {
@@ -33,7 +33,7 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
             .target(data.number, now.instant)
             .ok_or(Refusal::Channel)?;
         if allocation.extras.is_some() {
-            self.complete_move(via, sender.client);
+            self.complete_move(via, *sender.client);
             self.pass_meter(via, Direction::FromClient, data.payload.len(), now)?;
         }
         let to = self
@@ -49,7 +49,7 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
     /// permission that an authenticated request has installed.
     pub(super) fn relay_send_indication(
         &mut self,
-        sender: Sender,
+        sender: Sender<'_>,
         datagram: &[u8],
         message: &Message<'_>,
         now: Now,
@@ -74,7 +74,7 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
             return Err(Refusal::Permission);
         };
         if allocation.extras.is_some() {
-            self.complete_move(via, sender.client);
+            self.complete_move(via, *sender.client);
             self.pass_meter(via, Direction::FromClient, data.len(), now)?;
         }
         let dont_fragment = message.find(Attribute::DONT_FRAGMENT).is_some();
@@ -153,8 +153,8 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
     }
 
     /// The way from the allocation `via` to `target`: out of its relayed address of the same
-    /// family. Where the target is another allocation's relayed address, its permissions must let
-    /// the sender pass.
+    /// family, or straight to another client.
+    #[inline]
     fn destination(
         &mut self,
         via: AllocationId,
@@ -162,16 +162,25 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
         dont_fragment: bool,
         now: Now,
     ) -> Option<Destination> {
-        let relayed = match target {
-            Target::Outside(peer) => {
-                return Some(Destination::Peer {
-                    via,
-                    peer,
-                    dont_fragment,
-                });
-            }
-            Target::Here(relayed) => relayed,
-        };
+        match target {
+            Target::Outside(peer) => Some(Destination::Peer {
+                via,
+                peer,
+                dont_fragment,
+            }),
+            Target::Here(relayed) => self
+                .client_behind(relayed, via, now)
+                .map(Destination::Client),
+        }
+    }
+
+    /// Whose relayed address `relayed` is, if its permissions let the allocation `via` pass.
+    fn client_behind(
+        &mut self,
+        relayed: SocketAddr,
+        via: AllocationId,
+        now: Now,
+    ) -> Option<ToClient> {
         let source = self
             .table
             .allocation(via)?
@@ -182,7 +191,7 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
             passage.map(|passage| (reachable.client, passage))
         })??;
         let header = self.header(passage, source);
-        Some(Destination::Client(ToClient { client, header }))
+        Some(ToClient { client, header })
     }
 
     fn header(&mut self, passage: Passage, peer: SocketAddr) -> Header {

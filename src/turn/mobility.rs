@@ -42,7 +42,7 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
         let (ticket, named) = tickets.read(value).ok_or(ErrorCode::BAD_REQUEST)?;
         // The allocation must be there, and its ticket must be this one.
         let owner = self.owner_of(named).ok_or(ErrorCode::ALLOCATION_MISMATCH)?;
-        let id = self.table.of_client(owner);
+        let id = self.table.of_client(&owner);
         let id = id.ok_or(ErrorCode::ALLOCATION_MISMATCH)?;
         let allocation = self.table.allocation(id);
         let allocation = allocation.ok_or(ErrorCode::ALLOCATION_MISMATCH)?;
@@ -61,7 +61,7 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
             if ticket != mobile.ticket || is_same_client || mobile.next == Some(request.client) {
                 return Err(ErrorCode::BAD_REQUEST);
             }
-            if self.table.of_client(request.client).is_some() {
+            if self.table.of_client(&request.client).is_some() {
                 return Err(ErrorCode::ALLOCATION_MISMATCH);
             }
         }
@@ -129,7 +129,7 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
     /// The connection of a client has ended. An allocation that may move waits for its client to
     /// come back by another way; any other ends (RFC 8656 section 3.1).
     pub fn handle_disconnect(&mut self, client: FiveTuple) {
-        let Some(id) = self.table.of_client(client) else {
+        let Some(id) = self.table.of_client(&client) else {
             return;
         };
         let allocation = self.table.allocation(id);

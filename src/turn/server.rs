@@ -184,12 +184,12 @@ pub struct Transmit {
 
 /// A client, and its allocation if it has one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Sender {
-    pub(super) client: FiveTuple,
+pub struct Sender<'c> {
+    pub(super) client: &'c FiveTuple,
     pub(super) allocation: Option<AllocationId>,
 }
 
-impl Sender {
+impl Sender<'_> {
     /// Whether the client has an allocation.
     #[must_use]
     pub fn has_allocation(&self) -> bool {
@@ -310,7 +310,7 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
 
     /// Who `client` is here: to be asked once for all datagrams that came together.
     #[must_use]
-    pub fn sender(&self, client: FiveTuple) -> Sender {
+    pub fn sender<'c>(&self, client: &'c FiveTuple) -> Sender<'c> {
         Sender {
             client,
             allocation: self.table.of_client(client),
@@ -320,11 +320,16 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
     /// A datagram from a client. Gives back where its payload goes, if it carries any; what is
     /// an answer to a request comes by [`Server::poll_transmit`].
     pub fn handle_client(&mut self, client: FiveTuple, datagram: &[u8], now: Now) -> Option<Route> {
-        self.handle_sender(self.sender(client), datagram, now)
+        self.handle_sender(self.sender(&client), datagram, now)
     }
 
     /// The same, from a client that has been looked up.
-    pub fn handle_sender(&mut self, sender: Sender, datagram: &[u8], now: Now) -> Option<Route> {
+    pub fn handle_sender(
+        &mut self,
+        sender: Sender<'_>,
+        datagram: &[u8],
+        now: Now,
+    ) -> Option<Route> {
         // Nobody sends from port 0; what claims to would make the answer bounce.
         if sender.client.client.port() == 0 {
             return None;
@@ -412,9 +417,9 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
 
     /// A STUN message. What is malformed, of an unknown method, or of a class that a server does
     /// not take is met with silence (RFC 8489 section 6.3).
-    fn handle_message(&mut self, sender: Sender, datagram: &[u8], now: Now) -> Option<Route> {
+    fn handle_message(&mut self, sender: Sender<'_>, datagram: &[u8], now: Now) -> Option<Route> {
         let message = Message::parse(datagram).ok()?;
-        let client = sender.client;
+        let client = *sender.client;
         if message.class() == Class::Request && self.is_our_own(client) {
             return None;
         }
@@ -553,7 +558,7 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
     ) -> Result<AllocationId, ErrorCode> {
         let id = self
             .table
-            .of_client(request.client)
+            .of_client(&request.client)
             .ok_or(ErrorCode::ALLOCATION_MISMATCH)?;
         let allocation = self
             .table

@@ -171,14 +171,14 @@ impl Table {
     }
 
     /// The allocation of `client`. It is on the way of every packet.
-    pub(super) fn of_client(&self, client: FiveTuple) -> Option<AllocationId> {
+    pub(super) fn of_client(&self, client: &FiveTuple) -> Option<AllocationId> {
         let hash = self.hasher.hash_one(client);
         let is_its = |&index: &u32| {
             let allocation = self.slots[index as usize].allocation.as_deref();
-            allocation.is_some_and(|allocation| allocation.reachable.client == client)
+            allocation.is_some_and(|allocation| allocation.is_of(client))
         };
         let Some(&index) = self.by_client.find(hash, is_its) else {
-            return self.of_next(client);
+            return self.of_next(*client);
         };
         Some(AllocationId {
             index,
