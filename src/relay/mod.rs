@@ -12,11 +12,13 @@ mod counted;
 mod entrance;
 mod fairness;
 mod listener;
+mod listeners;
 mod outflow;
 mod ports;
 mod post;
 mod proxy_header;
 mod reserved;
+mod settings;
 mod siblings;
 mod sockets;
 mod stream_round;
@@ -24,9 +26,8 @@ mod streams;
 mod terms;
 mod worker;
 
-use std::fmt;
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -36,12 +37,10 @@ use mio::Waker;
 
 use crate::auth::RelayCredentials;
 use crate::metrics::{Ports, RelayCounters};
-use crate::net::{
-    Admission, Buffers, Clock, TlsConfig, UdpSocket, broadcast_addresses, listen_tcp,
-    local_addresses,
-};
-use crate::turn::{self, Cidr, Machine, PeerPolicy, Transport};
+use crate::net::{Admission, Clock, TlsConfig, broadcast_addresses, local_addresses};
+use crate::turn::{self, Cidr, Machine, PeerPolicy};
 use binding::PORTLESS_RANGE;
+use listeners::{Listeners, addresses_of, bind_listeners, datagram_addresses};
 use post::Postbox;
 use siblings::{OfWorker, Quota, Siblings};
 use terms::{Notice, ServerTerms};
@@ -51,99 +50,8 @@ pub use crate::turn::RelayAddress;
 pub use audit::{AuditSink, Audited};
 pub use entrance::Entrance;
 pub use listener::Listener;
+pub use settings::{Settings, StartError};
 pub use terms::Terms;
-
-/// What may wait at a listener: half a second of a hundred video streams.
-const LISTENER_BUFFERS: Buffers = Buffers {
-    receive: 8 << 20,
-    send: 8 << 20,
-};
-
-/// What the relay needs to know to start.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// Where clients are served. Port 0 takes any free port.
-    pub listen: Vec<Listener>,
-    /// The realm of the long-term credentials.
-    pub realm: String,
-    /// The users.
-    pub credentials: RelayCredentials,
-    /// Whether clients are asked to hide the user's name behind USERHASH. Only listed users can be
-    /// found by it.
-    pub username_anonymity: bool,
-    /// On which addresses relayed addresses are made, at most one of each family.
-    pub relay_addresses: Vec<RelayAddress>,
-    /// The ports of relayed addresses. `None`: they have no sockets, and only each other can be
-    /// reached; nothing but the listeners must be open then.
-    pub relay_ports: Option<RangeInclusive<u16>>,
-    /// Where clients are sent that there is no room for here.
-    pub alternate_servers: Vec<SocketAddr>,
-    /// Exceptions to the built-in list of refused peers.
-    pub allow_peers: Vec<Cidr>,
-    /// Allocations that there may be at a time, of all users; 0 is no limit.
-    pub max_allocations: u32,
-    /// Allocations that one user may have at a time; 0 is no limit.
-    pub max_allocations_per_user: u32,
-    /// Answers a second to one address (/32, /64) before it authenticates; 0 is no limit.
-    pub unauthenticated_rate: u32,
-    /// Bytes a second that an allocation may relay in each direction; 0 is no limit.
-    pub max_bandwidth_per_allocation: u64,
-    /// Whether an allocation ends with the credentials that it is used with.
-    pub strict_expiry: bool,
-    /// Whether clients may move their allocations to other addresses of theirs (RFC 8016).
-    pub mobility: bool,
-    /// Connections of clients at a time.
-    pub connections: usize,
-    /// The same for one address (/32, /64); 0 is no limit. Loopback has none.
-    pub connections_per_address: usize,
-    /// What TLS is spoken with at every listener for streams; the first byte tells it from plain
-    /// STUN. `None`: it is not spoken.
-    pub tls: Option<TlsConfig>,
-    /// Proxies in front of the listeners for streams: they must say by a header of the PROXY
-    /// protocol whose connection it is, and nobody else may.
-    pub proxies: Vec<Cidr>,
-    /// Worker threads; 0 is one a core.
-    pub workers: usize,
-    /// Whether each worker stays on a core of its own, as far as there are cores.
-    pub pin_workers: bool,
-    /// Who must be told of every allocation, if anybody.
-    pub audit: Option<AuditSink>,
-    /// Whether datagrams are taken and given many a call, and trains joined and cut by the kernel.
-    pub batching: bool,
-}
-
-/// Why the relay did not start.
-#[derive(Debug)]
-pub enum StartError {
-    /// A listener could not be bound.
-    Listen {
-        /// The listener.
-        listener: Listener,
-        /// What the operating system says.
-        source: io::Error,
-    },
-    /// Something else that the operating system did not give: threads, randomness.
-    System(io::Error),
-}
-
-impl fmt::Display for StartError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Listen { listener, source } => {
-                write!(f, "cannot listen on {listener}: {source}")
-            }
-            Self::System(source) => write!(f, "cannot start the relay: {source}"),
-        }
-    }
-}
-
-impl std::error::Error for StartError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Listen { source, .. } | Self::System(source) => Some(source),
-        }
-    }
-}
 
 /// A running relay. It goes on until it is dropped.
 #[derive(Debug)]
@@ -300,13 +208,6 @@ impl Drop for Relay {
     }
 }
 
-/// Where the listeners for datagrams are bound.
-fn datagram_addresses(listeners: &[Listener]) -> Vec<SocketAddr> {
-    let by_datagrams = |listener: &&Listener| !listener.transport.is_stream();
-    let listeners = listeners.iter().filter(by_datagrams);
-    listeners.map(|listener| listener.address).collect()
-}
-
 /// What every worker's server is made from.
 struct Shared {
     config: turn::Config,
@@ -415,11 +316,6 @@ impl Shared {
     }
 }
 
-/// Where listeners are bound, whatever carries what comes to them.
-fn addresses_of(listeners: &[Listener]) -> Vec<SocketAddr> {
-    listeners.iter().map(|listener| listener.address).collect()
-}
-
 /// A worker's part of a rate: an address may meet every worker, and the rate is for all of them.
 fn a_workers(rate: u32, workers: usize) -> u32 {
     rate.div_ceil(u32::try_from(workers).unwrap_or(u32::MAX))
@@ -445,93 +341,4 @@ fn nonce_keys(credentials: &RelayCredentials) -> Result<Vec<[u8; 32]>, getrandom
         keys.push(key);
     }
     Ok(keys)
-}
-
-/// The listeners of one worker.
-#[derive(Debug, Default)]
-struct Listeners {
-    udp: Vec<UdpSocket>,
-    tcp: Vec<TcpListener>,
-}
-
-impl Listeners {
-    /// Binds `address`, which other workers share.
-    fn bind(&mut self, transport: Transport, address: SocketAddr) -> io::Result<()> {
-        match transport {
-            Transport::Udp => self.udp.push(UdpSocket::listen(address, true)?),
-            Transport::Tcp | Transport::Tls => self.tcp.push(listen_tcp(address, true)?),
-        }
-        Ok(())
-    }
-}
-
-/// Binds every listener once for each of `workers`. The first result are the listeners as bound.
-fn bind_listeners(
-    wanted: &[Listener],
-    workers: usize,
-) -> Result<(Vec<Listener>, Vec<Listeners>), StartError> {
-    let mut bound = Vec::new();
-    let mut listeners: Vec<Listeners> = (0..workers).map(|_| Listeners::default()).collect();
-    for &listener in wanted {
-        let failed = |source| StartError::Listen { listener, source };
-        let address = try_alone(listener).map_err(failed)?;
-        for of_worker in &mut listeners {
-            of_worker
-                .bind(listener.transport, address)
-                .map_err(failed)?;
-        }
-        bound.push(Listener {
-            address,
-            ..listener
-        });
-    }
-    let sockets = listeners.iter().flat_map(|of_worker| &of_worker.udp);
-    enlarge_all(sockets);
-    if let Some(first) = listeners.first() {
-        tell_without_trains(&first.udp);
-    }
-    Ok((bound, listeners))
-}
-
-/// A shared bind would succeed beside another server's shared bind; an unshared one tells. Gives
-/// the address as bound.
-fn try_alone(listener: Listener) -> io::Result<SocketAddr> {
-    match listener.transport {
-        Transport::Udp => Ok(UdpSocket::listen(listener.address, false)?.local()),
-        Transport::Tcp | Transport::Tls => listen_tcp(listener.address, false)?.local_addr(),
-    }
-}
-
-/// Tells where the system lacks what makes trains cheap.
-fn tell_without_trains(sockets: &[UdpSocket]) {
-    if sockets.first().is_some_and(|socket| !socket.can_segment()) {
-        tracing::info!(
-            "this system cannot cut trains of datagrams (UDP_SEGMENT, Linux 4.18 and later); \
-             each is sent by itself"
-        );
-    }
-}
-
-/// Lets much wait at the listeners, or tells that it cannot.
-fn enlarge_all<'a>(sockets: impl Iterator<Item = &'a UdpSocket>) {
-    let granted = sockets
-        .map(|socket| enlarge(socket, LISTENER_BUFFERS))
-        .min();
-    if let Some(granted) = granted.filter(|granted| *granted < LISTENER_BUFFERS.receive) {
-        tracing::warn!(
-            wanted = LISTENER_BUFFERS.receive,
-            granted,
-            "the system keeps socket buffers small, so bursts may be lost; \
-             set net.core.rmem_max and net.core.wmem_max to {}",
-            LISTENER_BUFFERS.receive
-        );
-    }
-}
-
-/// Gives how many bytes may wait in `socket` to be received.
-fn enlarge(socket: &UdpSocket, wanted: Buffers) -> usize {
-    // A socket that does not take the option works with what it has.
-    socket
-        .enlarge_buffers(wanted)
-        .map_or(0, |granted| granted.receive)
 }

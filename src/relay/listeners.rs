@@ -1,0 +1,116 @@
+//! Binding the listeners, one of each for every worker.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+
+use super::listener::Listener;
+use super::settings::StartError;
+use crate::net::{Buffers, UdpSocket, listen_tcp};
+use crate::turn::Transport;
+
+/// What may wait at a listener: half a second of a hundred video streams.
+const LISTENER_BUFFERS: Buffers = Buffers {
+    receive: 8 << 20,
+    send: 8 << 20,
+};
+
+/// The listeners of one worker.
+#[derive(Debug, Default)]
+pub(super) struct Listeners {
+    pub(super) udp: Vec<UdpSocket>,
+    pub(super) tcp: Vec<TcpListener>,
+}
+
+impl Listeners {
+    /// Binds `address`, which other workers share.
+    fn bind(&mut self, transport: Transport, address: SocketAddr) -> io::Result<()> {
+        match transport {
+            Transport::Udp => self.udp.push(UdpSocket::listen(address, true)?),
+            Transport::Tcp | Transport::Tls => self.tcp.push(listen_tcp(address, true)?),
+        }
+        Ok(())
+    }
+}
+
+/// Binds every listener once for each of `workers`. The first result are the listeners as bound.
+pub(super) fn bind_listeners(
+    wanted: &[Listener],
+    workers: usize,
+) -> Result<(Vec<Listener>, Vec<Listeners>), StartError> {
+    let mut bound = Vec::new();
+    let mut listeners: Vec<Listeners> = (0..workers).map(|_| Listeners::default()).collect();
+    for &listener in wanted {
+        let failed = |source| StartError::Listen { listener, source };
+        let address = try_alone(listener).map_err(failed)?;
+        for of_worker in &mut listeners {
+            of_worker
+                .bind(listener.transport, address)
+                .map_err(failed)?;
+        }
+        bound.push(Listener {
+            address,
+            ..listener
+        });
+    }
+    let sockets = listeners.iter().flat_map(|of_worker| &of_worker.udp);
+    enlarge_all(sockets);
+    if let Some(first) = listeners.first() {
+        tell_without_trains(&first.udp);
+    }
+    Ok((bound, listeners))
+}
+
+/// A shared bind would succeed beside another server's shared bind; an unshared one tells. Gives
+/// the address as bound.
+fn try_alone(listener: Listener) -> io::Result<SocketAddr> {
+    match listener.transport {
+        Transport::Udp => Ok(UdpSocket::listen(listener.address, false)?.local()),
+        Transport::Tcp | Transport::Tls => listen_tcp(listener.address, false)?.local_addr(),
+    }
+}
+
+/// Tells where the system lacks what makes trains cheap.
+fn tell_without_trains(sockets: &[UdpSocket]) {
+    if sockets.first().is_some_and(|socket| !socket.can_segment()) {
+        tracing::info!(
+            "this system cannot cut trains of datagrams (UDP_SEGMENT, Linux 4.18 and later); \
+             each is sent by itself"
+        );
+    }
+}
+
+/// Lets much wait at the listeners, or tells that it cannot.
+fn enlarge_all<'a>(sockets: impl Iterator<Item = &'a UdpSocket>) {
+    let granted = sockets
+        .map(|socket| enlarge(socket, LISTENER_BUFFERS))
+        .min();
+    if let Some(granted) = granted.filter(|granted| *granted < LISTENER_BUFFERS.receive) {
+        tracing::warn!(
+            wanted = LISTENER_BUFFERS.receive,
+            granted,
+            "the system keeps socket buffers small, so bursts may be lost; \
+             set net.core.rmem_max and net.core.wmem_max to {}",
+            LISTENER_BUFFERS.receive
+        );
+    }
+}
+
+/// Gives how many bytes may wait in `socket` to be received.
+fn enlarge(socket: &UdpSocket, wanted: Buffers) -> usize {
+    // A socket that does not take the option works with what it has.
+    socket
+        .enlarge_buffers(wanted)
+        .map_or(0, |granted| granted.receive)
+}
+
+/// Where listeners are bound, whatever carries what comes to them.
+pub(super) fn addresses_of(listeners: &[Listener]) -> Vec<SocketAddr> {
+    listeners.iter().map(|listener| listener.address).collect()
+}
+
+/// Where the listeners for datagrams are bound.
+pub(super) fn datagram_addresses(listeners: &[Listener]) -> Vec<SocketAddr> {
+    let by_datagrams = |listener: &&Listener| !listener.transport.is_stream();
+    let listeners = listeners.iter().filter(by_datagrams);
+    listeners.map(|listener| listener.address).collect()
+}

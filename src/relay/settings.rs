@@ -1,0 +1,98 @@
+//! What a relay is started with, and why it may not start.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+
+use super::audit::AuditSink;
+use super::listener::Listener;
+use crate::auth::RelayCredentials;
+use crate::net::TlsConfig;
+use crate::turn::{Cidr, RelayAddress};
+
+/// What the relay needs to know to start.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where clients are served. Port 0 takes any free port.
+    pub listen: Vec<Listener>,
+    /// The realm of the long-term credentials.
+    pub realm: String,
+    /// The users.
+    pub credentials: RelayCredentials,
+    /// Whether clients are asked to hide the user's name behind USERHASH. Only listed users can be
+    /// found by it.
+    pub username_anonymity: bool,
+    /// On which addresses relayed addresses are made, at most one of each family.
+    pub relay_addresses: Vec<RelayAddress>,
+    /// The ports of relayed addresses. `None`: they have no sockets, and only each other can be
+    /// reached; nothing but the listeners must be open then.
+    pub relay_ports: Option<RangeInclusive<u16>>,
+    /// Where clients are sent that there is no room for here.
+    pub alternate_servers: Vec<SocketAddr>,
+    /// Exceptions to the built-in list of refused peers.
+    pub allow_peers: Vec<Cidr>,
+    /// Allocations that there may be at a time, of all users; 0 is no limit.
+    pub max_allocations: u32,
+    /// Allocations that one user may have at a time; 0 is no limit.
+    pub max_allocations_per_user: u32,
+    /// Answers a second to one address (/32, /64) before it authenticates; 0 is no limit.
+    pub unauthenticated_rate: u32,
+    /// Bytes a second that an allocation may relay in each direction; 0 is no limit.
+    pub max_bandwidth_per_allocation: u64,
+    /// Whether an allocation ends with the credentials that it is used with.
+    pub strict_expiry: bool,
+    /// Whether clients may move their allocations to other addresses of theirs (RFC 8016).
+    pub mobility: bool,
+    /// Connections of clients at a time.
+    pub connections: usize,
+    /// The same for one address (/32, /64); 0 is no limit. Loopback has none.
+    pub connections_per_address: usize,
+    /// What TLS is spoken with at every listener for streams; the first byte tells it from plain
+    /// STUN. `None`: it is not spoken.
+    pub tls: Option<TlsConfig>,
+    /// Proxies in front of the listeners for streams: they must say by a header of the PROXY
+    /// protocol whose connection it is, and nobody else may.
+    pub proxies: Vec<Cidr>,
+    /// Worker threads; 0 is one a core.
+    pub workers: usize,
+    /// Whether each worker stays on a core of its own, as far as there are cores.
+    pub pin_workers: bool,
+    /// Who must be told of every allocation, if anybody.
+    pub audit: Option<AuditSink>,
+    /// Whether datagrams are taken and given many a call, and trains joined and cut by the kernel.
+    pub batching: bool,
+}
+
+/// Why the relay did not start.
+#[derive(Debug)]
+pub enum StartError {
+    /// A listener could not be bound.
+    Listen {
+        /// The listener.
+        listener: Listener,
+        /// What the operating system says.
+        source: io::Error,
+    },
+    /// Something else that the operating system did not give: threads, randomness.
+    System(io::Error),
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Listen { listener, source } => {
+                write!(f, "cannot listen on {listener}: {source}")
+            }
+            Self::System(source) => write!(f, "cannot start the relay: {source}"),
+        }
+    }
+}
+
+impl std::error::Error for StartError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Listen { source, .. } | Self::System(source) => Some(source),
+        }
+    }
+}
