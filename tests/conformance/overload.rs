@@ -13,18 +13,18 @@ use crate::process::Process;
 
 const ONE_WORKER: &str = "workers = 1\nallow_peers = [\"127.0.0.0/8\"]";
 
-/// How many threads flood.
-const FLOODING: usize = 2;
-
 const CHANNEL: u16 = 0x4000;
 
 /// For how long at least echoes are asked for.
 const DURATION: Duration = Duration::from_secs(2);
 
-/// How long an echo may take.
+/// How long an echo, or the answer to a request that is sent once, may take.
 const PATIENCE: Duration = Duration::from_millis(500);
 
-/// Two threads that send on a client's channel as fast as they can.
+/// How often a request is sent until it is answered (Rc of RFC 8489 section 6.2.1).
+const TRIES: u32 = 7;
+
+/// A thread a core that sends on a client's channel as fast as it can.
 struct Flood {
     stopping: Arc<AtomicBool>,
     threads: Vec<JoinHandle<u64>>,
@@ -33,7 +33,8 @@ struct Flood {
 impl Flood {
     fn start(client: &Prober) -> Self {
         let stopping = Arc::new(AtomicBool::new(false));
-        let threads = (0..FLOODING).map(|_| {
+        let cores = thread::available_parallelism().map_or(2, usize::from);
+        let threads = (0..cores).map(|_| {
             let (stopping, server) = (Arc::clone(&stopping), client.server);
             let socket = client.socket.try_clone().expect("cloned");
             let mut datagram = [0; 104];
@@ -97,19 +98,28 @@ fn is_echoed(client: &Prober, number: u32) -> bool {
     false
 }
 
-/// How many of `tries` refreshes are answered in time.
-fn refreshed(client: &Prober, tries: u64) -> usize {
-    client.socket.set_read_timeout(Some(PATIENCE)).expect("set");
-    let answered = (0..tries).filter(|number| {
-        let id = 1_000_000 + number;
-        client.send(&client.signed(id, Method::REFRESH, |writer| {
-            writer.u32(Attribute::LIFETIME, 600);
-        }));
-        let mut buffer = [0; 2_000];
-        let answer = client.socket.recv_from(&mut buffer);
-        answer.is_ok_and(|(length, _)| code(&buffer[..length]).is_ok())
+/// Whether a refresh is answered, sent as often as a client would.
+fn is_refreshed(client: &Prober, id: u64) -> bool {
+    let request = client.signed(id, Method::REFRESH, |writer| {
+        writer.u32(Attribute::LIFETIME, 600);
     });
-    answered.count()
+    (0..TRIES).any(|_| {
+        client.send(&request);
+        is_answered(client, &request)
+    })
+}
+
+/// Whether `request` is answered in time; other datagrams that wait are passed over.
+fn is_answered(client: &Prober, request: &[u8]) -> bool {
+    client.socket.set_read_timeout(Some(PATIENCE)).expect("set");
+    let mut buffer = [0; 2_000];
+    while let Ok((length, _)) = client.socket.recv_from(&mut buffer) {
+        let answer = &buffer[..length];
+        if answer.get(4..20) == request.get(4..20) {
+            return code(answer).is_ok();
+        }
+    }
+    false
 }
 
 #[test]
@@ -129,25 +139,26 @@ fn a_flooding_client_costs_the_others_next_to_nothing() {
         lost += f64::from(u8::from(!is_echoed(&other, 100 + tried)));
     }
     let lost = lost / f64::from(tried);
-    let refreshed = (refreshed(&other, 20), refreshed(&flooding, 20));
+    let refreshed = [&other, &flooding].map(|client| {
+        (0..20)
+            .filter(|id| is_refreshed(client, 1_000_000 + id))
+            .count()
+    });
     let sent = flood.stop() as f64;
     // Two rounds, so that what was counted shows.
     flooding.settle();
     flooding.settle();
     let relayed = server.metric("peerage_turn_packets_to_peers_total") as f64;
     let of_flood = 1.0 - relayed / sent;
+    // In the system's queue, which is before the relay, all lose alike: without shares the other
+    // would lose as much as the flood.
     assert!(
-        lost <= 0.02_f64.max(of_flood / 4.0),
+        lost <= 0.02_f64.max(of_flood / 2.0),
         "{lost} of the other's, {of_flood} of the flood"
     );
     let shed = server.metric("peerage_turn_packets_shed_total");
     assert!(shed > 0, "there was no overload");
-    assert!(refreshed.0 >= 18, "{} of the other's", refreshed.0);
-    assert!(
-        refreshed.1 >= 15,
-        "{} of the flooding client's",
-        refreshed.1
-    );
+    assert_eq!(refreshed, [20, 20], "of the other's, the flooding client's");
     assert!(relayed > 500.0, "the flood has its share, too: {relayed}");
     assert!(is_echoed(&other, 0));
 }
