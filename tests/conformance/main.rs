@@ -4,6 +4,7 @@
 mod abuse;
 mod asker;
 mod audit;
+mod churn;
 mod client;
 mod coturn_tools;
 mod ledger;
