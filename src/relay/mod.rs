@@ -50,6 +50,7 @@ pub use crate::turn::RelayAddress;
 pub use audit::{AuditSink, Audited};
 pub use entrance::Entrance;
 pub use listener::Listener;
+pub use proxy_header::{NoHeader, ProxyHeader};
 pub use settings::{Settings, StartError};
 pub use terms::Terms;
 

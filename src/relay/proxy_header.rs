@@ -17,21 +17,24 @@ const LONGEST_BLOCK: usize = 1_024;
 
 /// What a header says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct ProxyHeader {
+pub struct ProxyHeader {
     /// How many bytes it has.
-    pub(super) length: usize,
+    pub length: usize,
     /// Whose connection it is: the client's address, and the one that it has spoken to. `None`:
     /// the proxy's own, to see whether somebody is there.
-    pub(super) addresses: Option<(SocketAddr, SocketAddr)>,
+    pub addresses: Option<(SocketAddr, SocketAddr)>,
 }
 
 /// The bytes are no header, or one of something else than TCP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct NoHeader;
+pub struct NoHeader;
 
 impl ProxyHeader {
     /// The header at the start of `stream`, or `None` as long as its end has not come.
-    pub(super) fn parse(stream: &[u8]) -> Result<Option<Self>, NoHeader> {
+    ///
+    /// # Errors
+    /// If this is no header, or none of a TCP connection, whatever else comes.
+    pub fn parse(stream: &[u8]) -> Result<Option<Self>, NoHeader> {
         let begins_like = |start: &[u8]| stream.iter().zip(start).all(|(a, b)| a == b);
         if begins_like(&SIGNATURE) {
             parse_binary(stream)

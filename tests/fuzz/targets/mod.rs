@@ -7,6 +7,7 @@ mod credentials;
 mod frames;
 #[path = "../../turn_simulation/host.rs"]
 mod host;
+mod proxy;
 mod server;
 mod signaling;
 mod stranger;
@@ -19,6 +20,7 @@ pub(crate) const TARGETS: &[Target] = &[
     ("channel_data", channel_data::run),
     ("credentials", credentials::run),
     ("frames", frames::run),
+    ("proxy", proxy::run),
     ("server", server::run),
     ("signaling", signaling::run),
     ("stranger", stranger::run),
