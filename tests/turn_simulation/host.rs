@@ -35,6 +35,10 @@ pub(crate) struct Setting {
     pub(crate) ports: RangeInclusive<u16>,
     /// Whether relayed addresses have no sockets.
     pub(crate) portless: bool,
+    /// Whether allocations may move to other addresses of their clients.
+    pub(crate) mobile: bool,
+    /// Bytes a second that an allocation may relay in each direction; 0 is no limit.
+    pub(crate) bandwidth: u64,
     pub(crate) seed: u64,
 }
 
@@ -150,9 +154,9 @@ impl Host {
             policy: policy.with_listeners(listeners.to_vec()),
             portless: setting.portless,
             unauthenticated_rate: 0,
-            max_bandwidth_per_allocation: 0,
+            max_bandwidth_per_allocation: setting.bandwidth,
             strict_expiry: false,
-            mobility_key: None,
+            mobility_key: setting.mobile.then_some([2; 32]),
             nonce_keys: vec![[1; 32]],
             username_anonymity: false,
             alternate_servers: vec![],

@@ -85,6 +85,8 @@ impl World {
             quota: 1 + random.below(3),
             ports,
             portless: random.one_in(4),
+            mobile: false,
+            bandwidth: 0,
             seed,
         };
         let clients = (0..3 + random.below(5))

@@ -64,6 +64,8 @@ fn allocate(input: &mut Bytes<'_>) {
         quota: 1,
         ports: 50_000..=50_009,
         portless: false,
+        mobile: false,
+        bandwidth: 0,
         seed: 1,
     });
     let client = input.client();

@@ -22,22 +22,27 @@ struct World {
     /// Of each client, and for how many seconds more it is used.
     nonces: BTreeMap<SocketAddr, (Vec<u8>, u64)>,
     transactions: u32,
-    /// The tokens of reservations that answers have brought.
+    /// The tokens of reservations, and the tickets of allocations, that answers have brought.
     tokens: Vec<Vec<u8>>,
+    tickets: Vec<Vec<u8>>,
 }
 
 pub(crate) fn run(input: &[u8]) {
     let mut input = Bytes(input);
+    let setting = input.u8();
     let mut world = World {
         host: Host::new(&Setting {
             quota: 3,
             ports: 50_000..=50_004,
-            portless: input.u8() & 1 == 1,
+            portless: setting & 1 == 1,
+            mobile: setting & 2 == 2,
+            bandwidth: u64::from(setting & 4) * 10,
             seed: 1,
         }),
         nonces: BTreeMap::new(),
         transactions: 0,
         tokens: Vec::new(),
+        tickets: Vec::new(),
     };
     while !input.is_empty() {
         world.step(&mut input);
@@ -128,6 +133,8 @@ impl World {
         }
         let token = answer.find(Attribute::RESERVATION_TOKEN);
         self.tokens.extend(token.map(<[u8]>::to_vec));
+        let ticket = answer.find(Attribute::MOBILITY_TICKET);
+        self.tickets.extend(ticket.map(<[u8]>::to_vec));
     }
 
     fn nonce(&mut self, client: SocketAddr) -> Vec<u8> {
@@ -152,7 +159,7 @@ impl World {
             Attribute::RESERVATION_TOKEN,
             Attribute::ADDITIONAL_ADDRESS_FAMILY,
         ];
-        match input.u8() % 7 {
+        match input.u8() % 9 {
             0 => writer.xor_address(Attribute::XOR_PEER_ADDRESS, self.peer(input)),
             1 => {
                 let number = 0x4000 | u32::from(input.u8() % 4);
@@ -169,6 +176,12 @@ impl World {
                 let known = self.tokens.get(usize::from(input.u8()));
                 let token = known.map_or_else(|| input.take(8), Vec::as_slice);
                 writer.attribute(Attribute::RESERVATION_TOKEN, token);
+            }
+            6 => writer.attribute(Attribute::MOBILITY_TICKET, &[]),
+            7 => {
+                let known = self.tickets.get(usize::from(input.u8()));
+                let ticket = known.map_or_else(|| input.take(32), Vec::as_slice);
+                writer.attribute(Attribute::MOBILITY_TICKET, ticket);
             }
             _ => {
                 let kind = Attribute(input.u16());

@@ -12,6 +12,8 @@ pub(crate) fn run(input: &[u8]) {
         quota: 10,
         ports: 50_000..=50_009,
         portless: false,
+        mobile: false,
+        bandwidth: 0,
         seed: 1,
     });
     while !input.is_empty() {
