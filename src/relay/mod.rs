@@ -4,6 +4,7 @@
 //! belongs to a client lives on its worker, whether it comes by datagrams or by a connection.
 
 mod audit;
+mod bandwidth;
 mod binding;
 mod coalescing;
 mod connection;
@@ -253,7 +254,8 @@ impl Shared {
             },
             bound,
             range,
-        );
+        )
+        .with_bandwidth_of_user(settings.max_bandwidth_per_user);
         siblings.keep_free_of(&listeners);
         let siblings = Arc::new(siblings);
         Ok(Self {

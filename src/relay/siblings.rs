@@ -7,17 +7,22 @@ use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::bandwidth::UserMeter;
 use super::ports::{self, RelayedPorts};
 use super::post::Owners;
 use super::reserved::Reserved;
 use crate::auth::account;
 use crate::metrics::Ports;
-use crate::turn::{self, FiveTuple, QuotaReached, Reachable, Reservation, ReservationToken};
+use crate::turn::{
+    self, FiveTuple, QuotaReached, Reachable, Reservation, ReservationToken, SharedMeter,
+};
 
 /// The shared state of all workers.
 #[derive(Debug)]
 pub(super) struct Siblings {
     claimed: Mutex<Claimed>,
+    /// Bytes a second that a user may relay in each direction; 0 is no limit.
+    bandwidth_of_user: u64,
     relayed: Vec<RelayedPorts>,
     owners: Owners,
     reserved: Reserved,
@@ -36,7 +41,14 @@ pub(super) struct Quota {
 struct Claimed {
     quota: Quota,
     all: u32,
-    of_user: HashMap<String, u32>,
+    of_user: HashMap<String, OfUser>,
+}
+
+/// What a user has.
+#[derive(Debug)]
+struct OfUser {
+    allocations: u32,
+    meter: Option<Arc<UserMeter>>,
 }
 
 impl Siblings {
@@ -54,9 +66,19 @@ impl Siblings {
             relayed: relay_addresses
                 .map(|address| RelayedPorts::new(address, range.clone()))
                 .collect(),
+            bandwidth_of_user: 0,
             owners: Owners::default(),
             reserved: Reserved::default(),
             is_draining: AtomicBool::new(false),
+        }
+    }
+
+    /// All allocations of a user together may relay so many bytes a second in each direction; 0 is
+    /// no limit.
+    pub(super) fn with_bandwidth_of_user(self, bandwidth_of_user: u64) -> Self {
+        Self {
+            bandwidth_of_user,
+            ..self
         }
     }
 
@@ -124,6 +146,10 @@ impl turn::Siblings for OfWorker {
         self.siblings.release(username);
     }
 
+    fn meter_of(&self, username: &str) -> Option<Arc<dyn SharedMeter>> {
+        self.siblings.meter_of(username)
+    }
+
     fn own(&self, client: FiveTuple) {
         self.siblings.owners.insert(client, self.number);
     }
@@ -154,7 +180,8 @@ impl Siblings {
         let reached = |count: u32, quota: u32| quota != 0 && count >= quota;
         let mut claimed = self.claimed.lock().unwrap_or_else(PoisonError::into_inner);
         let account = account(username);
-        let count = claimed.of_user.get(account).copied().unwrap_or_default();
+        let of_user = claimed.of_user.get(account);
+        let count = of_user.map_or(0, |of_user| of_user.allocations);
         if reached(count, claimed.quota.of_user) {
             return Err(QuotaReached::OfUser);
         }
@@ -163,18 +190,36 @@ impl Siblings {
             return Err(QuotaReached::OfServer);
         }
         claimed.all += 1;
-        claimed.of_user.insert(account.to_owned(), count + 1);
+        match claimed.of_user.get_mut(account) {
+            Some(of_user) => of_user.allocations += 1,
+            None => {
+                let of_user = OfUser {
+                    allocations: 1,
+                    meter: UserMeter::new(self.bandwidth_of_user).map(Arc::new),
+                };
+                claimed.of_user.insert(account.to_owned(), of_user);
+            }
+        }
         Ok(())
+    }
+
+    fn meter_of(&self, username: &str) -> Option<Arc<dyn SharedMeter>> {
+        if self.bandwidth_of_user == 0 {
+            return None;
+        }
+        let claimed = self.claimed.lock().unwrap_or_else(PoisonError::into_inner);
+        let meter = claimed.of_user.get(account(username))?.meter.clone()?;
+        Some(meter)
     }
 
     fn release(&self, username: &str) {
         let mut claimed = self.claimed.lock().unwrap_or_else(PoisonError::into_inner);
         let account = account(username);
-        let Some(count) = claimed.of_user.get_mut(account) else {
+        let Some(of_user) = claimed.of_user.get_mut(account) else {
             return;
         };
-        *count -= 1;
-        if *count == 0 {
+        of_user.allocations -= 1;
+        if of_user.allocations == 0 {
             claimed.of_user.remove(account);
         }
         claimed.all -= 1;
@@ -184,6 +229,8 @@ impl Siblings {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::time::Instant;
+    use crate::turn::Direction;
 
     const NO_QUOTA: Quota = Quota {
         of_user: 0,
@@ -221,6 +268,22 @@ mod tests {
                 .of_user
                 .contains_key("grace")
         );
+    }
+
+    #[test]
+    fn all_allocations_of_a_user_have_one_meter() {
+        let siblings = limited(0, 0).with_bandwidth_of_user(1_000);
+        for name in ["1000:ada", "2000:ada", "grace"] {
+            assert_eq!(siblings.claim(name), Ok(()));
+        }
+        let admits = |name| {
+            let meter = siblings.meter_of(name).expect("there is a limit");
+            meter.admit(Direction::ToClient, 1_000, Instant::default())
+        };
+        assert!(admits("1000:ada"));
+        assert!(!admits("2000:ada"));
+        assert!(admits("grace"));
+        assert!(limited(0, 0).meter_of("ada").is_none());
     }
 
     #[test]

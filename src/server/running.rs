@@ -380,6 +380,7 @@ fn start_relay(
         max_allocations_per_user: turn.max_allocations_per_user,
         unauthenticated_rate: turn.unauthenticated_rate,
         max_bandwidth_per_allocation: turn.max_bandwidth_per_allocation,
+        max_bandwidth_per_user: turn.max_bandwidth_per_user,
         strict_expiry: turn.strict_expiry,
         mobility: turn.mobility,
         connections: turn.connections,

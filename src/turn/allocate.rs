@@ -160,13 +160,18 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
             .missing
             .map(|family| (family, ErrorCode::ADDRESS_FAMILY_NOT_SUPPORTED));
         let meter = Meter::new(self.config.max_bandwidth_per_allocation);
+        let of_user = self.siblings.meter_of(user.name);
         let traffic = self.has_records().then(Traffic::default);
-        let is_rare =
-            places.second.is_some() || refused.is_some() || meter.is_some() || traffic.is_some();
+        let is_rare = places.second.is_some()
+            || refused.is_some()
+            || meter.is_some()
+            || of_user.is_some()
+            || traffic.is_some();
         let extras = is_rare.then(|| Extras {
             second: places.second.map(|ip| Relayed::on(ip, expires)),
             refused,
             meter,
+            of_user,
             traffic,
             ..Extras::default()
         });

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::five_tuple::FiveTuple;
-use super::meter::Meter;
+use super::meter::{Meter, SharedMeter};
 use super::mobile::Mobile;
 use super::reachable::Reachable;
 use super::record::Traffic;
@@ -52,6 +52,8 @@ pub(super) struct Extras {
     pub(super) refused: Option<(Family, ErrorCode)>,
     /// Where there is a limit to what it may relay.
     pub(super) meter: Option<Meter>,
+    /// The same for all allocations of its user together.
+    pub(super) of_user: Option<Arc<dyn SharedMeter>>,
     /// Where the client may move with it.
     pub(super) mobile: Option<Mobile>,
     /// What holds the next higher port.

@@ -111,7 +111,7 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
         })
     }
 
-    /// Counts a payload of `length` bytes, if the allocation may relay them. What is more is dropped
+    /// Counts a payload of `length` bytes, if the allocation and its user may relay them. What is more is dropped
     /// without a word (section 5).
     #[cold]
     fn pass_meter(
@@ -125,8 +125,10 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
         let Some(extras) = allocation.and_then(|allocation| allocation.extras.as_mut()) else {
             return Ok(());
         };
-        if let Some(meter) = extras.meter.as_mut()
-            && !meter.admit(direction, length, now.instant)
+        let of_allocation = extras.meter.as_mut();
+        let of_user = extras.of_user.as_deref();
+        if of_allocation.is_some_and(|meter| !meter.admit(direction, length, now.instant))
+            || of_user.is_some_and(|meter| !meter.admit(direction, length, now.instant))
         {
             return Err(Refusal::Bandwidth);
         }
@@ -213,10 +215,12 @@ fn range_within(whole: &[u8], part: &[u8]) -> Range<usize> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::meter::SharedMeter;
     use super::super::policy::{Machine, PeerPolicy, RelayAddress};
     use super::super::world::{World, address};
     use super::*;
     use crate::stun::Method;
+    use crate::time::Instant;
 
     #[test]
     fn data_flows_both_ways_through_a_permission() {
@@ -446,6 +450,37 @@ mod tests {
         assert!(world.send(&other, peer, &data).is_some());
         world.pass(1);
         assert_eq!(passed(&mut world), (10, 10));
+    }
+
+    /// Of a user who may send no long datagrams, and receive none.
+    #[derive(Debug)]
+    struct ShortOnesOut;
+
+    impl SharedMeter for ShortOnesOut {
+        fn admit(&self, direction: Direction, length: usize, _: Instant) -> bool {
+            direction == Direction::FromClient && length < 100
+        }
+    }
+
+    #[test]
+    fn what_is_more_than_a_user_may_relay_is_dropped_and_counted() {
+        let mut world = World::new();
+        world.set_meter("alice", ShortOnesOut);
+        let clients = ["alice", "alice", "bob"].map(|name| world.allocated(name));
+        let peer = address("8.8.8.8:1000");
+        let mut passed = Vec::new();
+        for client in &clients {
+            world.permit(client, peer);
+            passed.push((
+                world.send(client, peer, &[7; 99]).is_some(),
+                world.send(client, peer, &[7; 100]).is_some(),
+                world.at_relayed(client, peer, &[7; 99]).is_some(),
+            ));
+        }
+        let (of_alice, of_bob) = ((true, false, false), (true, true, true));
+        assert_eq!(passed, [of_alice, of_alice, of_bob]);
+        let refused = world.server.tally().packets_refused;
+        assert_eq!(refused[Refusal::Bandwidth as usize], 4);
     }
 
     #[test]

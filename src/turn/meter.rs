@@ -1,5 +1,6 @@
-//! How much data an allocation may relay (RFC 8656 section 5).
+//! How much data an allocation, or a user, may relay (RFC 8656 section 5).
 
+use std::fmt::Debug;
 use std::time::Duration;
 
 use crate::time::Instant;
@@ -16,10 +17,18 @@ pub(super) struct Meter {
     to_client: Bucket,
 }
 
+/// What all allocations of a user share, on whichever worker they are.
+pub trait SharedMeter: Debug + Send + Sync {
+    /// Whether `length` bytes may pass now; if so, they are counted.
+    fn admit(&self, direction: Direction, length: usize, now: Instant) -> bool;
+}
+
 /// Which way data go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Direction {
+pub enum Direction {
+    /// To a peer.
     FromClient,
+    /// From a peer.
     ToClient,
 }
 
@@ -45,15 +54,23 @@ impl Meter {
             Direction::FromClient => &mut self.from_client,
             Direction::ToClient => &mut self.to_client,
         };
-        let through_at = bucket.through_at.max(now);
-        // What is longer than a whole second's worth may pass alone.
-        if through_at.saturating_since(now) >= BURST {
-            return false;
-        }
-        let nanoseconds = length as u64 * 1_000_000_000 / self.rate;
-        bucket.through_at = through_at + Duration::from_nanos(nanoseconds);
-        true
+        let passed = through_at(bucket.through_at, self.rate, length, now);
+        bucket.through_at = passed.unwrap_or(bucket.through_at);
+        passed.is_some()
     }
+}
+
+/// What has passed at `rate` bytes a second is through at `before`. When it will be with `length`
+/// bytes more, if these may pass now: a second's worth may be ahead of its time.
+#[must_use]
+pub fn through_at(before: Instant, rate: u64, length: usize, now: Instant) -> Option<Instant> {
+    let before = before.max(now);
+    // What is longer than a whole second's worth may pass alone.
+    if before.saturating_since(now) >= BURST {
+        return None;
+    }
+    let nanoseconds = (length as u64).saturating_mul(1_000_000_000) / rate;
+    Some(before + Duration::from_nanos(nanoseconds))
 }
 
 #[cfg(test)]

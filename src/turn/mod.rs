@@ -50,6 +50,7 @@ mod world;
 
 pub use cidr::{Cidr, CidrError};
 pub use five_tuple::{FiveTuple, Transport};
+pub use meter::{Direction, SharedMeter, through_at};
 pub use notice::Icmp;
 pub use policy::{Machine, PeerPolicy, RelayAddress};
 pub use reachable::Reachable;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::allocation::Allocation;
 use super::alternate::Alternates;
 use super::five_tuple::{FiveTuple, Transport};
+use super::meter::SharedMeter;
 use super::nonce::Nonces;
 use super::notice::Notice;
 use super::policy::PeerPolicy;
@@ -71,6 +72,8 @@ pub trait Siblings {
     fn claim(&self, username: &str) -> Result<(), QuotaReached>;
     /// Takes back one [`Siblings::claim`].
     fn release(&self, username: &str);
+    /// What all allocations of `username` together may relay, who has one; `None` for no limit.
+    fn meter_of(&self, username: &str) -> Option<Arc<dyn SharedMeter>>;
     /// From now on, packets of `client` belong to this server.
     fn own(&self, client: FiveTuple);
     /// The same, no more.
@@ -94,6 +97,10 @@ impl<S: Siblings> Siblings for Arc<S> {
 
     fn release(&self, username: &str) {
         (**self).release(username);
+    }
+
+    fn meter_of(&self, username: &str) -> Option<Arc<dyn SharedMeter>> {
+        (**self).meter_of(username)
     }
 
     fn own(&self, client: FiveTuple) {

@@ -11,8 +11,8 @@ use std::time::Duration;
 use super::route::{Destination, Header};
 use super::{
     Action, AllocationId, BindFailed, Config, FiveTuple, Icmp, Machine, PeerPolicy, QuotaReached,
-    Reachable, RelayAddress, Reservation, ReservationToken, Server, Siblings, Transport,
-    WantedPort,
+    Reachable, RelayAddress, Reservation, ReservationToken, Server, SharedMeter, Siblings,
+    Transport, WantedPort,
 };
 use crate::auth::{Key, RelayCredentials, Secret, TimeLimited, userhash};
 use crate::stun::{
@@ -52,6 +52,7 @@ pub(super) struct SharedState {
     owned: BTreeSet<FiveTuple>,
     reservations: BTreeMap<ReservationToken, Reservation>,
     no_reservations: bool,
+    meters: BTreeMap<String, Arc<dyn SharedMeter>>,
 }
 
 impl Siblings for Shared {
@@ -77,6 +78,10 @@ impl Siblings for Shared {
             .claimed
             .get_mut(username)
             .expect("claimed before") -= 1;
+    }
+
+    fn meter_of(&self, username: &str) -> Option<Arc<dyn SharedMeter>> {
+        self.0.borrow().meters.get(username).cloned()
     }
 
     fn own(&self, client: FiveTuple) {
@@ -301,6 +306,12 @@ impl World {
             self.server.handle_timeout(self.now);
         }
         self.carry_out();
+    }
+
+    /// From now on, what new allocations of this user relay is measured.
+    pub(super) fn set_meter(&mut self, username: &str, meter: impl SharedMeter + 'static) {
+        let meters = &mut self.shared.0.borrow_mut().meters;
+        meters.insert(username.to_owned(), Arc::new(meter));
     }
 
     pub(super) fn set_quota(&mut self, quota: usize) {

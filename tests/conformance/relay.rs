@@ -76,6 +76,7 @@ fn settings(allow_peers: &[&str]) -> Settings {
         max_allocations_per_user: 0,
         unauthenticated_rate: 0,
         max_bandwidth_per_allocation: 0,
+        max_bandwidth_per_user: 0,
         strict_expiry: false,
         mobility: true,
         connections: 1_000,

@@ -13,8 +13,8 @@ use peerage::auth::{RelayCredentials, Secret};
 use peerage::time::Now;
 use peerage::turn::{
     Action, AllocationId, BindFailed, Config, Destination, FiveTuple, Header, Machine, PeerPolicy,
-    QuotaReached, Reachable, RelayAddress, Reservation, ReservationToken, Server, Siblings,
-    Transport, WantedPort,
+    QuotaReached, Reachable, RelayAddress, Reservation, ReservationToken, Server, SharedMeter,
+    Siblings, Transport, WantedPort,
 };
 
 pub(crate) const REALM: &str = "example.org";
@@ -85,6 +85,10 @@ impl Siblings for Shared {
         let mut state = self.0.borrow_mut();
         let claimed = state.claimed.get_mut(username).expect("claimed before");
         *claimed = claimed.checked_sub(1).expect("no more than was claimed");
+    }
+
+    fn meter_of(&self, _username: &str) -> Option<Arc<dyn SharedMeter>> {
+        None
     }
 
     fn own(&self, _client: FiveTuple) {}

@@ -110,6 +110,8 @@ pub struct Turn {
     pub unauthenticated_rate: u32,
     /// Bytes a second that an allocation may relay in each direction; 0 is no limit.
     pub max_bandwidth_per_allocation: u64,
+    /// The same for all allocations of a user together; 0 is no limit.
+    pub max_bandwidth_per_user: u64,
     /// Whether an allocation ends with the credentials that it is used with.
     pub strict_expiry: bool,
     /// Whether clients may move their allocations to other addresses of theirs.

@@ -13,7 +13,7 @@ use peerage::stun::{
 use peerage::time::Now;
 use peerage::turn::{
     Action, AllocationId, Config, FiveTuple, Machine, PeerPolicy, QuotaReached, Reachable,
-    RelayAddress, Reservation, ReservationToken, Server, Siblings, Transport,
+    RelayAddress, Reservation, ReservationToken, Server, SharedMeter, Siblings, Transport,
 };
 
 const REALM: &str = "example.org";
@@ -44,6 +44,10 @@ impl Siblings for Alone {
     }
 
     fn release(&self, _username: &str) {}
+
+    fn meter_of(&self, _username: &str) -> Option<Arc<dyn SharedMeter>> {
+        None
+    }
 
     fn own(&self, _client: FiveTuple) {}
 
