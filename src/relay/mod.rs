@@ -270,6 +270,7 @@ impl Shared {
                 nonce_keys,
                 username_anonymity: settings.username_anonymity,
                 alternate_servers: settings.alternate_servers,
+                nat_discovery: None,
                 seed: 0,
             },
             credentials: Arc::new(settings.credentials),

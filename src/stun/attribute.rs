@@ -1,12 +1,13 @@
 //! The registries of attributes and error codes.
 
-/// The type of an attribute (RFC 8489 section 18.3, RFC 8656 section 18).
+/// The type of an attribute (RFC 8489 section 18.3, RFC 8656 section 18, RFC 5780 section 9.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Attribute(pub u16);
 
 #[expect(missing_docs, reason = "the names are those of the registry")]
 impl Attribute {
     pub const MAPPED_ADDRESS: Self = Self(0x0001);
+    pub const CHANGE_REQUEST: Self = Self(0x0003);
     pub const USERNAME: Self = Self(0x0006);
     pub const MESSAGE_INTEGRITY: Self = Self(0x0008);
     pub const ERROR_CODE: Self = Self(0x0009);
@@ -28,6 +29,8 @@ impl Attribute {
     pub const USERHASH: Self = Self(0x001E);
     pub const XOR_MAPPED_ADDRESS: Self = Self(0x0020);
     pub const RESERVATION_TOKEN: Self = Self(0x0022);
+    pub const PADDING: Self = Self(0x0026);
+    pub const RESPONSE_PORT: Self = Self(0x0027);
     pub const ADDITIONAL_ADDRESS_FAMILY: Self = Self(0x8000);
     pub const ADDRESS_ERROR_CODE: Self = Self(0x8001);
     pub const PASSWORD_ALGORITHMS: Self = Self(0x8002);
@@ -35,6 +38,8 @@ impl Attribute {
     pub const MOBILITY_TICKET: Self = Self(0x8030);
     pub const SOFTWARE: Self = Self(0x8022);
     pub const ALTERNATE_SERVER: Self = Self(0x8023);
+    pub const RESPONSE_ORIGIN: Self = Self(0x802B);
+    pub const OTHER_ADDRESS: Self = Self(0x802C);
     pub const THIRD_PARTY_AUTHORIZATION: Self = Self(0x802E);
     pub const FINGERPRINT: Self = Self(0x8028);
 

@@ -1,5 +1,6 @@
 //! Binding (RFC 8489 section 3): where does my packet come from?
 
+use super::nat_discovery::{NatDiscovery, Wishes, is_wish};
 use super::request::Request;
 use super::response::{Body, Response};
 use super::server::{Server, Siblings};
@@ -8,16 +9,45 @@ use crate::auth::Credentials;
 impl<C: Credentials, S: Siblings> Server<C, S> {
     /// Needs no credentials, and tells nothing but the client's own address.
     pub(super) fn handle_binding(&mut self, request: &Request<'_>) {
-        let body = match self.unknown_attributes(&request.message) {
-            Some(unknown) => Body::Unknown(unknown),
-            None => Body::Binding {
-                mapped: request.client.client,
-            },
+        let Request {
+            client, message, ..
+        } = request;
+        let discovery = self.config.nat_discovery.as_ref();
+        let response = match discovery.filter(|discovery| discovery.serves(*client)) {
+            Some(discovery) => self.discover(discovery, request),
+            None => {
+                let body = match self.unknown_attributes(message) {
+                    Some(unknown) => Body::Unknown(unknown),
+                    None => Body::Binding {
+                        mapped: client.client,
+                    },
+                };
+                Response::to(message, *client, body)
+            }
         };
-        self.answer_stranger(
-            request,
-            Response::to(&request.message, request.client, body),
-        );
+        // What goes to another port must not go round in circles either.
+        if response.client.client == client.client || !self.is_our_own(response.client) {
+            self.answer_stranger(request, response);
+        }
+    }
+
+    /// The answer where behaviour discovery is served (RFC 5780 section 6.1). Whatever the request
+    /// wants, it goes to the address that the request has come from.
+    fn discover(&self, discovery: &NatDiscovery, request: &Request<'_>) -> Response {
+        let Request {
+            client, message, ..
+        } = request;
+        let kinds = message.attributes().map(|(kind, _)| kind);
+        if let Some(unknown) = self.unknown_among(kinds.filter(|kind| !is_wish(*kind))) {
+            return Response::to(message, *client, Body::Unknown(unknown));
+        }
+        match Wishes::of(message) {
+            Ok(wishes) => {
+                let (way, behaviour) = discovery.answer(*client, wishes);
+                Response::to(message, way, Body::Behaviour(Box::new(behaviour)))
+            }
+            Err(code) => Response::to(message, *client, Body::Error(code)),
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use super::five_tuple::FiveTuple;
+use super::nat_discovery::Behaviour;
 use super::nonce::Nonce;
 use super::request::Signer;
 use super::reservation::ReservationToken;
@@ -42,6 +43,8 @@ pub(super) enum Body {
     Binding {
         mapped: SocketAddr,
     },
+    /// The same, and more, for who finds out what NATs it is behind.
+    Behaviour(Box<Behaviour>),
     Allocate(Box<Allocated>),
     Refresh {
         lifetime: u32,
@@ -189,6 +192,7 @@ impl Response {
             Body::Binding { mapped } => {
                 writer.xor_address(Attribute::XOR_MAPPED_ADDRESS, *mapped);
             }
+            Body::Behaviour(behaviour) => behaviour.write(writer),
             Body::Allocate(allocated) => allocated.write(writer),
             Body::Refresh { lifetime, ticket } => {
                 writer.u32(Attribute::LIFETIME, *lifetime);

@@ -9,6 +9,7 @@ use super::allocation::Allocation;
 use super::alternate::Alternates;
 use super::five_tuple::{FiveTuple, Transport};
 use super::meter::SharedMeter;
+use super::nat_discovery::NatDiscovery;
 use super::nonce::Nonces;
 use super::notice::Notice;
 use super::policy::PeerPolicy;
@@ -59,6 +60,8 @@ pub struct Config {
     /// Where clients are sent that this server has no room for; they need the same users. Only
     /// those of the client's own family can be its first choice.
     pub alternate_servers: Vec<SocketAddr>,
+    /// Where clients may find out what NATs they are behind (RFC 5780), if anywhere.
+    pub nat_discovery: Option<NatDiscovery>,
     /// Randomness for transaction ids and tables; different for every server.
     pub seed: u64,
 }
@@ -385,7 +388,7 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
         self.actions.pop_front()
     }
 
-    /// Encodes the next answer, or Data indication with ICMP, into `buffer`, for which 1,500 bytes
+    /// Encodes the next answer, or Data indication with ICMP, into `buffer`, for which 2,000 bytes
     /// are always enough.
     pub fn poll_transmit(&mut self, buffer: &mut [u8]) -> Option<Transmit> {
         let challenge = Challenge {
@@ -446,11 +449,13 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
                 | Method::CREATE_PERMISSION
                 | Method::CHANNEL_BIND,
             ) => {
-                self.handle_request(&Request {
-                    client,
-                    message,
-                    now,
-                });
+                if !self.answers_only_binding(client) {
+                    self.handle_request(&Request {
+                        client,
+                        message,
+                        now,
+                    });
+                }
                 None
             }
             (Class::Indication, Method::SEND) => {
@@ -472,9 +477,15 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
         }
     }
 
+    /// Whether `client` speaks to an address that is only there for behaviour discovery.
+    fn answers_only_binding(&self, client: FiveTuple) -> bool {
+        let discovery = self.config.nat_discovery.as_ref();
+        discovery.is_some_and(|discovery| discovery.is_extra(client))
+    }
+
     /// Whether a request claims to come from a listener or from a relayed address of this process:
     /// answers, and data after them, would go round in circles (RFC 8656 section 21.1.7).
-    fn is_our_own(&self, client: FiveTuple) -> bool {
+    pub(super) fn is_our_own(&self, client: FiveTuple) -> bool {
         let source = client.client;
         let is_relayed = || self.siblings.reach(source, |_| ()).is_some();
         // Relayed addresses without sockets send nothing; who has the same address is a neighbour.
@@ -611,9 +622,16 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
         }
     }
 
-    /// The attributes that must be understood and are not.
+    /// The attributes of a message that must be understood and are not.
     pub(super) fn unknown_attributes(&self, message: &Message<'_>) -> Option<UnknownAttributes> {
-        let kinds = message.attributes().map(|(kind, _)| kind);
+        self.unknown_among(message.attributes().map(|(kind, _)| kind))
+    }
+
+    /// Those of some attributes that must be understood and are not.
+    pub(super) fn unknown_among(
+        &self,
+        kinds: impl Iterator<Item = Attribute>,
+    ) -> Option<UnknownAttributes> {
         let takes_tokens = self.credentials.token_server_name().is_some();
         UnknownAttributes::of(kinds.filter(|kind| {
             let is_known = is_known(*kind) || takes_tokens && *kind == Attribute::ACCESS_TOKEN;

@@ -215,6 +215,7 @@ impl World {
             nonce_keys: vec![[1; 32]],
             username_anonymity: false,
             alternate_servers: vec![],
+            nat_discovery: None,
             seed: 7,
         };
         adapt(&mut config);
@@ -436,6 +437,18 @@ impl World {
             "one answer at most"
         );
         (relayed, answer)
+    }
+
+    /// Gives the server a datagram: the way of its answer, and the answer.
+    pub(super) fn probe(
+        &mut self,
+        from: FiveTuple,
+        datagram: &[u8],
+    ) -> Option<(FiveTuple, Vec<u8>)> {
+        self.server.handle_client(from, datagram, self.now);
+        let mut buffer = [0xee; 2_000];
+        let transmit = self.server.poll_transmit(&mut buffer)?;
+        Some((transmit.client, buffer[..transmit.length].to_vec()))
     }
 
     fn next_transaction(&mut self) -> TransactionId {

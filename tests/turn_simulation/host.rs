@@ -164,6 +164,7 @@ impl Host {
             nonce_keys: vec![[1; 32]],
             username_anonymity: false,
             alternate_servers: vec![],
+            nat_discovery: None,
             seed: setting.seed,
         };
         let credentials = USERS

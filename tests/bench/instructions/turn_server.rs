@@ -98,6 +98,7 @@ impl Loaded {
             nonce_keys: vec![[1; 32]],
             username_anonymity: false,
             alternate_servers: vec![],
+            nat_discovery: None,
             seed: 7,
         };
         let credentials = RelayCredentials::new(REALM).with_user(USER.0, &Secret::new(USER.1));
