@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpListener};
 use super::listener::Listener;
 use super::settings::StartError;
 use crate::net::{Buffers, UdpSocket, listen_tcp};
-use crate::turn::Transport;
+use crate::turn::{NatDiscovery, Transport};
 
 /// What may wait at a listener: half a second of a hundred video streams.
 const LISTENER_BUFFERS: Buffers = Buffers {
@@ -32,11 +32,31 @@ impl Listeners {
     }
 }
 
-/// Binds every listener once for each of `workers`. The first result are the listeners as bound.
+/// Everything that is bound for clients.
+#[derive(Debug)]
+pub(super) struct Bound {
+    /// The listeners as bound, in the order of the settings.
+    pub(super) listeners: Vec<Listener>,
+    pub(super) nat_discovery: Option<NatDiscovery>,
+    pub(super) of_workers: Vec<Listeners>,
+}
+
+impl Bound {
+    /// All addresses where something is bound, whatever carries what comes to them.
+    pub(super) fn addresses(&self) -> Vec<SocketAddr> {
+        let extra = self.nat_discovery.iter().flat_map(NatDiscovery::extra);
+        let listeners = self.listeners.iter().map(|listener| listener.address);
+        listeners.chain(extra.copied()).collect()
+    }
+}
+
+/// Binds every listener once for each of `workers`, and what NAT behaviour discovery needs beside
+/// them if there is an `alternate` address for it.
 pub(super) fn bind_listeners(
     wanted: &[Listener],
+    alternate: Option<SocketAddr>,
     workers: usize,
-) -> Result<(Vec<Listener>, Vec<Listeners>), StartError> {
+) -> Result<Bound, StartError> {
     let mut bound = Vec::new();
     let mut listeners: Vec<Listeners> = (0..workers).map(|_| Listeners::default()).collect();
     for &listener in wanted {
@@ -57,7 +77,38 @@ pub(super) fn bind_listeners(
     if let Some(first) = listeners.first() {
         tell_without_trains(&first.udp);
     }
-    Ok((bound, listeners))
+    let nat_discovery = alternate
+        .map(|alternate| bind_discovery(&bound, alternate, &mut listeners))
+        .transpose()?;
+    Ok(Bound {
+        listeners: bound,
+        nat_discovery,
+        of_workers: listeners,
+    })
+}
+
+/// Binds those of the four places of NAT behaviour discovery that are not `bound`.
+fn bind_discovery(
+    bound: &[Listener],
+    alternate: SocketAddr,
+    listeners: &mut [Listeners],
+) -> Result<NatDiscovery, StartError> {
+    let failed = |address, source| StartError::NatDiscovery { address, source };
+    let primary = Listener::discovery_primary(bound, alternate)
+        .ok_or_else(|| failed(alternate, io::ErrorKind::InvalidInput.into()))?;
+    let discovery = NatDiscovery::new(primary, alternate, &datagram_addresses(bound));
+    for &address in discovery.extra() {
+        let failed = |source| failed(address, source);
+        let listener = Listener {
+            transport: Transport::Udp,
+            address,
+        };
+        try_alone(listener).map_err(failed)?;
+        for of_worker in &mut *listeners {
+            of_worker.bind(Transport::Udp, address).map_err(failed)?;
+        }
+    }
+    Ok(discovery)
 }
 
 /// A shared bind would succeed beside another server's shared bind; an unshared one tells. Gives
@@ -101,11 +152,6 @@ fn enlarge(socket: &UdpSocket, wanted: Buffers) -> usize {
     socket
         .enlarge_buffers(wanted)
         .map_or(0, |granted| granted.receive)
-}
-
-/// Where listeners are bound, whatever carries what comes to them.
-pub(super) fn addresses_of(listeners: &[Listener]) -> Vec<SocketAddr> {
-    listeners.iter().map(|listener| listener.address).collect()
 }
 
 /// Where the listeners for datagrams are bound.

@@ -41,7 +41,7 @@ use crate::metrics::{Ports, RelayCounters};
 use crate::net::{Admission, Clock, TlsConfig, broadcast_addresses, local_addresses};
 use crate::turn::{self, Cidr, Machine, PeerPolicy};
 use binding::PORTLESS_RANGE;
-use listeners::{Listeners, addresses_of, bind_listeners, datagram_addresses};
+use listeners::{Bound, Listeners, bind_listeners, datagram_addresses};
 use post::Postbox;
 use siblings::{OfWorker, Quota, Siblings};
 use terms::{Notice, ServerTerms};
@@ -59,6 +59,8 @@ pub use terms::Terms;
 #[derive(Debug)]
 pub struct Relay {
     listeners: Vec<Listener>,
+    /// Where anything is bound for clients, the listeners and more.
+    bound: Vec<SocketAddr>,
     counters: Vec<Arc<RelayCounters>>,
     siblings: Arc<Siblings>,
     entrance: Entrance,
@@ -79,12 +81,13 @@ impl Relay {
             0 => thread::available_parallelism().map_or(1, usize::from),
             count => count,
         };
-        let (bound, listeners) = bind_listeners(&settings.listen, count)?;
+        let bound = bind_listeners(&settings.listen, settings.nat_discovery_alternate, count)?;
         let pin = settings.pin_workers;
         let relay_addresses = settings.relay_addresses.clone();
-        let shared = Shared::new(settings, addresses_of(&bound), count)?;
+        let shared = Shared::new(settings, &bound)?;
         let mut relay = Self {
-            listeners: bound,
+            bound: bound.addresses(),
+            listeners: bound.listeners,
             counters: Vec::new(),
             siblings: Arc::clone(&shared.siblings),
             entrance: Entrance::default(),
@@ -93,7 +96,7 @@ impl Relay {
             notices: Vec::new(),
             relay_addresses,
         };
-        let workers = listeners.into_iter().enumerate();
+        let workers = bound.of_workers.into_iter().enumerate();
         let workers = workers.map(|(number, listeners)| shared.worker(number, listeners));
         let workers = workers.collect::<io::Result<Vec<_>>>();
         relay
@@ -170,7 +173,7 @@ impl Relay {
         for (notice, (_, waker)) in self.notices.iter().zip(&self.threads) {
             notice.post(ServerTerms {
                 users: users.clone(),
-                policy: policy.clone().with_listeners(addresses_of(&self.listeners)),
+                policy: policy.clone().with_listeners(self.bound.clone()),
                 unauthenticated_rate: a_workers(terms.unauthenticated_rate, self.notices.len()),
             });
             // A worker that cannot be woken has ended.
@@ -232,11 +235,8 @@ fn mobility_key(wanted: bool) -> Result<Option<[u8; 32]>, StartError> {
 }
 
 impl Shared {
-    fn new(
-        settings: Settings,
-        listeners: Vec<SocketAddr>,
-        workers: usize,
-    ) -> Result<Self, StartError> {
+    fn new(settings: Settings, listening: &Bound) -> Result<Self, StartError> {
+        let (listeners, workers) = (listening.addresses(), listening.of_workers.len());
         let nonce_keys =
             nonce_keys(&settings.credentials).map_err(|error| StartError::System(error.into()))?;
         let mobility_key = mobility_key(settings.mobility)?;
@@ -270,7 +270,7 @@ impl Shared {
                 nonce_keys,
                 username_anonymity: settings.username_anonymity,
                 alternate_servers: settings.alternate_servers,
-                nat_discovery: None,
+                nat_discovery: listening.nat_discovery.clone(),
                 seed: 0,
             },
             credentials: Arc::new(settings.credentials),

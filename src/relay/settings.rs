@@ -30,6 +30,9 @@ pub struct Settings {
     pub relay_ports: Option<RangeInclusive<u16>>,
     /// Where clients are sent that there is no room for here.
     pub alternate_servers: Vec<SocketAddr>,
+    /// The second address and port of NAT behaviour discovery (RFC 5780); the first ones are those
+    /// of [`Listener::discovery_primary`]. `None`: it is not served.
+    pub nat_discovery_alternate: Option<SocketAddr>,
     /// Exceptions to the built-in list of refused peers.
     pub allow_peers: Vec<Cidr>,
     /// Allocations that there may be at a time, of all users; 0 is no limit.
@@ -76,6 +79,14 @@ pub enum StartError {
         /// What the operating system says.
         source: io::Error,
     },
+    /// What NAT behaviour discovery needs beside the listeners could not be bound.
+    NatDiscovery {
+        /// One of its addresses.
+        address: SocketAddr,
+        /// What the operating system says; [`io::ErrorKind::InvalidInput`] if no listener fits the
+        /// alternate address.
+        source: io::Error,
+    },
     /// Something else that the operating system did not give: threads, randomness.
     System(io::Error),
 }
@@ -86,6 +97,12 @@ impl fmt::Display for StartError {
             Self::Listen { listener, source } => {
                 write!(f, "cannot listen on {listener}: {source}")
             }
+            Self::NatDiscovery { address, source } => {
+                write!(
+                    f,
+                    "cannot serve NAT behaviour discovery at {address}: {source}"
+                )
+            }
             Self::System(source) => write!(f, "cannot start the relay: {source}"),
         }
     }
@@ -94,7 +111,9 @@ impl fmt::Display for StartError {
 impl std::error::Error for StartError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Listen { source, .. } | Self::System(source) => Some(source),
+            Self::Listen { source, .. }
+            | Self::NatDiscovery { source, .. }
+            | Self::System(source) => Some(source),
         }
     }
 }

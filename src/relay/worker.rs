@@ -51,7 +51,7 @@ const EVENTS: usize = 1_024;
 const REPORTS: usize = 16;
 
 /// Room for any answer.
-const ANSWER: usize = 1_500;
+const ANSWER: usize = 2_000;
 
 /// What a worker is made of.
 pub(super) struct Parts {

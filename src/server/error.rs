@@ -78,6 +78,10 @@ impl From<relay::StartError> for StartError {
                 };
                 Self::bind(protocol, listener.address, "turn.listen", source)
             }
+            relay::StartError::NatDiscovery { address, source } => {
+                let key = "turn.nat_discovery_alternate";
+                Self::bind(Protocol::Udp, *address, key, source)
+            }
             relay::StartError::System(_) => Self(error.to_string()),
         }
     }

@@ -375,6 +375,7 @@ fn start_relay(
         },
         audit,
         alternate_servers: turn.alternate_servers.clone(),
+        nat_discovery_alternate: turn.nat_discovery_alternate,
         allow_peers: turn.allow_peers.clone(),
         max_allocations: turn.max_allocations,
         max_allocations_per_user: turn.max_allocations_per_user,

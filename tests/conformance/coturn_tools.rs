@@ -28,6 +28,16 @@ pub(crate) fn uclient_with_a_channel(server: SocketAddr, arguments: &[&str]) -> 
         .expect("a number below 0x5000")
 }
 
+/// What `turnutils_natdiscovery` finds.
+pub(crate) fn natdiscovery(server: SocketAddr, arguments: &[&str]) -> String {
+    let output = Command::new("turnutils_natdiscovery")
+        .args(arguments)
+        .args(["-p", &server.port().to_string(), &server.ip().to_string()])
+        .output()
+        .expect("coturn's tools are installed");
+    text(&output)
+}
+
 fn text(output: &Output) -> String {
     [&output.stdout[..], &output.stderr]
         .map(String::from_utf8_lossy)

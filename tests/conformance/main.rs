@@ -15,6 +15,7 @@ mod proxy;
 mod raw_client;
 mod relay;
 mod reload;
+mod rfc5780;
 mod rfc7635;
 mod rfc8016;
 mod rfc8489;

@@ -69,6 +69,7 @@ fn settings(allow_peers: &[&str]) -> Settings {
         username_anonymity: false,
         audit: None,
         alternate_servers: vec![],
+        nat_discovery_alternate: None,
         relay_addresses: vec![relay("127.0.0.1"), relay("::1")],
         relay_ports: Some(49_152..=65_535),
         allow_peers: ranges(allow_peers),

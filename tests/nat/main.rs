@@ -4,6 +4,7 @@
 //!
 //! It needs root, for the namespaces; without, every test is skipped and says so.
 
+mod discovery;
 mod network;
 mod peer;
 mod processes;

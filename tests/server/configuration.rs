@@ -51,6 +51,26 @@ const WRONG: &[(&str, &str)] = &[
         r#"turn.external_addresses = ["2001:db8::1"]: 2001:db8::1 has no partner of its family in turn.relay_addresses (peerage.toml line 3)"#,
     ),
     (
+        "[turn]\nnat_discovery_alternate = \"203.0.113.8\"",
+        r#"turn.nat_discovery_alternate = "203.0.113.8": must be an IP address of this machine and a port such as "203.0.113.8:3479", or "" for none (peerage.toml line 2)"#,
+    ),
+    (
+        "[turn]\nnat_discovery_alternate = \"203.0.113.8:3479\"",
+        r#"turn.nat_discovery_alternate = "203.0.113.8:3479": needs a udp:// listener in turn.listen at one address of the same family (not 0.0.0.0 or [::]), with another address and another port than this (peerage.toml line 2)"#,
+    ),
+    (
+        "[turn]\nlisten = [\"udp://203.0.113.7:3479\", \"udp://203.0.113.8:3478\", \"udp://[2001:db8::1]:3478\", \"tcp://203.0.113.7:3478\"]\nnat_discovery_alternate = \"203.0.113.8:3479\"",
+        r#"turn.nat_discovery_alternate = "203.0.113.8:3479": needs a udp:// listener in turn.listen at one address of the same family (not 0.0.0.0 or [::]), with another address and another port than this (peerage.toml line 3)"#,
+    ),
+    (
+        "[turn]\nlisten = [\"udp://203.0.113.7:3478\", \"udp://0.0.0.0:3479\"]\nnat_discovery_alternate = \"203.0.113.8:3479\"",
+        r#"turn.nat_discovery_alternate = "203.0.113.8:3479": udp://0.0.0.0:3479 in turn.listen takes what comes to the port (peerage.toml line 3)"#,
+    ),
+    (
+        "[turn]\nlisten = [\"udp://10.0.0.5:3478\"]\nrelay_addresses = [\"10.0.0.5\"]\nexternal_addresses = [\"203.0.113.7\"]\nnat_discovery_alternate = \"10.0.0.6:3479\"",
+        r#"turn.nat_discovery_alternate = "10.0.0.6:3479": needs two addresses that the machine has itself, and turn.external_addresses says that it is behind a NAT (peerage.toml line 5)"#,
+    ),
+    (
         "[turn]\nsecret = 5",
         "turn.secret: must be a string that is not empty, or a list of such (peerage.toml line 2)",
     ),

@@ -144,6 +144,23 @@ fn an_address_of_another_machine_is_refused_with_its_key() {
 }
 
 #[test]
+fn a_second_address_of_another_machine_is_refused_with_its_key() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("peerage.toml");
+    let text = "[http]\nlisten = []\ntls_listen = []\n[metrics]\nlisten = []\n\
+                [turn]\nlisten = [\"udp://127.0.0.1:0\"]\n\
+                nat_discovery_alternate = \"192.0.2.77:3479\"\n";
+    std::fs::write(&file, text).expect("written");
+    let state = folder.path().to_str().expect("plain");
+    let file = file.to_str().expect("plain");
+    let output = run(&["serve", "--state-directory", state, "--config", file]);
+    let said = String::from_utf8(output.stderr).expect("text");
+    let expected = "peerage: 192.0.2.77 is no address of this machine; \
+                    change turn.nat_discovery_alternate\n";
+    assert_eq!(said, expected);
+}
+
+#[test]
 fn it_stops_within_five_seconds_whatever_clients_do() {
     let (_state, mut server) = server();
     let idle = connect(server.http);

@@ -100,6 +100,8 @@ pub struct Turn {
     pub token_keys: Option<Arc<TokenKeys>>,
     /// Where clients are sent that there is no room for here.
     pub alternate_servers: Vec<SocketAddr>,
+    /// The second address and port of NAT behaviour discovery, if it is served.
+    pub nat_discovery_alternate: Option<SocketAddr>,
     /// Exceptions to the built-in list of refused peers.
     pub allow_peers: Vec<Cidr>,
     /// Allocations that there may be at a time, of all users; 0 is no limit.

@@ -13,7 +13,7 @@ use super::model::{
 };
 use super::reader::{Entry, Reader};
 use super::sources::Sources;
-use super::values::{Bandwidth, Secrets, Users};
+use super::values::{Alternate, Bandwidth, Secrets, Users};
 use crate::auth::{Secret, TokenKeys, prepare};
 use crate::relay::{Listener, RelayAddress};
 use crate::server::interfaces::Interfaces;
@@ -152,12 +152,15 @@ fn count(
 
 fn turn(reader: &mut Reader<'_>, interfaces: &Interfaces) -> Result<Turn, ConfigError> {
     let realm = realm(reader)?;
+    let listen = turn_listen(reader, interfaces)?;
+    let relay_addresses = relay_addresses(reader, interfaces)?;
     Ok(Turn {
         token_keys: token_keys(reader, &realm)?,
         realm,
-        listen: turn_listen(reader, interfaces)?,
+        nat_discovery_alternate: nat_discovery(reader, &listen, &relay_addresses)?,
+        listen,
         share_https: reader.get("turn.share_https", true)?,
-        relay_addresses: relay_addresses(reader, interfaces)?,
+        relay_addresses,
         relay_ports: relay_ports(reader)?,
         secrets: secrets(reader)?,
         credential_lifetime: credential_lifetime(reader)?,
@@ -263,6 +266,46 @@ fn alternate_servers(reader: &mut Reader<'_>) -> Result<Vec<SocketAddr>, ConfigE
         "addresses and ports that clients can reach",
     )?;
     Ok(servers)
+}
+
+/// The second address and port of RFC 5780. What makes the first is a listener, so the alternate
+/// must fit one.
+fn nat_discovery(
+    reader: &mut Reader<'_>,
+    listeners: &[Listener],
+    relay_addresses: &[RelayAddress],
+) -> Result<Option<SocketAddr>, ConfigError> {
+    let key = "turn.nat_discovery_alternate";
+    let Alternate(alternate) = reader.get(key, Alternate(None))?;
+    let Some(alternate) = alternate else {
+        return Ok(None);
+    };
+    let Some(primary) = Listener::discovery_primary(listeners, alternate) else {
+        let problem = "needs a udp:// listener in turn.listen at one address of the same family \
+                       (not 0.0.0.0 or [::]), with another address and another port than this";
+        return Err(reader.refuse(key, problem));
+    };
+    let ports = [primary.port(), alternate.port()];
+    let is_in_the_way = |listener: &Listener| {
+        let Listener { transport, address } = listener;
+        !transport.is_stream()
+            && address.ip().is_unspecified()
+            && address.is_ipv4() == alternate.is_ipv4()
+            && ports.contains(&address.port())
+    };
+    if let Some(listener) = listeners.iter().find(|it| is_in_the_way(it)) {
+        let problem = format!("{listener} in turn.listen takes what comes to the port");
+        return Err(reader.refuse(key, problem));
+    }
+    let is_mapped = |relay: &RelayAddress| {
+        relay.bound != relay.advertised && relay.bound.is_ipv4() == alternate.is_ipv4()
+    };
+    if relay_addresses.iter().any(is_mapped) {
+        let problem = "needs two addresses that the machine has itself, and \
+                       turn.external_addresses says that it is behind a NAT";
+        return Err(reader.refuse(key, problem));
+    }
+    Ok(Some(alternate))
 }
 
 /// A file, or the word "stderr".
@@ -377,7 +420,5 @@ fn not_yet(reader: &mut Reader<'_>) -> Result<(), ConfigError> {
     let acme = reader.get("http.tls.acme", false)?;
     reader.available("http.tls.acme", !acme, "false")?;
     let tcp_relay = reader.get("turn.tcp_relay", false)?;
-    reader.available("turn.tcp_relay", !tcp_relay, "false")?;
-    let alternate = reader.get("turn.nat_discovery_alternate", String::new())?;
-    reader.available("turn.nat_discovery_alternate", alternate.is_empty(), "\"\"")
+    reader.available("turn.tcp_relay", !tcp_relay, "false")
 }

@@ -179,6 +179,32 @@ impl Value for SocketAddr {
     }
 }
 
+/// An address of the server's own, or none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Alternate(pub(super) Option<SocketAddr>);
+
+impl Value for Alternate {
+    fn allowed() -> String {
+        r#"an IP address of this machine and a port such as "203.0.113.8:3479", or "" for none"#
+            .into()
+    }
+    fn from_text(text: &str) -> Option<Self> {
+        if text.is_empty() {
+            return Some(Self(None));
+        }
+        let address: SocketAddr = text.parse().ok()?;
+        let ip = address.ip();
+        let is_of_a_machine = !ip.is_unspecified() && !ip.is_multicast() && address.port() != 0;
+        is_of_a_machine.then_some(Self(Some(address)))
+    }
+    fn show(&self) -> String {
+        match self.0 {
+            Some(address) => address.show(),
+            None => quoted(""),
+        }
+    }
+}
+
 impl Value for IpAddr {
     fn allowed() -> String {
         r#"an IP address such as "203.0.113.7" or "2001:db8::7""#.into()
