@@ -44,6 +44,7 @@ use binding::PORTLESS_RANGE;
 use listeners::{Bound, Listeners, bind_listeners, datagram_addresses};
 use post::Postbox;
 use siblings::{OfWorker, Quota, Siblings};
+use sockets::Reception;
 use terms::{Notice, ServerTerms};
 use worker::{Parts, Worker};
 
@@ -222,7 +223,7 @@ struct Shared {
     tls: Option<TlsConfig>,
     proxies: Arc<[Cidr]>,
     relay_ports: Option<RangeInclusive<u16>>,
-    batching: bool,
+    reception: Reception,
     clock: Clock,
     audit: Option<AuditSink>,
 }
@@ -283,7 +284,10 @@ impl Shared {
             audit: settings.audit,
             proxies: settings.proxies.into(),
             relay_ports: settings.relay_ports,
-            batching: settings.batching,
+            reception: Reception {
+                batching: settings.batching,
+                traffic_class: settings.copy_traffic_class,
+            },
             // One clock, since workers look at each other's deadlines.
             clock: Clock::start(),
         })
@@ -314,7 +318,7 @@ impl Shared {
             proxies: Arc::clone(&self.proxies),
             siblings,
             relay_ports: self.relay_ports.clone(),
-            batching: self.batching,
+            reception: self.reception,
             clock: self.clock,
         })
     }

@@ -56,6 +56,12 @@ impl<'p> Outflow<'p> {
         }
     }
 
+    /// What is pushed from now on came with this traffic class, and leaves with it, too, unless it
+    /// goes by a connection (RFC 8656 sections 13 and 14).
+    pub(super) fn set_traffic_class(&mut self, class: u8) {
+        self.batch.set_traffic_class(class);
+    }
+
     /// Where a client's payload goes: to a peer, or straight to another client.
     pub(super) fn push(&mut self, to: &Destination, payload: &'p [u8]) {
         match *to {

@@ -38,6 +38,8 @@ pub(super) enum Packet {
     FromClient {
         client: FiveTuple,
         datagram: Box<[u8]>,
+        /// As it came.
+        traffic_class: u8,
     },
     /// What a client is to get by its connection.
     ToClient { to: ToClient, payload: Box<[u8]> },

@@ -59,6 +59,9 @@ pub struct Settings {
     /// Proxies in front of the listeners for streams: they must say by a header of the PROXY
     /// protocol whose connection it is, and nobody else may.
     pub proxies: Vec<Cidr>,
+    /// Whether DSCP and ECN of what arrives as a datagram are put on what leaves as one; otherwise
+    /// what leaves has the system's default. Only on Linux.
+    pub copy_traffic_class: bool,
     /// Worker threads; 0 is one a core.
     pub workers: usize,
     /// Whether each worker stays on a core of its own, as far as there are cores.

@@ -83,9 +83,22 @@ struct Inlet {
     dropped: u32,
 }
 
+/// What sockets tell and how.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Reception {
+    /// Whether datagrams are taken and given many a call, and trains may arrive joined.
+    pub(super) batching: bool,
+    /// Whether each arrival tells its traffic class, so that what leaves can have it.
+    pub(super) traffic_class: bool,
+}
+
 impl Inlet {
-    fn new(socket: UdpSocket, batching: bool) -> Self {
-        let coalescing = if batching {
+    fn new(socket: UdpSocket, reception: Reception) -> Self {
+        if reception.traffic_class {
+            // Without it, what leaves has the system's default.
+            let _ = socket.tell_traffic_class();
+        }
+        let coalescing = if reception.batching {
             Coalescing::start(&socket)
         } else {
             Coalescing::never()
@@ -125,27 +138,27 @@ pub(super) struct Sockets {
     relays_v4: Vec<Relay>,
     relays_v6: Vec<Relay>,
     dropped: u64,
-    batching: bool,
+    reception: Reception,
 }
 
 impl Sockets {
-    /// Registers the listeners. With `batching`, trains may arrive joined.
+    /// Registers the listeners.
     pub(super) fn new(
         listeners: Vec<UdpSocket>,
-        batching: bool,
+        reception: Reception,
         registry: &Registry,
     ) -> io::Result<Self> {
         for (index, listener) in listeners.iter().enumerate() {
             register(registry, listener, FIRST_LISTENER + index)?;
         }
         let listeners = listeners.into_iter();
-        let listeners = listeners.map(|listener| Inlet::new(listener, batching));
+        let listeners = listeners.map(|listener| Inlet::new(listener, reception));
         Ok(Self {
             listeners: listeners.collect(),
             relays_v4: Vec::new(),
             relays_v6: Vec::new(),
             dropped: 0,
-            batching,
+            reception,
         })
     }
 
@@ -255,7 +268,7 @@ impl Sockets {
             &socket,
             FIRST_LISTENER + self.listeners.len() + place.number(),
         )?;
-        let inlet = Inlet::new(socket, self.batching);
+        let inlet = Inlet::new(socket, self.reception);
         let relays = self.relays_mut(place.family);
         if relays.len() <= place.index {
             relays.resize_with(place.index + 1, || None);

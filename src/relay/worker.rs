@@ -23,7 +23,7 @@ use super::fairness::Fairness;
 use super::outflow::{Connected, Outflow};
 use super::post::{LETTERS, Letter, Packet, Postbox};
 use super::siblings::OfWorker;
-use super::sockets::{ALARM, RelayPlace, Sockets, Source, WAKE};
+use super::sockets::{ALARM, Reception, RelayPlace, Sockets, Source, WAKE};
 use super::streams::{BUFFER as STREAM_INPUT, Streams};
 use super::terms::Notice;
 use crate::auth::RelayCredentials;
@@ -65,8 +65,7 @@ pub(super) struct Parts {
     pub(super) siblings: OfWorker,
     /// `None`: relayed addresses have no sockets.
     pub(super) relay_ports: Option<RangeInclusive<u16>>,
-    /// Whether datagrams are taken and given many a call.
-    pub(super) batching: bool,
+    pub(super) reception: Reception,
     pub(super) clock: Clock,
 }
 
@@ -105,15 +104,15 @@ impl Worker {
     /// Registers the listeners. Gives the worker, and what wakes it from another thread.
     pub(super) fn new(parts: Parts) -> io::Result<(Self, Arc<Waker>)> {
         let poll = Poll::new()?;
-        let batching = parts.batching;
-        let (inbox, outflow) = if batching {
+        let reception = parts.reception;
+        let (inbox, outflow) = if reception.batching {
             let first = parts.listeners.first();
             let can_segment = first.is_some_and(UdpSocket::can_segment);
             (INBOX, SendSpace::new(can_segment))
         } else {
             (1, SendSpace::single())
         };
-        let sockets = Sockets::new(parts.listeners, batching, poll.registry())?;
+        let sockets = Sockets::new(parts.listeners, reception, poll.registry())?;
         let waker = Arc::new(Waker::new(poll.registry(), WAKE)?);
         let alarm = Alarm::new(poll.registry(), ALARM)?;
         let streams = Streams::new(
@@ -351,6 +350,7 @@ impl Worker {
             let Some(arrived) = self.inbox.arrived(number) else {
                 continue;
             };
+            out.set_traffic_class(arrived.traffic_class);
             match self.origins[number] {
                 Origin::Client if !self.fairness.admits(arrived.from, arrived.bytes) => {
                     let datagrams = arrived.datagrams().count() as u64;
@@ -397,7 +397,12 @@ impl Worker {
         };
         let mut out = Outflow::new(&mut self.outflow, &self.sockets, connected, &self.counters);
         match packet {
-            Packet::FromClient { client, datagram } => {
+            Packet::FromClient {
+                client,
+                datagram,
+                traffic_class,
+            } => {
+                out.set_traffic_class(*traffic_class);
                 if let Some(route) = self.server.handle_client(*client, datagram, now) {
                     out.push(&route.to, &datagram[route.payload]);
                 }
@@ -574,6 +579,7 @@ fn post(to: &Postbox, client: FiveTuple, arrived: &Arrived<'_>, counters: &Relay
         let posted = to.post(Letter::Packet(Packet::FromClient {
             client,
             datagram: datagram.into(),
+            traffic_class: arrived.traffic_class,
         }));
         let counter = if posted {
             &counters.packets_posted

@@ -388,6 +388,7 @@ fn start_relay(
         connections_per_address: turn.connections_per_address,
         proxies: turn.proxy_protocol_from.clone(),
         tls: tls.map(|tls| tls::for_relay(&tls.config)),
+        copy_traffic_class: turn.copy_traffic_class,
         workers: turn.workers,
         pin_workers: turn.pin_workers,
         batching: turn.batching,

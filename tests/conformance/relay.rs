@@ -84,6 +84,7 @@ fn settings(allow_peers: &[&str]) -> Settings {
         connections_per_address: 0,
         tls: Some(tls::server()),
         proxies: Vec::new(),
+        copy_traffic_class: false,
         workers: 2,
         pin_workers: false,
         // The suite runs both ways.

@@ -6,7 +6,8 @@ use std::ptr;
 
 use libc::{c_int, cmsghdr, in_pktinfo, in6_pktinfo, msghdr};
 
-/// Bytes for the control messages of one datagram: an address and a size of segments.
+/// Bytes for the control messages of one datagram: an address, a size of segments and a traffic
+/// class.
 pub(super) const CONTROL_LENGTH: usize = 96;
 
 /// Room for control messages, aligned as `cmsghdr` wants it.
@@ -44,6 +45,16 @@ impl Control {
                 self.push(length, libc::IPPROTO_IPV6, libc::IPV6_PKTINFO, info);
             }
         }
+    }
+
+    /// Adds the message that gives a datagram to an address of the family of `to` the traffic class
+    /// `class`.
+    pub(super) fn push_traffic_class(&mut self, length: &mut usize, to: IpAddr, class: u8) {
+        let (level, kind) = match to {
+            IpAddr::V4(_) => (libc::IPPROTO_IP, libc::IP_TOS),
+            IpAddr::V6(_) => (libc::IPPROTO_IPV6, libc::IPV6_TCLASS),
+        };
+        self.push(length, level, kind, c_int::from(class));
     }
 
     /// Adds the message that makes the kernel cut what is sent into datagrams of `size` bytes.
@@ -84,6 +95,8 @@ pub(super) struct Told {
     pub(super) arrived_at: Option<IpAddr>,
     /// The size of the datagrams of a train.
     pub(super) segment: Option<u16>,
+    /// DSCP and ECN, where the socket was asked to tell; otherwise 0.
+    pub(super) traffic_class: u8,
 }
 
 /// The error that a `message` of the error queue tells.
@@ -130,6 +143,13 @@ pub(super) fn read(message: &msghdr) -> Told {
                 (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO) => {
                     let info: in6_pktinfo = ptr::read_unaligned(data.cast());
                     told.arrived_at = Some(IpAddr::V6(Ipv6Addr::from(info.ipi6_addr.s6_addr)));
+                }
+                (libc::IPPROTO_IP, libc::IP_TOS) => {
+                    told.traffic_class = ptr::read_unaligned(data.cast());
+                }
+                (libc::IPPROTO_IPV6, libc::IPV6_TCLASS) => {
+                    let class: c_int = ptr::read_unaligned(data.cast());
+                    told.traffic_class = class as u8;
                 }
                 #[cfg(target_os = "linux")]
                 (libc::SOL_UDP, libc::UDP_GRO) => {

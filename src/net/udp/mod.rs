@@ -155,6 +155,61 @@ mod tests {
         }
     }
 
+    /// Sends datagrams of one size with these traffic classes; gives with which they arrive.
+    #[cfg(target_os = "linux")]
+    fn classes_after_the_way(from: &UdpSocket, to: &UdpSocket, classes: &[u8]) -> Vec<u8> {
+        let numbers: Vec<[u8; 100]> = (0..classes.len()).map(|n| [n as u8; 100]).collect();
+        let mut space = SendSpace::new(from.can_segment());
+        let mut batch = space.batch();
+        for (class, payload) in classes.iter().zip(&numbers) {
+            batch.set_traffic_class(*class);
+            batch.push(Outgoing {
+                to: to.local(),
+                from: Some(to.local().ip()),
+                prefix: b"",
+                payload,
+                padding: 0,
+            });
+        }
+        assert_eq!(counts(batch.send(from)), (classes.len() as u64, 0));
+        let (mut arrivals, mut arrived_with) = (ReceiveBatch::new(64), Vec::new());
+        while arrived_with.len() < classes.len() {
+            arrivals.clear();
+            // Nothing is there yet, or something is.
+            let _ = arrivals.receive(to, 64);
+            for arrived in (0..arrivals.len()).filter_map(|number| arrivals.arrived(number)) {
+                for datagram in arrived.datagrams() {
+                    assert_eq!(datagram, numbers[arrived_with.len()], "in order");
+                    arrived_with.push(arrived.traffic_class);
+                }
+            }
+        }
+        arrived_with
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn neighbours_of_one_size_keep_their_traffic_classes_in_trains_and_out_of_them() {
+        let classes = [0, 0, 0xb8, 0xb8, 0xb8, 0x88, 0x8a, 0x8b, 0x01, 0xff, 0, 0];
+        for (wildcard, ip) in [("0.0.0.0:0", "127.0.0.1"), ("[::]:0", "::1")] {
+            let listener = UdpSocket::listen(address(wildcard), false).expect("bound");
+            for (from, joins) in [
+                (&listener, false),
+                (&listener, true),
+                (&relay(ip), false),
+                (&relay(ip), true),
+            ] {
+                let to = relay(ip);
+                to.tell_traffic_class().expect("Linux has it");
+                assert!(to.set_coalescing(joins));
+                assert_eq!(classes_after_the_way(from, &to, &classes), classes, "{ip}");
+                let untold = relay(ip);
+                let seen = classes_after_the_way(from, &untold, &classes);
+                assert_eq!(seen, [0; 12], "{ip}");
+            }
+        }
+    }
+
     #[test]
     fn the_largest_datagram_passes() {
         let (from, to) = (relay("127.0.0.1"), relay("127.0.0.1"));

@@ -32,6 +32,8 @@ pub struct Arrived<'a> {
     pub to: SocketAddr,
     /// All its bytes.
     pub bytes: &'a [u8],
+    /// DSCP and ECN as one byte, where the socket tells them; otherwise 0.
+    pub traffic_class: u8,
     /// How long each datagram of the train is; the last may be shorter. Never zero.
     pub segment: usize,
 }
@@ -165,6 +167,7 @@ impl ReceiveBatch {
             from: self.names[number].to_socket_address()?,
             to: SocketAddr::new(ip, local.port()),
             bytes,
+            traffic_class: told.traffic_class,
             segment: segment.max(1),
         })
     }

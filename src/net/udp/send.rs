@@ -106,6 +106,7 @@ struct Train {
     bytes: usize,
     /// Those of the bytes that are payload.
     payload_bytes: usize,
+    traffic_class: u8,
     /// Whether another datagram may follow.
     is_open: bool,
     first_iovec: usize,
@@ -148,6 +149,7 @@ impl SendSpace {
         SendBatch {
             space: self,
             payloads: PhantomData,
+            traffic_class: 0,
         }
     }
 
@@ -159,12 +161,14 @@ impl SendSpace {
     }
 }
 
-/// Datagrams that leave together, by one socket. Neighbours of one size to one address become a
-/// train.
+/// Datagrams that leave together, by one socket. Neighbours of one size and one traffic class to
+/// one address become a train.
 #[derive(Debug)]
 pub struct SendBatch<'p> {
     space: &'p mut SendSpace,
     payloads: PhantomData<&'p [u8]>,
+    /// Of what is pushed next.
+    traffic_class: u8,
 }
 
 impl Drop for SendBatch<'_> {
@@ -185,6 +189,19 @@ impl<'p> SendBatch<'p> {
     #[must_use]
     pub fn is_full(&self) -> bool {
         self.space.prefixes.len() == self.space.capacity
+    }
+
+    /// What is pushed from now on leaves with this traffic class, DSCP and ECN as one byte. It is 0
+    /// at first: best effort and Not-ECT, unless the system has another default.
+    pub fn set_traffic_class(&mut self, class: u8) {
+        if class == self.traffic_class {
+            return;
+        }
+        self.traffic_class = class;
+        // A train has one header for all of its datagrams.
+        if let Some(last) = self.space.trains.last_mut() {
+            last.is_open = false;
+        }
     }
 
     /// Adds a datagram.
@@ -214,6 +231,7 @@ impl<'p> SendBatch<'p> {
             datagrams: 1,
             bytes: length,
             payload_bytes: datagram.payload.len(),
+            traffic_class: self.traffic_class,
             is_open: (1..=self.space.segment_limit).contains(&length),
             first_iovec,
             iovecs,
@@ -352,6 +370,10 @@ impl<'p> SendBatch<'p> {
             && socket.tells_arrival()
         {
             control.push_departure(&mut control_length, from);
+        }
+        if train.traffic_class != 0 {
+            let class = train.traffic_class;
+            control.push_traffic_class(&mut control_length, train.to.ip(), class);
         }
         #[cfg(target_os = "linux")]
         if train.datagrams > 1 {

@@ -128,6 +128,20 @@ impl UdpSocket {
         false
     }
 
+    /// Lets each arrival tell its traffic class: DSCP and ECN.
+    ///
+    /// # Errors
+    /// Those of the operating system; [`io::ErrorKind::Unsupported`] where it has no such option.
+    pub fn tell_traffic_class(&self) -> io::Result<()> {
+        #[cfg(target_os = "linux")]
+        return match self.local {
+            SocketAddr::V4(_) => self.set_option(libc::IPPROTO_IP, libc::IP_RECVTOS, 1),
+            SocketAddr::V6(_) => self.set_option(libc::IPPROTO_IPV6, libc::IPV6_RECVTCLASS, 1),
+        };
+        #[cfg(not(target_os = "linux"))]
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
     /// Whether the system can cut trains into datagrams on their way out.
     #[cfg(target_os = "linux")]
     #[must_use]

@@ -85,6 +85,7 @@ pub const KEYS: &[Key] = &[
     key("turn.connections_per_address"),
     key("turn.audit_log"),
     key("turn.proxy_protocol_from"),
+    key("turn.copy_traffic_class"),
     key("turn.workers"),
     key("turn.pin_workers"),
     key("turn.batching"),

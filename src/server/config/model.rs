@@ -126,6 +126,8 @@ pub struct Turn {
     pub audit_log: Option<AuditTarget>,
     /// Proxies that say by the PROXY protocol whose connection it is.
     pub proxy_protocol_from: Vec<Cidr>,
+    /// Whether DSCP and ECN of what arrives are put on what leaves.
+    pub copy_traffic_class: bool,
     /// Worker threads; 0 is one a core.
     pub workers: usize,
     /// Whether each worker stays on a core of its own.

@@ -181,6 +181,7 @@ fn turn(reader: &mut Reader<'_>, interfaces: &Interfaces) -> Result<Turn, Config
         connections: count(reader, "turn.connections", 8192, 1_000_000)?,
         connections_per_address: reader.get("turn.connections_per_address", 512_u32)? as usize,
         proxy_protocol_from: reader.get("turn.proxy_protocol_from", Vec::new())?,
+        copy_traffic_class: copy_traffic_class(reader)?,
         workers: workers(reader)?,
         pin_workers: reader.get("turn.pin_workers", false)?,
         batching: reader.get("turn.batching", true)?,
@@ -337,6 +338,14 @@ fn workers(reader: &mut Reader<'_>) -> Result<usize, ConfigError> {
         "a whole number from 0 to 256",
     )?;
     Ok(workers as usize)
+}
+
+fn copy_traffic_class(reader: &mut Reader<'_>) -> Result<bool, ConfigError> {
+    let key = "turn.copy_traffic_class";
+    let copies = reader.get(key, false)?;
+    let can_be_had = !copies || cfg!(target_os = "linux");
+    reader.ensure(key, can_be_had, "false on this system: it takes Linux")?;
+    Ok(copies)
 }
 
 fn relay_ports(reader: &mut Reader<'_>) -> Result<RelayPorts, ConfigError> {
