@@ -18,7 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(crate) struct Asker {
     socket: UdpSocket,
-    transactions: u8,
+    transactions: u64,
 }
 
 /// How somebody signs in.
@@ -103,7 +103,8 @@ impl Asker {
     /// Sends a request and gives back the answer to it.
     pub(crate) fn ask(&mut self, method: Method, fill: impl FnOnce(&mut Writer<'_>)) -> Vec<u8> {
         self.transactions += 1;
-        let id = TransactionId([self.transactions; 12]);
+        let mut id = TransactionId([0; 12]);
+        id.0[4..].copy_from_slice(&self.transactions.to_be_bytes());
         let request = message(Class::Request, method, id, fill);
         self.send(&request);
         let answer = self.receive();

@@ -8,6 +8,7 @@ mod churn;
 mod client;
 mod coturn_tools;
 mod ledger;
+mod limits;
 mod overload;
 mod prober;
 mod process;

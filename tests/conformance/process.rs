@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::relay::REALM;
 
@@ -115,6 +115,16 @@ impl Process {
         let value = text.lines().find_map(value);
         let value = value.unwrap_or_else(|| panic!("no {name} in {text}"));
         value.parse().expect("a number")
+    }
+
+    /// Waits until a metric has a value; gives how long that took.
+    pub(crate) fn wait_for_metric(&self, name: &str, value: u64) -> Duration {
+        let began = Instant::now();
+        while self.metric(name) != value {
+            assert!(began.elapsed() < PATIENCE, "{name} is not {value}");
+            std::thread::yield_now();
+        }
+        began.elapsed()
     }
 
     /// All metrics.

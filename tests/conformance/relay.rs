@@ -120,14 +120,27 @@ pub(crate) fn time_limited(name: &str) -> TimeLimited {
 
 /// The same, made with another secret.
 pub(crate) fn time_limited_with(secret: &str, name: &str) -> TimeLimited {
-    let unix = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .expect("after 1970");
+    minted_at(since_1970(), secret, name, Duration::from_secs(600))
+}
+
+/// Credentials that a relay takes for about as many seconds more: they have expired already, but
+/// a relay grants a minute for clocks that differ.
+pub(crate) fn time_limited_for(seconds: u64, name: &str) -> TimeLimited {
+    let unix = since_1970() - Duration::from_secs(60);
+    minted_at(unix, SECRET, name, Duration::from_secs(seconds))
+}
+
+fn minted_at(unix: Duration, secret: &str, name: &str, lifetime: Duration) -> TimeLimited {
     let now = Now {
         unix,
         ..Now::default()
     };
-    TimeLimited::mint(&Secret::new(secret), name, Duration::from_secs(600), now)
+    TimeLimited::mint(&Secret::new(secret), name, lifetime, now)
+}
+
+fn since_1970() -> Duration {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.expect("after 1970")
 }
 
 pub(crate) fn counters(relay: &Relay) -> RelaySnapshot {

@@ -1,7 +1,7 @@
 //! What changes while the relay runs, and what does not.
 
 use std::net::UdpSocket;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::prober::Prober;
 use crate::process::{Process, configuration};
@@ -25,19 +25,6 @@ fn heeded(client: &Prober) {
     assert_eq!(client.settle(), Vec::<Vec<u8>>::new());
 }
 
-/// Waits until a metric has a value; gives how long that took.
-fn wait_for(server: &Process, name: &str, value: u64) -> Duration {
-    let began = Instant::now();
-    while server.metric(name) != value {
-        assert!(
-            began.elapsed() < Duration::from_secs(30),
-            "{name} is not {value}"
-        );
-        std::thread::yield_now();
-    }
-    began.elapsed()
-}
-
 #[test]
 fn a_user_who_is_struck_out_is_gone_and_others_do_not_notice() {
     let mut server = Process::start(NO_LIMITS);
@@ -49,7 +36,7 @@ fn a_user_who_is_struck_out_is_gone_and_others_do_not_notice() {
     server.configure(&without_alice(NO_LIMITS));
     server.signal("HUP");
     server.wait_for_log("configuration reloaded, changed: turn.users");
-    let took = wait_for(&server, "peerage_turn_allocations", 1);
+    let took = server.wait_for_metric("peerage_turn_allocations", 1);
     assert!(took < Duration::from_secs(1), "{took:?}");
     bob.channel(0x4000, b"is anybody there?");
     assert_eq!(alice.settle(), Vec::<Vec<u8>>::new());
@@ -64,7 +51,7 @@ fn a_changed_file_is_read_without_a_signal() {
     alice.allocate().expect("allocated");
     server.configure(&without_alice(NO_LIMITS));
     server.wait_for_log("configuration reloaded, changed: turn.users");
-    wait_for(&server, "peerage_turn_allocations", 0);
+    server.wait_for_metric("peerage_turn_allocations", 0);
 }
 
 #[test]
