@@ -2,6 +2,9 @@
 
 use std::net::{SocketAddr, UdpSocket};
 use std::process::{Child, Command, Output, Stdio};
+use std::thread;
+
+use peerage::turn::Transport;
 
 use crate::relay;
 
@@ -52,6 +55,15 @@ pub(crate) fn assert_lossless(report: &str, packets: usize) {
         report.contains(&total) && report.contains(lossless),
         "{report}"
     );
+}
+
+/// How many packets came back.
+pub(crate) fn received(report: &str) -> usize {
+    let (_, number) = report.rsplit_once("tot_recv_msgs=").unwrap_or_default();
+    let end = number.find(|c: char| !c.is_ascii_digit());
+    let number = number.get(..end.unwrap_or(number.len()));
+    let number = number.and_then(|number| number.parse().ok());
+    number.unwrap_or_else(|| panic!("no number of packets: {report}"))
 }
 
 /// coturn's echo server, for as long as the value lives.
@@ -145,6 +157,36 @@ fn uclient_moves_its_allocations() {
         "5",
     ];
     assert_lossless(&uclient(relay.addresses()[0], &to), 50);
+}
+
+#[test]
+fn uclient_relays_whatever_else_it_asks_for() {
+    let relay = relay::start(&["127.0.0.0/8"]);
+    let peer = EchoPeer::start("127.0.0.1");
+    let [udp, tcp] = [Transport::Udp, Transport::Tcp].map(|it| relay::server(&relay, it));
+    let ways: [(SocketAddr, &[&str]); 7] = [
+        // An IPv4 address by name; DONT-FRAGMENT; more permissions than needed, again and again.
+        (udp, &["-s", "-X"]),
+        (udp, &["-s", "-g"]),
+        (udp, &["-s", "-G"]),
+        // ChannelData padded over UDP too, and over TCP, where it must be.
+        (udp, &["-D", "-l", "101"]),
+        (tcp, &["-D", "-l", "101", "-t"]),
+        // ORIGIN and BANDWIDTH, which never became a standard.
+        (udp, &["-s", "-o", "https://example.org", "-a", "100000"]),
+        // Credentials that it makes itself from the shared secret.
+        (udp, &["-s", "-W", relay::SECRET]),
+    ];
+    let to = ["-e", "127.0.0.1", "-r", &peer.port];
+    let common = [&to[..], &["-c", "-n", "50", "-z", "5"]].concat();
+    thread::scope(|scope| {
+        for (server, way) in ways {
+            let arguments = [&common, way].concat();
+            scope.spawn(move || {
+                assert_lossless(&uclient_with_a_channel(server, &arguments), 50);
+            });
+        }
+    });
 }
 
 #[test]

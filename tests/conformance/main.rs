@@ -6,6 +6,7 @@ mod asker;
 mod audit;
 mod churn;
 mod client;
+mod coturn_abuse;
 mod coturn_tools;
 mod ledger;
 mod limits;

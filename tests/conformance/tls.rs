@@ -16,7 +16,7 @@ use rustls::{
 };
 
 use crate::client::{Client, Stream, connect, over_tcp, over_udp};
-use crate::coturn_tools::{EchoPeer, uclient, uclient_with_a_channel};
+use crate::coturn_tools::{EchoPeer, received, uclient, uclient_with_a_channel};
 use crate::relay::{self, await_counters};
 use crate::tcp::{PAIRS, converse};
 
@@ -217,11 +217,8 @@ fn a_session_that_has_begun_keeps_its_certificate_and_the_next_gets_the_new_one(
 
 /// The tool does not look into what TLS has decrypted already before it waits for the socket, so
 /// it misses the last messages.
-fn assert_nearly_lossless(report: &str, packets: u32) {
-    let received = report.split("tot_recv_msgs=").last().expect("a report");
-    let received: String = received.chars().take_while(char::is_ascii_digit).collect();
-    let received: u32 = received.parse().unwrap_or_else(|_| panic!("{report}"));
-    assert!(received + 10 >= packets, "{report}");
+fn assert_nearly_lossless(report: &str, packets: usize) {
+    assert!(received(report) + 10 >= packets, "{report}");
 }
 
 #[test]
