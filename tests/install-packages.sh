@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs by apt the programs that the tests drive, if they are missing: a browser, another
-# TURN server, and what makes networks and firewalls. Says nothing when all are there.
+# Installs by apt what the tests drive, if it is missing: browsers, another TURN server, what makes
+# networks and firewalls, and what makes clients in other languages. Says nothing when all is there.
 set -euo pipefail
 
 # program=package
@@ -10,12 +10,23 @@ needed=(
   conntrack=conntrack
   ip=iproute2
   nft=nftables
+  go=golang-go
+  python3=python3
+)
+# path=package
+needed_files=(
+  /usr/share/gocode/src/github.com/pion/turn/v2=golang-github-pion-turn.v2-dev
 )
 
 missing=()
 for entry in "${needed[@]}"; do
   command -v "${entry%%=*}" >/dev/null || missing+=("${entry#*=}")
 done
+for entry in "${needed_files[@]}"; do
+  [ -e "${entry%%=*}" ] || missing+=("${entry#*=}")
+done
+# Debian's Python comes without it.
+python3 -c 'import venv, ensurepip' 2>/dev/null || missing+=(python3-venv)
 [ "${#missing[@]}" -eq 0 ] && exit 0
 
 if ! command -v apt-get >/dev/null; then

@@ -1,5 +1,6 @@
-//! The relay as clients see it that are not ours: the `stun` and `turn` crates, and coturn's
-//! tools; and a client that says whatever a test wants it to. Everything goes through real sockets.
+//! The relay as clients see it that are not ours: the `stun` and `turn` crates, coturn's tools,
+//! aioice and Pion's client; and a client that says whatever a test wants it to. Everything goes
+//! through real sockets.
 
 mod abuse;
 mod asker;
@@ -8,6 +9,7 @@ mod churn;
 mod client;
 mod coturn_abuse;
 mod coturn_tools;
+mod foreign;
 mod ledger;
 mod limits;
 mod overload;
