@@ -35,6 +35,12 @@ impl fmt::Display for CidrError {
 impl std::error::Error for CidrError {}
 
 impl Cidr {
+    /// The range of all addresses that share the first `prefix` bits with `network`, whose other
+    /// bits are not set.
+    pub(super) const fn new(network: IpAddr, prefix: u8) -> Self {
+        Self { network, prefix }
+    }
+
     /// Whether `address` lies in the range. An IPv4 range never holds an IPv6 address.
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {
@@ -47,6 +53,12 @@ impl Cidr {
             }
             _ => false,
         }
+    }
+
+    /// Whether all of the range lies in `other`.
+    #[must_use]
+    pub fn is_within(&self, other: &Self) -> bool {
+        self.prefix >= other.prefix && other.contains(self.network)
     }
 }
 

@@ -54,7 +54,7 @@ pub use five_tuple::{FiveTuple, Transport};
 pub use meter::{Direction, SharedMeter, through_at};
 pub use nat_discovery::NatDiscovery;
 pub use notice::Icmp;
-pub use policy::{Machine, PeerPolicy, RelayAddress};
+pub use policy::{Machine, PeerPolicy, RelayAddress, VoidException};
 pub use reachable::Reachable;
 pub use record::{End, Event, Record, Traffic};
 pub use reservation::{Reservation, ReservationToken};

@@ -4,10 +4,13 @@
 //! are not of the public internet are refused, whatever form they come in, until the operator
 //! allows them.
 
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
 use super::cidr::Cidr;
-use super::special::{canonical, is_impossible, is_special, is_tunnel};
+use super::special::{
+    canonical, is_all_impossible, is_impossible, is_never_canonical, is_special, is_tunnel,
+};
 use crate::stun::Family;
 
 /// An address of this machine for relayed addresses, and how the world sees it.
@@ -28,6 +31,28 @@ pub(super) enum Standing {
     Relayed,
     /// Packets may not go there.
     Refused,
+}
+
+/// Why to allow a range would mean nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum VoidException {
+    /// No address in it can be a peer.
+    Impossible,
+    /// Every address in it is judged as the IPv4 address that it embeds.
+    Embedding,
+}
+
+impl fmt::Display for VoidException {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Impossible => {
+                "0.0.0.0/8, [::], multicast, broadcast, Teredo and 6to4 are never peers"
+            }
+            Self::Embedding => {
+                "such addresses are judged as the IPv4 addresses in them; allow those"
+            }
+        })
+    }
 }
 
 /// What the relay forwards to.
@@ -58,6 +83,18 @@ impl PeerPolicy {
             machine,
             listeners: Vec::new(),
             allowed,
+        }
+    }
+
+    /// Why it would mean nothing to allow `range`, if so.
+    #[must_use]
+    pub fn void_exception(range: &Cidr) -> Option<VoidException> {
+        if is_all_impossible(range) {
+            Some(VoidException::Impossible)
+        } else if is_never_canonical(range) {
+            Some(VoidException::Embedding)
+        } else {
+            None
         }
     }
 
@@ -159,6 +196,35 @@ mod tests {
     }
 
     #[test]
+    fn an_exception_that_means_nothing_is_known() {
+        for (range, expected) in [
+            ("0.0.0.0/8", Some(VoidException::Impossible)),
+            ("0.1.2.3", Some(VoidException::Impossible)),
+            ("224.0.0.0/4", Some(VoidException::Impossible)),
+            ("239.1.0.0/16", Some(VoidException::Impossible)),
+            ("255.255.255.255/32", Some(VoidException::Impossible)),
+            ("::/128", Some(VoidException::Impossible)),
+            ("ff02::/16", Some(VoidException::Impossible)),
+            ("2001::/32", Some(VoidException::Impossible)),
+            ("2002:a00::/24", Some(VoidException::Impossible)),
+            ("::ffff:10.0.0.0/104", Some(VoidException::Embedding)),
+            ("64:ff9b::/96", Some(VoidException::Embedding)),
+            ("0.0.0.0/0", None),
+            ("::/0", None),
+            ("224.0.0.0/3", None),
+            ("240.0.0.0/4", None),
+            ("10.0.0.0/8", None),
+            ("64:ff9b::/64", None),
+            ("2001::/31", None),
+            ("::1", None),
+            ("fd00::/8", None),
+        ] {
+            let parsed = range.parse().expect("a range");
+            assert_eq!(PeerPolicy::void_exception(&parsed), expected, "{range}");
+        }
+    }
+
+    #[test]
     fn own_addresses_are_refused_but_for_relayed_ports() {
         let relay = RelayAddress {
             bound: "192.168.0.9".parse().expect("an address"),
@@ -236,6 +302,38 @@ mod tests {
     }
 
     proptest! {
+        /// Ranges around every border, and addresses in them.
+        #[test]
+        fn a_void_exception_changes_nothing(
+            network in prop::sample::select(vec![
+                "0.0.0.0", "224.0.0.0", "240.0.0.0", "255.255.255.255", "10.0.0.0", "::", "ff00::",
+                "2001::", "2002::", "fd00::", "::ffff:0.0.0.0", "64:ff9b::",
+            ]),
+            prefix in 0_u8..=128,
+            host: u128,
+        ) {
+            let network: IpAddr = network.parse().expect("an address");
+            let Ok(range) = format!("{network}/{prefix}").parse::<Cidr>() else {
+                return Ok(());
+            };
+            let peer = match network {
+                IpAddr::V4(ip) => {
+                    let host = (host as u32).checked_shr(u32::from(prefix)).unwrap_or(0);
+                    IpAddr::V4(Ipv4Addr::from_bits(ip.to_bits() | host))
+                }
+                IpAddr::V6(ip) => {
+                    let host = host.checked_shr(u32::from(prefix)).unwrap_or(0);
+                    IpAddr::V6(Ipv6Addr::from_bits(ip.to_bits() | host))
+                }
+            };
+            prop_assert!(range.contains(peer));
+            let policy = PeerPolicy::new(vec![], Machine::default(), vec![range]);
+            let without = PeerPolicy::default();
+            if PeerPolicy::void_exception(&range).is_some() {
+                prop_assert_eq!(policy.standing(peer), without.standing(peer));
+            }
+        }
+
         #[test]
         fn an_embedded_address_is_judged_like_itself(bits: u32) {
             let policy = PeerPolicy::default();

@@ -6,6 +6,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use super::cidr::Cidr;
+
 type RangeV4 = (Ipv4Addr, u8);
 type RangeV6 = (Ipv6Addr, u8);
 
@@ -65,6 +67,12 @@ const IMPOSSIBLE_V6: [RangeV6; 4] = [
     SIX_TO_FOUR,
 ];
 
+/// What embeds an IPv4 address in its last bits and reaches it: IPv4-mapped, well-known NAT64.
+const EMBEDDING: [RangeV6; 2] = [
+    (Ipv6Addr::new(0, 0, 0, 0, 0, 0xffff, 0, 0), 96),
+    (Ipv6Addr::new(0x64, 0xff9b, 0, 0, 0, 0, 0, 0), 96),
+];
+
 const TEREDO: RangeV6 = (Ipv6Addr::new(0x2001, 0, 0, 0, 0, 0, 0, 0), 32);
 const SIX_TO_FOUR: RangeV6 = (Ipv6Addr::new(0x2002, 0, 0, 0, 0, 0, 0, 0), 16);
 
@@ -74,13 +82,30 @@ pub(super) fn canonical(address: IpAddr) -> IpAddr {
     let IpAddr::V6(v6) = address else {
         return address;
     };
-    let bits = v6.to_bits();
-    match bits >> 32 {
-        0xffff | 0x0064_ff9b_0000_0000_0000_0000 => {
-            IpAddr::V4(Ipv4Addr::from_bits((bits & 0xffff_ffff) as u32))
-        }
-        _ => address,
+    if EMBEDDING.iter().any(|range| holds_v6(*range, v6)) {
+        return IpAddr::V4(Ipv4Addr::from_bits((v6.to_bits() & 0xffff_ffff) as u32));
     }
+    address
+}
+
+/// Whether all addresses of a range are judged in another form than they have there, as the IPv4
+/// addresses that they embed.
+pub(super) fn is_never_canonical(range: &Cidr) -> bool {
+    EMBEDDING
+        .iter()
+        .any(|embedding| is_within_v6(range, *embedding))
+}
+
+/// Whether all addresses of a range can be no peer, whatever the operator allows.
+pub(super) fn is_all_impossible(range: &Cidr) -> bool {
+    let of_v4 =
+        |(network, prefix): &RangeV4| range.is_within(&Cidr::new((*network).into(), *prefix));
+    let of_v6 = |impossible: &RangeV6| is_within_v6(range, *impossible);
+    IMPOSSIBLE_V4.iter().any(of_v4) || IMPOSSIBLE_V6.iter().any(of_v6)
+}
+
+fn is_within_v6(range: &Cidr, (network, prefix): RangeV6) -> bool {
+    range.is_within(&Cidr::new(network.into(), prefix))
 }
 
 /// Whether an address, in its canonical form, is not of the public internet.

@@ -47,6 +47,14 @@ const WRONG: &[(&str, &str)] = &[
         r#"turn.allow_peers = "10.0.0.1/8": must be a list, and each of it an address range such as "10.0.0.0/8" or "fd00::/8", with no bits set beyond the prefix (peerage.toml line 2)"#,
     ),
     (
+        "[turn]\nallow_peers = [\"10.0.0.0/8\", \"224.0.0.0/4\"]",
+        r#"turn.allow_peers = ["10.0.0.0/8", "224.0.0.0/4"]: 224.0.0.0/4 can have no effect: 0.0.0.0/8, [::], multicast, broadcast, Teredo and 6to4 are never peers (peerage.toml line 2)"#,
+    ),
+    (
+        "[turn]\nallow_peers = [\"::ffff:10.0.0.0/104\"]",
+        r#"turn.allow_peers = ["::ffff:10.0.0.0/104"]: ::ffff:10.0.0.0/104 can have no effect: such addresses are judged as the IPv4 addresses in them; allow those (peerage.toml line 2)"#,
+    ),
+    (
         "[turn]\nrelay_addresses = [\"10.0.0.1\"]\nexternal_addresses = [\"2001:db8::1\"]",
         r#"turn.external_addresses = ["2001:db8::1"]: 2001:db8::1 has no partner of its family in turn.relay_addresses (peerage.toml line 3)"#,
     ),

@@ -17,7 +17,7 @@ use super::values::{Alternate, Bandwidth, Secrets, Users};
 use crate::auth::{Secret, TokenKeys, prepare};
 use crate::relay::{Listener, RelayAddress};
 use crate::server::interfaces::Interfaces;
-use crate::turn::Transport;
+use crate::turn::{Cidr, PeerPolicy, Transport};
 
 /// Secrets at a time: whoever signs with a time-limited name is checked against all of them.
 const MOST_SECRETS: usize = 4;
@@ -168,7 +168,7 @@ fn turn(reader: &mut Reader<'_>, interfaces: &Interfaces) -> Result<Turn, Config
         username_anonymity: reader.get("turn.username_anonymity", false)?,
         users: reader.get("turn.users", Users::default())?.0,
         alternate_servers: alternate_servers(reader)?,
-        allow_peers: reader.get("turn.allow_peers", Vec::new())?,
+        allow_peers: allow_peers(reader)?,
         max_allocations: reader.get("turn.max_allocations", 50_000)?,
         max_allocations_per_user: reader.get("turn.max_allocations_per_user", 150)?,
         unauthenticated_rate: reader.get("turn.unauthenticated_rate", 200)?,
@@ -267,6 +267,18 @@ fn alternate_servers(reader: &mut Reader<'_>) -> Result<Vec<SocketAddr>, ConfigE
         "addresses and ports that clients can reach",
     )?;
     Ok(servers)
+}
+
+/// Exceptions that mean something: whoever writes another one expects what cannot be had.
+fn allow_peers(reader: &mut Reader<'_>) -> Result<Vec<Cidr>, ConfigError> {
+    let key = "turn.allow_peers";
+    let ranges: Vec<Cidr> = reader.get(key, Vec::new())?;
+    for range in &ranges {
+        if let Some(why) = PeerPolicy::void_exception(range) {
+            return Err(reader.refuse(key, format!("{range} can have no effect: {why}")));
+        }
+    }
+    Ok(ranges)
 }
 
 /// The second address and port of RFC 5780. What makes the first is a listener, so the alternate
