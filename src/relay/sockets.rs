@@ -364,6 +364,41 @@ mod tests {
         assert_eq!(take(false), None);
     }
 
+    /// How far 256 counts are from all being alike: about 255, and in one of a thousand million
+    /// cases above 413, if chance has made them.
+    fn chi_square(counts: &[u32; 256]) -> f64 {
+        let expected = f64::from(counts.iter().sum::<u32>()) / 256.0;
+        let squares = counts
+            .iter()
+            .map(|&count| (f64::from(count) - expected).powi(2));
+        squares.sum::<f64>() / expected
+    }
+
+    #[test]
+    fn who_sees_many_ports_learns_nothing_of_the_next() {
+        let range = 49_152..=65_535;
+        let ports = RelayedPorts::new(IpAddr::from([127, 0, 0, 1]), range.clone());
+        // The upper and the lower bits, and in what they differ from those of the port before.
+        let (mut counts, mut before) = ([[0; 256]; 4], 0);
+        for _ in 0..100_000 {
+            let taken = take_port(&ports, &range, false, |_, port| Some(port));
+            let port = taken.expect("all are free");
+            ports.give_back(port);
+            let difference = port.wrapping_sub(before);
+            for (at, bits) in [port >> 6, port, difference >> 6, difference]
+                .into_iter()
+                .enumerate()
+            {
+                counts[at][usize::from(bits & 0xff)] += 1;
+            }
+            before = port;
+        }
+        for counts in &counts {
+            let distance = chi_square(counts);
+            assert!(distance < 413.0, "{distance}");
+        }
+    }
+
     #[test]
     fn a_port_that_cannot_be_used_is_not_lost() {
         let ports = RelayedPorts::new(IpAddr::from([127, 0, 0, 1]), 50_000..=50_009);

@@ -191,6 +191,44 @@ mod tests {
         }
     }
 
+    /// How far 256 counts are from all being alike: about 255, and in one of a thousand million
+    /// cases above 413, if chance has made them.
+    fn chi_square(counts: &[u32; 256]) -> f64 {
+        let expected = f64::from(counts.iter().sum::<u32>()) / 256.0;
+        let squares = counts
+            .iter()
+            .map(|&count| (f64::from(count) - expected).powi(2));
+        squares.sum::<f64>() / expected
+    }
+
+    #[test]
+    fn who_sees_many_nonces_learns_nothing_of_the_next() {
+        let ours = nonces(1);
+        let mut seen = std::collections::BTreeSet::new();
+        // Each byte, and in what it differs from that of the neighbour's nonce.
+        let mut counts = vec![[0; 256]; 2 * MAC_LENGTH];
+        let mut before = [0; LENGTH];
+        for number in 0..100_000_u32 {
+            let ip = std::net::Ipv4Addr::from_bits(0xc000_0200 + number / 1_000);
+            let client = SocketAddr::from((ip, (number % 1_000) as u16));
+            let nonce = ours.make(client, at(0));
+            let mut bytes = [0; LENGTH];
+            URL_SAFE_NO_PAD
+                .decode_slice(&nonce.as_bytes()[COOKIE_LENGTH..], &mut bytes)
+                .expect("base64");
+            assert!(seen.insert(bytes), "no nonce comes twice");
+            for (at, (byte, earlier)) in bytes.iter().zip(before).skip(STAMP_LENGTH).enumerate() {
+                counts[2 * at][usize::from(*byte)] += 1;
+                counts[2 * at + 1][usize::from(byte ^ earlier)] += 1;
+            }
+            before = bytes;
+        }
+        for counts in &counts {
+            let distance = chi_square(counts);
+            assert!((150.0..413.0).contains(&distance), "{distance}");
+        }
+    }
+
     #[test]
     fn a_nonce_does_not_come_back_when_its_stamp_does() {
         let ours = nonces(1);

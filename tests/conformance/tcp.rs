@@ -1,7 +1,7 @@
 //! TURN over TCP (RFC 8656 section 3.1, RFC 8489 section 6.2.2).
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::time::{Duration, Instant};
 
 use peerage::relay::{Listener, Relay};
@@ -103,6 +103,37 @@ fn a_stranger_may_not_send_long_messages() {
     request[2..4].copy_from_slice(&8_000_u16.to_be_bytes());
     stream.0.write_all(&request).expect("sent");
     assert_eq!(stream.receive(), None);
+}
+
+#[test]
+fn connections_that_trickle_are_cut_off_and_a_neighbour_does_not_wait() {
+    let relay = relay::start(&[]);
+    let server = tcp(&relay);
+    // The beginning of a message of which a byte comes now and then.
+    let mut request = binding_request(1);
+    request[2..4].copy_from_slice(&4_000_u16.to_be_bytes());
+    let mut slow: Vec<TcpStream> = (0..500).map(|_| connect(server)).collect();
+    for stream in &mut slow {
+        stream.write_all(&request).expect("sent");
+    }
+    let mut last = slow.pop().expect("there are some");
+    let pause = Some(Duration::from_millis(100));
+    last.set_read_timeout(pause).expect("not zero");
+    // None gets an answer: to read brings nothing in time, or the end.
+    while last.read(&mut [0]).is_err_and(|error| {
+        use std::io::ErrorKind::{Interrupted, TimedOut, WouldBlock};
+        matches!(error.kind(), WouldBlock | TimedOut | Interrupted)
+    }) {
+        over_tcp(server).bind();
+        for stream in &mut slow {
+            // It may be over already.
+            let _ = stream.write(&[0]);
+        }
+    }
+    for stream in slow {
+        assert_eq!(Stream(stream).receive(), None);
+    }
+    await_counters(&relay, |counters| counters.connections() == 0);
 }
 
 #[test]
