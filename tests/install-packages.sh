@@ -6,6 +6,8 @@ set -euo pipefail
 # program=package
 needed=(
   chromium=chromium
+  firefox-esr=firefox-esr
+  certutil=libnss3-tools
   turnserver=coturn
   conntrack=conntrack
   ip=iproute2

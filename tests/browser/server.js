@@ -59,6 +59,11 @@ export class Server {
     return Number(this.http.split(":").at(-1));
   }
 
+  /** A file of the server's own. */
+  stateFile(name) {
+    return join(this.#stateDirectory, name);
+  }
+
   /** What the server has said, for a test that has failed. */
   get log() {
     return this.#log.join("\n");

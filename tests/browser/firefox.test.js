@@ -1,0 +1,100 @@
+import assert from "node:assert/strict";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, test } from "node:test";
+import { startBrowser } from "./browser.js";
+import { FirefoxPerson, startFirefox } from "./firefox.js";
+import { Person } from "./person.js";
+import { machineAddress, Server } from "./server.js";
+
+const timeout = 90_000;
+
+// What is open, in the order in which it was opened.
+const open = [];
+after(async () => {
+  for (const each of open.reverse()) await each.close();
+});
+
+async function opened(promise) {
+  const it = await promise;
+  open.push(it);
+  return it;
+}
+
+/** A server with a certificate of the local CA, which makes what the others show. */
+const first = await opened(Server.start({ turn: ["udp", "tcp", "tls"] }));
+const firefox = await opened(startFirefox({ authority: first.stateFile("ca.pem") }));
+// Chromium does without the CA.
+const chromium = await opened(startBrowser({ flags: ["--ignore-certificate-errors"] }));
+
+/** Ada with Firefox and Grace with Chromium, who both insist on the relay. */
+async function call(server, check) {
+  const room = `firefox-${server.port}`;
+  const ada = await FirefoxPerson.open(firefox, server.url, { name: "Ada", room });
+  const grace = await Person.open(chromium, server.url, { name: "Grace", room });
+  try {
+    await ada.join({ relayOnly: true });
+    await grace.join({ relayOnly: true });
+    await Promise.all([ada.receivesMedia(), grace.receivesMedia()]);
+    await ada.says("Does this reach you?");
+    await grace.reads("Does this reach you?");
+    await grace.says("By way of the relay.");
+    await ada.reads("By way of the relay.");
+    for (const person of [ada, grace]) {
+      const [{ local, remote }] = await person.statistics();
+      assert.deepEqual([local, remote], ["relay", "relay"]);
+    }
+    await check((await ada.statistics())[0]);
+    for (const person of [ada, grace]) {
+      await person.assertFaultless();
+      await person.leaves();
+    }
+  } finally {
+    await ada.context.close();
+    await grace.context.close();
+  }
+}
+
+test("Firefox meets Chromium on a relay over UDP", { timeout }, async () => {
+  // It is told of TCP and TLS, too. TLS it takes by a name only, and this is an address: that must
+  // not keep it from the others.
+  await call(first, ({ relayProtocol }) => assert.equal(relayProtocol, "udp"));
+});
+
+test("Firefox meets Chromium on a relay over TCP", { timeout }, async () => {
+  const server = await Server.start({ turn: ["tcp"] });
+  try {
+    await call(server, ({ relayProtocol }) => assert.equal(relayProtocol, "tcp"));
+  } finally {
+    await server.close();
+  }
+});
+
+test("Firefox meets Chromium on a relay over TLS", { timeout }, async () => {
+  const folder = await mkdtemp(join(tmpdir(), "peerage-suite-"));
+  const file = join(folder, "peerage.toml");
+  await writeFile(
+    file,
+    `
+    [http]
+    public_url = "https://localhost"
+    [http.tls]
+    certificate = "${first.stateFile("certificate.pem")}"
+    key = "${first.stateFile("certificate-key.pem")}"
+    [turn]
+    relay_addresses = ["${machineAddress()}"]
+    `,
+  );
+  const listeners = { http: "127.0.0.1:0", turnListeners: "tls://127.0.0.1:0" };
+  const server = await Server.start({ listeners, flags: [`--config=${file}`] });
+  try {
+    await call(server, async ({ relayProtocol }) => {
+      assert.equal(relayProtocol, "tls");
+      assert.ok((await server.metric("peerage_turn_connections")) >= 2);
+    });
+  } finally {
+    await server.close();
+    await rm(folder, { recursive: true });
+  }
+});
