@@ -11,7 +11,9 @@ const SCRIPT = join(import.meta.dirname, "..", "nat", "network.sh");
 const NAME = `peerage-browser-${process.pid}`;
 // Signaling and TURN over TCP have an address each, so that both are on port 443.
 const HTTP = "5.0.0.1:443";
+const HTTP_BY_IPV6 = "[2a01::1]:443";
 const UDP = "udp://5.0.0.1:3478";
+const UDP_BY_IPV6 = "udp://[2a01::1]:3478";
 const TCP = "tcp://5.0.0.2:443";
 const ROOM = "between-nats";
 const timeout = 120_000;
@@ -28,24 +30,32 @@ function network(command, ...operands) {
   assert.equal(status, 0, stderr);
 }
 
-/** Ada and Grace in a call, each in a browser of her own and behind a NAT of that kind. */
-async function withCall({ kinds, turn = [UDP, TCP], relayOnly = false }, body) {
+/**
+ * Ada and Grace in a call, each in a browser of her own and behind a NAT of that kind. With `https`
+ * the page is there, and not at `http`.
+ */
+async function withCall({ kinds, turn = [UDP, TCP], https, relayOnly = false }, body) {
   const open = [];
   try {
     network("lay", ...kinds);
-    const listeners = { http: HTTP, turnListeners: turn.join() };
+    const web = https ? { https } : { http: [HTTP, HTTP_BY_IPV6].join() };
+    const listeners = { ...web, turnListeners: turn.join() };
     const server = await Server.start({ space: `${NAME}-internet`, listeners });
     open.push(server);
-    // A camera needs an origin that the browser trusts.
-    const flags = [`--unsafely-treat-insecure-origin-as-secure=${server.url}`];
     const people = [];
-    for (const [name, side] of [
-      ["Ada", "a"],
-      ["Grace", "b"],
+    for (const [name, side, kind] of [
+      ["Ada", "a", kinds[0]],
+      ["Grace", "b", kinds[1]],
     ]) {
-      const browser = await startBrowser({ space: `${NAME}-peer-${side}`, flags });
+      const host = kind === "ipv6" ? HTTP_BY_IPV6 : HTTP;
+      const url = https ? `https://${https}` : `http://${host}`;
+      // A camera needs an origin that the browser trusts.
+      const trust = https
+        ? "--ignore-certificate-errors"
+        : `--unsafely-treat-insecure-origin-as-secure=${url}`;
+      const browser = await startBrowser({ space: `${NAME}-peer-${side}`, flags: [trust] });
       open.push(browser);
-      people.push(await Person.open(browser, server.url, { name, room: ROOM }));
+      people.push(await Person.open(browser, url, { name, room: ROOM }));
       await people.at(-1).join({ relayOnly });
     }
     const [ada, grace] = people;
@@ -94,6 +104,43 @@ test("who may only use TCP to port 443 is relayed", { timeout, skip }, async () 
     await talk(ada, grace, "By the back door.");
     const { local, relayProtocol } = await path(ada);
     assert.deepEqual({ local, relayProtocol }, { local: "relay", relayProtocol: "tcp" });
+  });
+});
+
+test("two people who may only use TCP to port 443 meet there", { timeout, skip }, async () => {
+  await withCall({ kinds: ["udp-blocked", "udp-blocked"] }, async (ada, grace) => {
+    await talk(ada, grace, "Nothing else is open.");
+    for (const person of [ada, grace]) {
+      const relayed = { local: "relay", remote: "relay", relayProtocol: "tcp" };
+      assert.deepEqual(await path(person), relayed);
+    }
+  });
+});
+
+test(
+  "one open port carries the page, the signaling and the media of two people",
+  { timeout, skip },
+  async () => {
+    const kinds = ["udp-blocked", "udp-blocked"];
+    await withCall({ kinds, turn: [UDP], https: "5.0.0.1:443" }, async (ada, grace) => {
+      await talk(ada, grace, "All through one door.");
+      for (const person of [ada, grace]) {
+        const relayed = { local: "relay", remote: "relay", relayProtocol: "tls" };
+        assert.deepEqual(await path(person), relayed);
+      }
+    });
+  },
+);
+
+test("who only has IPv6 meets who only has IPv4 on the relay", { timeout, skip }, async () => {
+  const kinds = ["ipv6", "port-restricted"];
+  await withCall({ kinds, turn: [UDP, UDP_BY_IPV6] }, async (ada, grace) => {
+    await talk(ada, grace, "Six to four.");
+    for (const person of [ada, grace]) {
+      const { local, remote, relayProtocol } = await path(person);
+      assert.ok(local === "relay" || remote === "relay", `${local} to ${remote}`);
+      assert.ok(local !== "relay" || relayProtocol === "udp");
+    }
   });
 });
 

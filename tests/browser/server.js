@@ -52,7 +52,7 @@ export class Server {
   }
 
   get url() {
-    return `http://${this.http}`;
+    return this.http ? `http://${this.http}` : `https://${this.https}`;
   }
 
   get port() {
@@ -101,11 +101,11 @@ export class Server {
     await rm(this.#stateDirectory, { recursive: true, force: true });
   }
 
-  async #run({ http, turnListeners }) {
+  async #run({ http = "", https = "", turnListeners }) {
     if (!existsSync(BINARY)) throw new Error(`${BINARY} is missing: run cargo build first`);
     const settings = [
       ["listen", http],
-      ["tls-listen", ""],
+      ["tls-listen", https],
       ["metrics-listen", this.metrics ?? "127.0.0.1:0"],
       ["turn-listen", turnListeners],
       ["state-directory", this.#stateDirectory],
@@ -134,6 +134,7 @@ export class Server {
         clearTimeout(timer);
         resolve({
           http: word("http"),
+          https: word("https"),
           turn: word("turn"),
           metrics: word("metrics"),
           turnListeners: word("turn_listeners"),

@@ -1,6 +1,8 @@
 //! Real NATs: two peers in network namespaces, each behind a NAT of its own, and the server on
 //! an internet between them. The peers are processes of `tests/browser/native_peer`, which finds
-//! its way by ICE as a browser does; the tests look at the pair of candidates that it chooses.
+//! its way by ICE as a browser does; the tests look at the pair of candidates that it chooses. Its
+//! library gets to a relay over UDP only: what needs TCP or TLS is tested with browsers, in
+//! `tests/browser/nat.test.js`, over the same networks.
 //!
 //! It needs root, for the namespaces; without, every test is skipped and says so.
 

@@ -27,9 +27,16 @@ forward() {
     >/dev/null
 }
 
+# An address is there when it is given. Otherwise IPv6 takes its time to find out whether somebody
+# else has it, and browsers begin anew with what they do when it turns up.
+settle() {
+  echo 0 | in_space "$1" tee /proc/sys/net/ipv6/conf/{all,default}/accept_dad >/dev/null
+}
+
 lay() {
   for part in "${PARTS[@]}"; do
     ip netns add "$NAME-$part"
+    settle "$part"
     echo "link set lo up" | ip_in "$part"
   done
   # What has no other way goes into the void, as on an internet where nobody answers.
