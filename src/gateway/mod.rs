@@ -1,4 +1,5 @@
-//! The transports of signaling. Today there is one, the WebSocket at `/v1/ws`.
+//! The transports of signaling: the WebSocket at `/v1/ws`, and for those whose network passes
+//! none, streams of events, requests that are held, and polls.
 //!
 //! [`Gateway::start`] spawns the one task that owns the [`Hub`]; each connection has a task of
 //! its own, which decodes, encodes and waits for its socket, so that the owner waits for nobody.
@@ -7,6 +8,7 @@
 
 mod origin;
 mod owner;
+mod requests;
 mod settings;
 mod websocket;
 
@@ -25,10 +27,12 @@ use axum::routing::get;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use self::owner::{Owner, ToHub};
+use self::requests::Keys;
 pub use self::settings::Settings;
 use self::websocket::{Carrier, OUTBOX};
 use crate::auth::Secret;
 use crate::metrics::SignalCounters;
+use crate::net::Admission;
 use crate::signal::{ConnectionId, Hub, MESSAGE_BYTES};
 
 /// How many inputs may wait for the hub.
@@ -49,6 +53,10 @@ struct Shared {
     ready: AtomicBool,
     /// One for each connection that there may be.
     places: Arc<Semaphore>,
+    /// Those of each address that requests carry: they outlive the sockets that are counted.
+    addresses: Arc<Admission>,
+    /// The connections that requests carry.
+    keys: Keys,
     connections: AtomicU64,
 }
 
@@ -65,6 +73,11 @@ impl Gateway {
         Self {
             shared: Arc::new(Shared {
                 places: Arc::new(Semaphore::new(settings.max_connections as usize)),
+                addresses: Arc::new(Admission::new(
+                    settings.max_connections as usize,
+                    settings.connections_per_address,
+                )),
+                keys: Keys::default(),
                 settings,
                 hub: to_hub,
                 ready: AtomicBool::new(true),
@@ -73,10 +86,11 @@ impl Gateway {
         }
     }
 
-    /// Serves `/v1/ws`.
+    /// Serves everything under `/v1/`.
     pub fn router(&self) -> Router {
         Router::new()
             .route("/v1/ws", get(upgrade))
+            .merge(requests::router(&self.shared))
             .with_state(Arc::clone(&self.shared))
     }
 
@@ -143,10 +157,15 @@ impl Shared {
         }
         Arc::clone(&self.places).try_acquire_owned().ok()
     }
+
+    /// An id that no connection has had.
+    fn next_connection(&self) -> ConnectionId {
+        ConnectionId(self.connections.fetch_add(1, Ordering::Relaxed))
+    }
 }
 
 async fn carry(shared: Arc<Shared>, socket: WebSocket, place: OwnedSemaphorePermit) {
-    let id = ConnectionId(shared.connections.fetch_add(1, Ordering::Relaxed));
+    let id = shared.next_connection();
     let (to_connection, outbox) = mpsc::channel(OUTBOX);
     let hub = shared.hub.clone();
     if hub.send(ToHub::Open(id, to_connection)).await.is_ok() {

@@ -10,8 +10,12 @@ pub struct Settings {
     pub allowed_origins: Vec<String>,
     /// How many connections there may be. 100,000.
     pub max_connections: u32,
+    /// How many connections of one address (/32, /64) requests may carry; 0 is no limit. 512.
+    pub connections_per_address: usize,
     /// How often a connection is pinged. 20 s.
     pub ping_interval: Duration,
+    /// How long a client whose session requests carry may ask for nothing. 30 s.
+    pub absence: Duration,
     /// How long a socket may take nothing of what is written to it. 10 s.
     pub write_timeout: Duration,
 }
@@ -21,7 +25,9 @@ impl Default for Settings {
         Self {
             allowed_origins: Vec::new(),
             max_connections: 100_000,
+            connections_per_address: 512,
             ping_interval: Duration::from_secs(20),
+            absence: Duration::from_secs(30),
             write_timeout: Duration::from_secs(10),
         }
     }

@@ -1,9 +1,11 @@
-//! The gateway from outside: real WebSockets to a server on a port of its own.
+//! The gateway from outside: real sockets to a server on a port of its own.
 
+mod asking;
 mod world;
 
 mod closing;
 mod http;
 mod many;
+mod requests;
 mod resuming;
 mod talking;

@@ -1,0 +1,232 @@
+//! A connection that requests carry: what they share, and the task that keeps it going.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{Notify, OwnedSemaphorePermit, mpsc};
+use tokio::time::{Instant, sleep_until, timeout_at};
+use tracing::debug;
+
+use super::super::owner::{Outgoing, ToHub};
+use super::line::{Line, NeverSaid, Said};
+use crate::net::Place;
+use crate::signal::{Close, Command, ConnectionId, Input, Message, Offset};
+
+/// A connection and the requests that carry it.
+#[derive(Debug)]
+pub(super) struct Carried {
+    id: ConnectionId,
+    hub: mpsc::Sender<ToHub>,
+    state: Mutex<State>,
+    changed: Notify,
+    /// How long the client may ask for nothing.
+    absence: Duration,
+    _places: (OwnedSemaphorePermit, Option<Place>),
+}
+
+#[derive(Debug)]
+struct State {
+    line: Line,
+    /// The number of the newest reader: only that one is served.
+    newest: u64,
+    /// How many requests are held.
+    held: usize,
+    /// When the client was last there.
+    seen: Instant,
+}
+
+/// A request that waits for what is said. While there is one, the client is there.
+#[derive(Debug)]
+pub(super) struct Reader {
+    carried: Arc<Carried>,
+    number: u64,
+}
+
+/// What a reader has waited for.
+#[derive(Debug)]
+pub(super) enum News {
+    /// This has been said; and with it, perhaps, all.
+    Said(Vec<Said>, Option<Close>),
+    /// Nothing, in all the time.
+    Nothing,
+    /// A newer reader is there.
+    Superseded,
+}
+
+impl Carried {
+    /// A connection that the hub knows as `id`.
+    pub(super) fn new(
+        id: ConnectionId,
+        hub: mpsc::Sender<ToHub>,
+        absence: Duration,
+        places: (OwnedSemaphorePermit, Option<Place>),
+    ) -> Self {
+        Self {
+            id,
+            hub,
+            state: Mutex::new(State {
+                line: Line::default(),
+                newest: 0,
+                held: 0,
+                seen: Instant::now(),
+            }),
+            changed: Notify::new(),
+            absence,
+            _places: places,
+        }
+    }
+
+    /// Takes in what the hub says until it lets the connection go, or the client stays away.
+    pub(super) async fn run(&self, mut outbox: mpsc::Receiver<Outgoing>) {
+        let close = loop {
+            tokio::select! {
+                outgoing = outbox.recv() => match outgoing {
+                    Some(Outgoing::Message(offset, message)) => {
+                        if !self.say(offset, message) {
+                            break Close::TooSlow;
+                        }
+                    }
+                    Some(Outgoing::Close(close)) => break close,
+                    // The owner of the hub has let go without a word: the queue was full.
+                    None => break Close::TooSlow,
+                },
+                () = sleep_until(self.patience()) => {
+                    if self.is_away() {
+                        break Close::Silent;
+                    }
+                }
+            }
+        };
+        debug!(connection = self.id.0, reason = close.reason(), "over");
+        drop(outbox);
+        self.state().line.close(close);
+        self.changed.notify_waiters();
+        // An error means that the hub is gone.
+        let _ = self.hub.send(ToHub::Input(self.id, Input::Closed)).await;
+    }
+
+    /// Hands a message of the client to the hub.
+    pub(super) async fn take(&self, input: Input) {
+        if let Input::Message {
+            command: Ok(Command::Ack(offset)),
+            ..
+        } = &input
+        {
+            self.state().line.acknowledge(*offset);
+        }
+        self.state().seen = Instant::now();
+        // An error means that the hub is gone; the client learns it from what it reads.
+        let _ = self.hub.send(ToHub::Input(self.id, input)).await;
+    }
+
+    /// The client has got everything up to this number; what it was told of its session is
+    /// acknowledged with that.
+    pub(super) async fn confirm(&self, number: u64) -> Result<(), NeverSaid> {
+        let told = self.state().line.confirm(number)?;
+        let input = match told {
+            Some(offset) => Input::Message {
+                length: 0,
+                command: Ok(Command::Ack(offset)),
+            },
+            None => Input::Alive,
+        };
+        self.take(input).await;
+        Ok(())
+    }
+
+    /// The hub shall know that the client is there.
+    pub(super) async fn alive(&self) {
+        self.take(Input::Alive).await;
+    }
+
+    /// Why nothing more is said, if so.
+    pub(super) fn closed(&self) -> Option<Close> {
+        self.state().line.closed()
+    }
+
+    fn say(&self, offset: Option<Offset>, message: Arc<Message>) -> bool {
+        let said = self.state().line.say(offset, message);
+        self.changed.notify_waiters();
+        said.is_ok()
+    }
+
+    /// Until when the client may stay away.
+    fn patience(&self) -> Instant {
+        let state = self.state();
+        let since = if state.held > 0 {
+            Instant::now()
+        } else {
+            state.seen
+        };
+        since + self.absence
+    }
+
+    fn is_away(&self) -> bool {
+        self.patience() <= Instant::now()
+    }
+
+    /// Nothing panics while it is held, so it is right whoever panicked elsewhere.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Reader {
+    /// From now on what is said goes to this reader and no other.
+    pub(super) fn new(carried: &Arc<Carried>) -> Self {
+        let mut state = carried.state();
+        state.newest += 1;
+        state.held += 1;
+        let number = state.newest;
+        drop(state);
+        carried.changed.notify_waiters();
+        Self {
+            carried: Arc::clone(carried),
+            number,
+        }
+    }
+
+    /// Waits for what is said after `number`, but not longer than until `deadline`.
+    pub(super) async fn after(&self, number: u64, deadline: Instant) -> News {
+        loop {
+            let changed = self.carried.changed.notified();
+            tokio::pin!(changed);
+            // What changes from here on is not missed.
+            changed.as_mut().enable();
+            if let Some(news) = self.look(number) {
+                return news;
+            }
+            if timeout_at(deadline, changed).await.is_err() {
+                return News::Nothing;
+            }
+        }
+    }
+
+    fn look(&self, number: u64) -> Option<News> {
+        let state = self.carried.state();
+        if state.newest != self.number {
+            return Some(News::Superseded);
+        }
+        let closed = state.line.closed();
+        if closed.is_none() && !state.line.has_after(number) {
+            return None;
+        }
+        Some(News::Said(
+            state.line.after(number).cloned().collect(),
+            closed,
+        ))
+    }
+
+    /// The connection that is read.
+    pub(super) fn carried(&self) -> &Carried {
+        &self.carried
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        let mut state = self.carried.state();
+        state.held -= 1;
+        state.seen = Instant::now();
+    }
+}

@@ -1,0 +1,137 @@
+//! The first request of a connection, and tickets for those that can send no headers.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Extension;
+use axum::body::Body;
+use axum::extract::{ConnectInfo, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use tracing::{debug, error};
+
+use super::super::owner::ToHub;
+use super::super::websocket::OUTBOX;
+use super::answers::{Refusal, batch, json_response, retry_after, status_of};
+use super::carried::{Carried, News, Reader};
+use super::{check_origin, shown, whole};
+use crate::dialect::native;
+use crate::gateway::Shared;
+use crate::signal::{Command, Input, Rejection};
+
+/// How long the hub may take to answer.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// For how long a connection that is over can still be asked what has become of it.
+const LINGER: Duration = Duration::from_secs(30);
+
+/// `POST /v1/connect`: `hello` in, `welcome` out, and the key for all further requests.
+pub(super) async fn connect(
+    State(shared): State<Arc<Shared>>,
+    peer: Option<Extension<ConnectInfo<SocketAddr>>>,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
+    let peer = peer.map(|Extension(ConnectInfo(peer))| peer);
+    match begin(&shared, peer, &headers, body).await {
+        Ok(response) => response,
+        Err(refusal) => refusal.into_response(),
+    }
+}
+
+async fn begin(
+    shared: &Arc<Shared>,
+    peer: Option<SocketAddr>,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<Response, Refusal> {
+    check_origin(shared, headers)?;
+    let body = whole(body).await?;
+    let place = shared.place().ok_or(Refusal::Full)?;
+    let of_address = match peer {
+        Some(peer) => Some(shared.addresses.admit(peer.ip()).ok_or(Refusal::Full)?),
+        None => None,
+    };
+    let id = shared.next_connection();
+    let (to_connection, outbox) = mpsc::channel(OUTBOX);
+    let hub = shared.hub.clone();
+    let opened = hub.send(ToHub::Open(id, to_connection)).await;
+    opened.map_err(|_| Refusal::Full)?;
+    let absence = shared.settings.absence;
+    let carried = Arc::new(Carried::new(id, hub, absence, (place, of_address)));
+    let reader = Reader::new(&carried);
+    let command = native::decode(&body).map_err(Rejection::from);
+    if let Ok(Command::Hello(hello)) = &command {
+        debug!(connection = id.0, client = ?hello.client, "hello, by requests");
+    }
+    let key = shared.keys.insert(Arc::clone(&carried)).map_err(|failed| {
+        error!("no randomness for a key: {failed}");
+        Refusal::Full
+    })?;
+    let keeper = (Arc::clone(shared), Arc::clone(&carried));
+    tokio::spawn(async move {
+        let (shared, carried) = keeper;
+        carried.run(outbox).await;
+        tokio::time::sleep(LINGER).await;
+        shared.keys.remove(key);
+    });
+    let length = body.len();
+    carried.take(Input::Message { length, command }).await;
+    welcome(shared, key, &reader).await
+}
+
+/// Waits for what the hub says to `hello`.
+async fn welcome(
+    shared: &Shared,
+    key: super::keys::Key,
+    reader: &Reader,
+) -> Result<Response, Refusal> {
+    let News::Said(said, closed) = reader.after(0, Instant::now() + PATIENCE).await else {
+        return Err(Refusal::Full);
+    };
+    let cursor = said.last().map_or(0, |said| said.number);
+    let (first, status) = match closed {
+        Some(close) => (String::new(), status_of(close)),
+        None => (first_fields(shared, key), StatusCode::OK),
+    };
+    let mut response = json_response(status, batch(&first, &said, cursor, closed));
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        retry_after(&mut response, "5");
+    }
+    Ok(response)
+}
+
+/// The key, and a first ticket.
+fn first_fields(shared: &Shared, key: super::keys::Key) -> String {
+    let ticket = shared.keys.ticket(key).map(super::keys::Key::text);
+    // Without one, a client can still ask for another.
+    let ticket = ticket.unwrap_or_default();
+    format!(
+        "\"connection\":{},\"ticket\":{},",
+        json!(key.text()),
+        json!(ticket)
+    )
+}
+
+/// `POST /v1/ticket`: a ticket for one event stream, in place of the key.
+pub(super) async fn ticket(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Response {
+    let (key, carried) = match shown(&shared, &headers) {
+        Ok(shown) => shown,
+        Err(refusal) => return refusal.into_response(),
+    };
+    carried.alive().await;
+    match shared.keys.ticket(key) {
+        Ok(ticket) => {
+            let body = json!({"ticket": ticket.text()}).to_string();
+            json_response(StatusCode::OK, body.into_bytes())
+        }
+        Err(failed) => {
+            error!("no randomness for a ticket: {failed}");
+            Refusal::Full.into_response()
+        }
+    }
+}
