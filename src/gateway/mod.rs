@@ -10,6 +10,7 @@ mod origin;
 mod owner;
 mod requests;
 mod settings;
+mod shared;
 mod websocket;
 
 use std::sync::Arc;
@@ -27,13 +28,14 @@ use axum::routing::get;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use self::owner::{Owner, ToHub};
-use self::requests::Keys;
+use self::requests::keys::Keys;
 pub use self::settings::Settings;
+use self::shared::Shared;
 use self::websocket::{Carrier, OUTBOX};
 use crate::auth::Secret;
 use crate::metrics::SignalCounters;
 use crate::net::Admission;
-use crate::signal::{ConnectionId, Hub, MESSAGE_BYTES};
+use crate::signal::{Hub, MESSAGE_BYTES};
 
 /// How many inputs may wait for the hub.
 const INBOX: usize = 1_024;
@@ -44,20 +46,6 @@ const RETRY_AFTER_SECONDS: &str = "5";
 #[derive(Clone, Debug)]
 pub struct Gateway {
     shared: Arc<Shared>,
-}
-
-#[derive(Debug)]
-struct Shared {
-    settings: Settings,
-    hub: mpsc::Sender<ToHub>,
-    ready: AtomicBool,
-    /// One for each connection that there may be.
-    places: Arc<Semaphore>,
-    /// Those of each address that requests carry: they outlive the sockets that are counted.
-    addresses: Arc<Admission>,
-    /// The connections that requests carry.
-    keys: Keys,
-    connections: AtomicU64,
 }
 
 impl Gateway {
@@ -148,20 +136,6 @@ async fn upgrade(
         .max_message_size(MESSAGE_BYTES)
         .max_frame_size(MESSAGE_BYTES)
         .on_upgrade(move |socket| carry(shared, socket, place))
-}
-
-impl Shared {
-    fn place(&self) -> Option<OwnedSemaphorePermit> {
-        if !self.ready.load(Ordering::Relaxed) {
-            return None;
-        }
-        Arc::clone(&self.places).try_acquire_owned().ok()
-    }
-
-    /// An id that no connection has had.
-    fn next_connection(&self) -> ConnectionId {
-        ConnectionId(self.connections.fetch_add(1, Ordering::Relaxed))
-    }
 }
 
 async fn carry(shared: Arc<Shared>, socket: WebSocket, place: OwnedSemaphorePermit) {

@@ -403,6 +403,7 @@ fn start_signaling(
 ) -> Result<Signaling, StartError> {
     Signaling::start(&signaling::Settings {
         limits: config.signal.clone(),
+        connections_per_address: config.http.connections_per_address,
         allowed_origins: config.http.allowed_origins.clone(),
         public_url: config.http.public_url.clone(),
         relay: config.advertised_turn(&addresses.told_of_turn(config.turn.share_https)),

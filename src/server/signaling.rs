@@ -20,6 +20,8 @@ use crate::turn::Transport;
 pub(super) struct Settings {
     /// Limits.
     pub(super) limits: Signal,
+    /// How many connections of one address requests may carry; 0 is no limit.
+    pub(super) connections_per_address: usize,
     /// Origins that may connect beside the server's own.
     pub(super) allowed_origins: Vec<AllowedOrigin>,
     /// The address under which people reach the server, which is an origin of its own.
@@ -143,6 +145,7 @@ fn gateway_settings(settings: &Settings) -> gateway::Settings {
     gateway::Settings {
         allowed_origins: listed.chain(own).collect(),
         max_connections: u32::try_from(settings.limits.connections).unwrap_or(u32::MAX),
+        connections_per_address: settings.connections_per_address,
         ..gateway::Settings::default()
     }
 }

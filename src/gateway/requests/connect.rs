@@ -15,12 +15,13 @@ use tokio::time::Instant;
 use tracing::{debug, error};
 
 use super::super::owner::ToHub;
+use super::super::shared::Shared;
 use super::super::websocket::OUTBOX;
 use super::answers::{Refusal, batch, json_response, retry_after, status_of};
 use super::carried::{Carried, News, Reader};
-use super::{check_origin, shown, whole};
+use super::keys::Key;
+use super::shown::{check_origin, shown, whole};
 use crate::dialect::native;
-use crate::gateway::Shared;
 use crate::signal::{Command, Input, Rejection};
 
 /// How long the hub may take to answer.
@@ -85,11 +86,7 @@ async fn begin(
 }
 
 /// Waits for what the hub says to `hello`.
-async fn welcome(
-    shared: &Shared,
-    key: super::keys::Key,
-    reader: &Reader,
-) -> Result<Response, Refusal> {
+async fn welcome(shared: &Shared, key: Key, reader: &Reader) -> Result<Response, Refusal> {
     let News::Said(said, closed) = reader.after(0, Instant::now() + PATIENCE).await else {
         return Err(Refusal::Full);
     };
@@ -106,8 +103,8 @@ async fn welcome(
 }
 
 /// The key, and a first ticket.
-fn first_fields(shared: &Shared, key: super::keys::Key) -> String {
-    let ticket = shared.keys.ticket(key).map(super::keys::Key::text);
+fn first_fields(shared: &Shared, key: Key) -> String {
+    let ticket = shared.keys.ticket(key).map(Key::text);
     // Without one, a client can still ask for another.
     let ticket = ticket.unwrap_or_default();
     format!(

@@ -15,12 +15,12 @@ use hyper::body::Frame;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use super::super::shared::Shared;
 use super::answers::{NO_STORE, Refusal, closed_object};
 use super::carried::{Carried, News, Reader};
 use super::line::Said;
-use super::{check_origin, shown};
+use super::shown::{check_origin, shown};
 use crate::dialect::native;
-use crate::gateway::Shared;
 use crate::signal::Close;
 
 /// By which a client says up to where it has got the events.

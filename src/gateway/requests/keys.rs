@@ -37,7 +37,7 @@ impl Key {
 
 /// The connections by their keys, and tickets for one request each.
 #[derive(Debug, Default)]
-pub(in crate::gateway) struct Keys(Mutex<Known>);
+pub(crate) struct Keys(Mutex<Known>);
 
 #[derive(Default)]
 struct Known {

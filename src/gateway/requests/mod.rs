@@ -8,30 +8,22 @@ mod answers;
 mod carried;
 mod connect;
 mod events;
-mod keys;
+pub(super) mod keys;
 mod line;
 mod poll;
 mod post;
+mod shown;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::{Body, Bytes, to_bytes};
-use axum::http::HeaderMap;
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
 use axum::routing::{get, post};
-use tokio::time::timeout;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
-use self::answers::Refusal;
-use self::carried::Carried;
-pub(super) use self::keys::Keys;
-use super::{Shared, origin};
-use crate::signal::MESSAGE_BYTES;
-
-/// How long a body may take to come.
-const BODY: Duration = Duration::from_secs(10);
+use super::origin;
+use super::shared::Shared;
 
 /// The routes, with what browsers want to hear before a page of another origin may ask.
 pub(super) fn router(shared: &Arc<Shared>) -> Router<Arc<Shared>> {
@@ -52,28 +44,4 @@ pub(super) fn router(shared: &Arc<Shared>) -> Router<Arc<Shared>> {
         .route("/v1/events", get(events::events))
         .route("/v1/ticket", post(connect::ticket))
         .layer(cors)
-}
-
-/// Whether a page may ask at all. A client that is no page sends no origin.
-fn check_origin(shared: &Shared, headers: &HeaderMap) -> Result<(), Refusal> {
-    let is_allowed = origin::is_allowed(headers, &shared.settings.allowed_origins);
-    is_allowed.then_some(()).ok_or(Refusal::Origin)
-}
-
-/// All of a body, if it is no longer than a message may be and comes in time.
-async fn whole(body: Body) -> Result<Bytes, Refusal> {
-    let read = timeout(BODY, to_bytes(body, MESSAGE_BYTES)).await;
-    read.map_err(|_| Refusal::TooSlow)?
-        .map_err(|_| Refusal::TooLarge)
-}
-
-/// The connection whose key a request shows.
-fn shown(shared: &Shared, headers: &HeaderMap) -> Result<(keys::Key, Arc<Carried>), Refusal> {
-    check_origin(shared, headers)?;
-    let shown = headers.get(AUTHORIZATION);
-    let key = shown
-        .and_then(|value| value.to_str().ok())
-        .and_then(|text| text.strip_prefix("Bearer "));
-    let found = key.and_then(|key| shared.keys.find(key));
-    found.ok_or(Refusal::UnknownConnection)
 }

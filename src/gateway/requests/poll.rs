@@ -8,10 +8,10 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use tokio::time::Instant;
 
+use super::super::shared::Shared;
 use super::answers::{Refusal, batch, json_response, retry_after};
 use super::carried::{News, Reader};
-use super::shown;
-use crate::gateway::Shared;
+use super::shown::shown;
 
 /// How long a request is held at most, and where it does not say.
 const LONGEST: Duration = Duration::from_secs(25);

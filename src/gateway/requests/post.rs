@@ -8,11 +8,11 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::value::RawValue;
 
+use super::super::shared::Shared;
 use super::answers::{NO_STORE, Refusal, closed_object, json_response};
 use super::carried::Carried;
-use super::{shown, whole};
+use super::shown::{shown, whole};
 use crate::dialect::native;
-use crate::gateway::Shared;
 use crate::signal::{Close, Input, Rejection};
 
 /// How many messages a request may bring.

@@ -2,6 +2,7 @@ import type { BackoffOptions } from "./backoff.js";
 import { Connection, type ConnectionState } from "./connection.js";
 import { Emitter, type Unsubscribe } from "./emitter.js";
 import { type PeerageError, ServerError } from "./errors.js";
+import { ladder } from "./ladder.js";
 import type { LivenessOptions } from "./liveness.js";
 import { LocalMedia } from "./media.js";
 import type { ClientMessage, Joined, Limits, ServerMessage, Welcome } from "./messages.js";
@@ -9,7 +10,6 @@ import type { Entry } from "./outbox.js";
 import { Room, type RoomPort, type Self } from "./room.js";
 import type { TransportFactory } from "./transport.js";
 import { onWake } from "./wake.js";
-import { webSocketTransport } from "./websocket.js";
 
 /** How a {@link Client} reaches its server and its peers. */
 export interface ClientOptions {
@@ -25,7 +25,10 @@ export interface ClientOptions {
   readonly backoff?: BackoffOptions;
   /** How a dead connection is found out. Default: a ping after 10 s, given up 5 s later. */
   readonly liveness?: LivenessOptions;
-  /** What carries the messages. Default: a WebSocket. */
+  /**
+   * What carries the messages. Default: a WebSocket; where the network passes none, a stream of
+   * events, requests that the server holds, or polls; and the WebSocket again once it passes.
+   */
   readonly transport?: TransportFactory;
   /** Makes peer connections. Default: the browser's own. */
   readonly createPeerConnection?: (configuration: RTCConfiguration) => RTCPeerConnection;
@@ -72,7 +75,7 @@ export class Client extends Emitter<ClientEvents> {
     this.#connection = new Connection({
       url: options.url,
       client: options.name ?? VERSION,
-      transport: options.transport ?? webSocketTransport,
+      transport: options.transport ?? ladder(),
       backoff: options.backoff ?? BACKOFF,
       liveness: options.liveness ?? LIVENESS,
       random: () => Math.random(),

@@ -24,6 +24,7 @@ export type { Json, LeaveReason, Limits, MemberState } from "./messages.js";
 export type { Path, PathKind } from "./path.js";
 export { Peer, type PeerEvents } from "./peer.js";
 export type { RemoteTrack } from "./receiving.js";
+export { type Reading, requestTransport } from "./requests.js";
 export { type BroadcastResult, Room, type RoomEvents, type Self } from "./room.js";
 export type { Transport, TransportEnd, TransportFactory, TransportListener } from "./transport.js";
 export { webSocketTransport } from "./websocket.js";

@@ -1,0 +1,41 @@
+//! What all connections share.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+
+use super::owner::ToHub;
+use super::requests::keys::Keys;
+use super::settings::Settings;
+use crate::net::Admission;
+use crate::signal::ConnectionId;
+
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) settings: Settings,
+    pub(super) hub: mpsc::Sender<ToHub>,
+    pub(super) ready: AtomicBool,
+    /// One for each connection that there may be.
+    pub(super) places: Arc<Semaphore>,
+    /// Those of each address that requests carry: they outlive the sockets that are counted.
+    pub(super) addresses: Arc<Admission>,
+    /// The connections that requests carry.
+    pub(super) keys: Keys,
+    pub(super) connections: AtomicU64,
+}
+
+impl Shared {
+    /// A place for one more connection, if there is one.
+    pub(super) fn place(&self) -> Option<OwnedSemaphorePermit> {
+        if !self.ready.load(Ordering::Relaxed) {
+            return None;
+        }
+        Arc::clone(&self.places).try_acquire_owned().ok()
+    }
+
+    /// An id that no connection has had.
+    pub(super) fn next_connection(&self) -> ConnectionId {
+        ConnectionId(self.connections.fetch_add(1, Ordering::Relaxed))
+    }
+}

@@ -1,0 +1,70 @@
+import assert from "node:assert/strict";
+import { afterEach, test } from "node:test";
+import { eventually } from "./eventually.js";
+import { ObstructingProxy } from "./obstructing_proxy.js";
+import { WITHOUT_SERVER } from "./person.js";
+import { Stage } from "./stage.js";
+
+const stage = await Stage.forThisFile();
+const timeout = 120_000;
+const LOST = /Failed to load resource: .*(ERR_EMPTY_RESPONSE|ERR_INCOMPLETE_CHUNKED_ENCODING)/;
+const expected = [...WITHOUT_SERVER, LOST];
+let proxy;
+afterEach(() => proxy.close());
+
+/** Ada behind a network that does not pass everything, and Grace, who see and hear each other. */
+async function pairAcross(obstacles) {
+  proxy = Object.assign(await ObstructingProxy.before(stage.server), obstacles);
+  const room = stage.newRoom();
+  const ada = await stage.enter("Ada", { room, url: proxy.url, expected });
+  const grace = await stage.enter("Grace", { room });
+  await Promise.all([ada.receivesMedia(), grace.receivesMedia()]);
+  return { ada, grace };
+}
+
+/** What somebody says of oneself is seen by the other: the signaling works in both directions. */
+async function mutesAndIsSeen(one, other) {
+  await one.button("Microphone").click();
+  await other.tile(one.name).getByRole("img", { name: "Muted" }).waitFor();
+}
+
+async function talk({ ada, grace }) {
+  await mutesAndIsSeen(ada, grace);
+  await mutesAndIsSeen(grace, ada);
+}
+
+test("where no WebSocket passes, a stream of events carries the call", { timeout }, async () => {
+  const people = await pairAcross({});
+  await talk(people);
+  assert.ok(proxy.asked.get("/v1/events") > 0);
+  assert.equal(proxy.asked.get("/v1/poll"), undefined);
+});
+
+test("where streams are held back too, held requests carry the call", { timeout }, async () => {
+  const people = await pairAcross({ streams: false });
+  await talk(people);
+  assert.ok(proxy.asked.get("/v1/poll") > 0);
+});
+
+test("where nobody may wait for an answer, polls carry the call", { timeout }, async () => {
+  const people = await pairAcross({ streams: false, patience: 1_000 });
+  await talk(people);
+  assert.ok(proxy.asked.get("/v1/poll") > 3);
+});
+
+test("once WebSockets pass again, the session goes back to one", { timeout }, async () => {
+  const people = await pairAcross({});
+  const session = () => stage.server.metric("peerage_sessions");
+  const sessions = await session();
+  proxy.sockets = true;
+  const made = await people.ada.socketsMade();
+  await eventually(
+    "another WebSocket",
+    async () => assert.ok((await people.ada.socketsMade()) >= made + 2),
+    { within: 60_000 },
+  );
+  const asked = proxy.asked.get("/v1/messages");
+  await talk(people);
+  assert.equal(proxy.asked.get("/v1/messages"), asked);
+  assert.equal(await session(), sessions);
+});
