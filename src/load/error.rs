@@ -109,7 +109,10 @@ fn advice(code: u16) -> &'static str {
         }
         437 => ": there is an allocation from the same address already; wait until it has expired",
         486 => ": raise the server's limit of allocations a user (turn.max_allocations_per_user)",
-        508 => ": the server has no more relayed addresses or descriptors",
+        508 => {
+            ": the server has no more relayed addresses or descriptors, or lets a user reach no more \
+             new peers (turn.max_new_peers_per_user)"
+        }
         _ => "",
     }
 }

@@ -14,6 +14,7 @@ mod entrance;
 mod fairness;
 mod listener;
 mod listeners;
+mod new_peers;
 mod outflow;
 mod ports;
 mod post;
@@ -256,7 +257,8 @@ impl Shared {
             bound,
             range,
         )
-        .with_bandwidth_of_user(settings.max_bandwidth_per_user);
+        .with_bandwidth_of_user(settings.max_bandwidth_per_user)
+        .with_new_peers_of_user(settings.max_new_peers_per_user);
         siblings.keep_free_of(&listeners);
         let siblings = Arc::new(siblings);
         Ok(Self {

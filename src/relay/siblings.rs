@@ -8,11 +8,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::bandwidth::UserMeter;
+use super::new_peers::NewPeers;
 use super::ports::{self, RelayedPorts};
 use super::post::Owners;
 use super::reserved::Reserved;
 use crate::auth::account;
 use crate::metrics::Ports;
+use crate::time::Instant;
 use crate::turn::{
     self, FiveTuple, QuotaReached, Reachable, Reservation, ReservationToken, SharedMeter,
 };
@@ -23,6 +25,7 @@ pub(super) struct Siblings {
     claimed: Mutex<Claimed>,
     /// Bytes a second that a user may relay in each direction; 0 is no limit.
     bandwidth_of_user: u64,
+    new_peers: NewPeers,
     relayed: Vec<RelayedPorts>,
     owners: Owners,
     reserved: Reserved,
@@ -67,6 +70,7 @@ impl Siblings {
                 .map(|address| RelayedPorts::new(address, range.clone()))
                 .collect(),
             bandwidth_of_user: 0,
+            new_peers: NewPeers::new(0),
             owners: Owners::default(),
             reserved: Reserved::default(),
             is_draining: AtomicBool::new(false),
@@ -78,6 +82,14 @@ impl Siblings {
     pub(super) fn with_bandwidth_of_user(self, bandwidth_of_user: u64) -> Self {
         Self {
             bandwidth_of_user,
+            ..self
+        }
+    }
+
+    /// Each user may reach so many new peers a minute; 0 is no limit.
+    pub(super) fn with_new_peers_of_user(self, rate: u32) -> Self {
+        Self {
+            new_peers: NewPeers::new(rate),
             ..self
         }
     }
@@ -148,6 +160,10 @@ impl turn::Siblings for OfWorker {
 
     fn meter_of(&self, username: &str) -> Option<Arc<dyn SharedMeter>> {
         self.siblings.meter_of(username)
+    }
+
+    fn admit_peers(&self, username: &str, count: u32, now: Instant) -> bool {
+        self.siblings.new_peers.admit(username, count, now)
     }
 
     fn own(&self, client: FiveTuple) {

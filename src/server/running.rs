@@ -382,6 +382,7 @@ fn start_relay(
         unauthenticated_rate: turn.unauthenticated_rate,
         max_bandwidth_per_allocation: turn.max_bandwidth_per_allocation,
         max_bandwidth_per_user: turn.max_bandwidth_per_user,
+        max_new_peers_per_user: turn.max_new_peers_per_user,
         strict_expiry: turn.strict_expiry,
         mobility: turn.mobility,
         connections: turn.connections,

@@ -26,6 +26,7 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
         // A peer that may have a permission, and is not some other service of ours.
         self.check_permission(peer.ip(), id)?;
         let target = self.target(peer).ok_or(ErrorCode::FORBIDDEN)?;
+        self.admit_new([peer.ip()].into_iter(), id, now)?;
         // Neither side bound to something else; the binding brings a permission with it.
         self.change(id, |reachable| {
             reachable

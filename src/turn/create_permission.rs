@@ -9,6 +9,7 @@ use super::server::{Server, Siblings};
 use super::table::AllocationId;
 use crate::auth::Credentials;
 use crate::stun::{Attribute, ErrorCode, Family, Message, decode_xor_address};
+use crate::time::Instant;
 
 impl<C: Credentials, S: Siblings> Server<C, S> {
     /// Installs all permissions that the request names, or none.
@@ -27,6 +28,7 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
             return Err(ErrorCode::BAD_REQUEST);
         }
         let addresses = peers(&request.message).flatten().map(|peer| peer.ip());
+        self.admit_new(addresses.clone(), id, request.now.instant)?;
         self.change(id, |reachable| {
             reachable
                 .permissions
@@ -34,6 +36,32 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
         })
         .map_err(|_| ErrorCode::INSUFFICIENT_CAPACITY)?;
         Ok(Body::Done)
+    }
+
+    /// Counts those of `peers` that have no permission against what the user may reach: who scans
+    /// for peers makes new allocations, too, when those it has are full. Our own relayed addresses
+    /// are nothing to be found.
+    pub(super) fn admit_new(
+        &self,
+        peers: impl Iterator<Item = IpAddr>,
+        id: AllocationId,
+        now: Instant,
+    ) -> Result<(), ErrorCode> {
+        let Some(allocation) = self.table.allocation(id) else {
+            return Ok(());
+        };
+        let permissions = &allocation.reachable.permissions;
+        let is_new = |peer: &IpAddr| {
+            !permissions.permits(*peer, now)
+                && self.config.policy.standing(*peer) == Standing::Permitted
+        };
+        let new = peers.filter(is_new).count();
+        let new = u32::try_from(new).unwrap_or(u32::MAX);
+        if new == 0 || self.siblings.admit_peers(&allocation.username, new, now) {
+            Ok(())
+        } else {
+            Err(ErrorCode::INSUFFICIENT_CAPACITY)
+        }
     }
 
     /// Whether `peer` may have a permission: of a family that the allocation has, not refused, and, where
@@ -107,6 +135,32 @@ mod tests {
         let mut world = World::new();
         let client = world.allocated("alice");
         assert_eq!(world.create_permission(&client, &[]), Err(400));
+    }
+
+    #[test]
+    fn who_has_reached_enough_new_peers_keeps_those_and_gets_no_more() {
+        let mut world = World::new();
+        world.set_new_peers("alice", 3);
+        let client = world.allocated("alice");
+        let known = [address("8.8.8.8:1"), address("8.8.4.4:1")];
+        assert_eq!(world.create_permission(&client, &known), Ok(()));
+        let new = [address("9.9.9.9:1"), address("9.9.9.10:1")];
+        assert_eq!(world.create_permission(&client, &new), Err(508));
+        assert_eq!(world.send(&client, new[0], b"no"), None);
+        world.bind_channel(&client, 0x4000, new[1]);
+        assert_eq!(
+            world.try_bind_channel(&client, 0x4001, new[0]),
+            Err(508),
+            "a channel brings a permission with it"
+        );
+        // What is renewed is not new, and another allocation makes no peer less new.
+        assert_eq!(world.create_permission(&client, &known), Ok(()));
+        world.bind_channel(&client, 0x4000, new[1]);
+        let again = world.allocated("alice");
+        assert_eq!(world.create_permission(&again, &known), Err(508));
+        let other = world.allocated("bob");
+        assert_eq!(world.create_permission(&again, &[other.relayed]), Ok(()));
+        assert_eq!(world.create_permission(&other, &new), Ok(()));
     }
 
     #[test]

@@ -15,6 +15,7 @@ mod allocation;
 mod alternate;
 mod authenticate;
 mod binding;
+mod buckets;
 mod channel_bind;
 mod channels;
 mod cidr;
@@ -49,6 +50,7 @@ mod ticket;
 #[cfg(test)]
 mod world;
 
+pub use buckets::Buckets;
 pub use cidr::{Cidr, CidrError};
 pub use five_tuple::{FiveTuple, Transport};
 pub use meter::{Direction, SharedMeter, through_at};

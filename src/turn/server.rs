@@ -77,6 +77,9 @@ pub trait Siblings {
     fn release(&self, username: &str);
     /// What all allocations of `username` together may relay, who has one; `None` for no limit.
     fn meter_of(&self, username: &str) -> Option<Arc<dyn SharedMeter>>;
+    /// Whether `username` may have permissions for `count` peers more that it has none for; they
+    /// are counted then.
+    fn admit_peers(&self, username: &str, count: u32, now: Instant) -> bool;
     /// From now on, packets of `client` belong to this server.
     fn own(&self, client: FiveTuple);
     /// The same, no more.
@@ -104,6 +107,10 @@ impl<S: Siblings> Siblings for Arc<S> {
 
     fn meter_of(&self, username: &str) -> Option<Arc<dyn SharedMeter>> {
         (**self).meter_of(username)
+    }
+
+    fn admit_peers(&self, username: &str, count: u32, now: Instant) -> bool {
+        (**self).admit_peers(username, count, now)
     }
 
     fn own(&self, client: FiveTuple) {

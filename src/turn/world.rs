@@ -19,7 +19,7 @@ use crate::stun::{
     Attribute, Class, Family, Integrity, Message, Method, PasswordAlgorithm, TransactionId, Writer,
     decode_xor_address,
 };
-use crate::time::Now;
+use crate::time::{Instant, Now};
 
 pub(super) const REALM: &str = "example.org";
 pub(super) const SECRET: &str = "north";
@@ -47,6 +47,8 @@ pub(super) struct Shared(Rc<RefCell<SharedState>>);
 pub(super) struct SharedState {
     reachable: BTreeMap<SocketAddr, Arc<Reachable>>,
     claimed: BTreeMap<String, usize>,
+    /// How many new peers a user may still have, where there is a limit.
+    new_peers: BTreeMap<String, u32>,
     quota: Option<usize>,
     capacity: Option<usize>,
     owned: BTreeSet<FiveTuple>,
@@ -82,6 +84,16 @@ impl Siblings for Shared {
 
     fn meter_of(&self, username: &str) -> Option<Arc<dyn SharedMeter>> {
         self.0.borrow().meters.get(username).cloned()
+    }
+
+    fn admit_peers(&self, username: &str, count: u32, _now: Instant) -> bool {
+        let mut state = self.0.borrow_mut();
+        let Some(left) = state.new_peers.get_mut(username) else {
+            return true;
+        };
+        let rest = left.checked_sub(count);
+        *left = rest.unwrap_or(*left);
+        rest.is_some()
     }
 
     fn own(&self, client: FiveTuple) {
@@ -317,6 +329,12 @@ impl World {
 
     pub(super) fn set_quota(&mut self, quota: usize) {
         self.shared.0.borrow_mut().quota = Some(quota);
+    }
+
+    /// From now on, `username` may have so many new peers.
+    pub(super) fn set_new_peers(&mut self, username: &str, count: u32) {
+        let new_peers = &mut self.shared.0.borrow_mut().new_peers;
+        new_peers.insert(username.to_owned(), count);
     }
 
     pub(super) fn set_capacity(&mut self, capacity: usize) {

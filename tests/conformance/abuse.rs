@@ -11,7 +11,8 @@ use crate::process::Process;
 
 const UNSIGNED: &str = "peerage_turn_unauthenticated_total{reason=\"unsigned\"}";
 
-const NO_LIMITS: &str = "unauthenticated_rate = 0\nmax_allocations_per_user = 0";
+const NO_LIMITS: &str =
+    "unauthenticated_rate = 0\nmax_allocations_per_user = 0\nmax_new_peers_per_user = 0";
 
 /// A socket that must stay silent, and its address.
 fn canary(address: &str) -> (UdpSocket, SocketAddr) {
@@ -409,6 +410,37 @@ fn a_scan_by_permissions_meets_an_end() {
         .collect();
     let granted = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
     assert!(granted <= 128 && outcomes[granted..].iter().all(|it| *it == Err(508)));
+}
+
+#[test]
+fn a_scan_by_ever_new_allocations_meets_an_end_too() {
+    let server = Process::start("max_new_peers_per_user = 300");
+    let began = Instant::now();
+    let client = Prober::new(server.turn);
+    let mut granted = 0;
+    for round in 0..50_u32 {
+        client.allocate().expect("allocated");
+        let peers = (0..100).map(|number| {
+            let first = u32::from(Ipv4Addr::new(8, 0, 0, 0));
+            SocketAddr::new(Ipv4Addr::from(first + round * 100 + number).into(), 9)
+        });
+        let outcome = client.permit(&peers.collect::<Vec<_>>());
+        assert!(matches!(outcome, Ok(()) | Err(508)), "{outcome:?}");
+        granted += if outcome.is_ok() { 100 } else { 0 };
+        assert_eq!(client.refresh(0), Ok(()));
+    }
+    // What there was at first, and five a second.
+    let most = 300 + 5 * (began.elapsed().as_secs() + 1);
+    assert!((300..=most).contains(&granted), "{granted} of {most}");
+    let refused = "peerage_turn_requests_refused_total{reason=\"capacity\"}";
+    client.let_count();
+    assert!(server.metric(refused) > 0);
+    // Others are not held to it.
+    let mut neighbour = Prober::new(server.turn);
+    (neighbour.user, neighbour.password) = ("bob", "bob's password".to_owned());
+    neighbour.allocate().expect("allocated");
+    let peer = SocketAddr::from(([8, 8, 8, 8], 9));
+    assert_eq!(neighbour.permit(&[peer]), Ok(()));
 }
 
 #[test]

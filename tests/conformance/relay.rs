@@ -78,6 +78,7 @@ fn settings(allow_peers: &[&str]) -> Settings {
         unauthenticated_rate: 0,
         max_bandwidth_per_allocation: 0,
         max_bandwidth_per_user: 0,
+        max_new_peers_per_user: 0,
         strict_expiry: false,
         mobility: true,
         connections: 1_000,

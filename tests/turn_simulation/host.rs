@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use peerage::auth::{RelayCredentials, Secret};
-use peerage::time::Now;
+use peerage::time::{Instant, Now};
 use peerage::turn::{
     Action, AllocationId, BindFailed, Config, Destination, FiveTuple, Header, Machine, PeerPolicy,
     QuotaReached, Reachable, RelayAddress, Reservation, ReservationToken, Server, SharedMeter,
@@ -89,6 +89,10 @@ impl Siblings for Shared {
 
     fn meter_of(&self, _username: &str) -> Option<Arc<dyn SharedMeter>> {
         None
+    }
+
+    fn admit_peers(&self, _username: &str, _count: u32, _now: Instant) -> bool {
+        true
     }
 
     fn own(&self, _client: FiveTuple) {}

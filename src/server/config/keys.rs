@@ -79,6 +79,7 @@ pub const KEYS: &[Key] = &[
     live(key("turn.max_allocations_per_user")),
     key("turn.max_bandwidth_per_allocation"),
     key("turn.max_bandwidth_per_user"),
+    key("turn.max_new_peers_per_user"),
     key("turn.strict_expiry"),
     live(key("turn.unauthenticated_rate")),
     key("turn.connections"),

@@ -114,6 +114,8 @@ pub struct Turn {
     pub max_bandwidth_per_allocation: u64,
     /// The same for all allocations of a user together; 0 is no limit.
     pub max_bandwidth_per_user: u64,
+    /// New peers a minute that one user may reach; 0 is no limit.
+    pub max_new_peers_per_user: u32,
     /// Whether an allocation ends with the credentials that it is used with.
     pub strict_expiry: bool,
     /// Whether clients may move their allocations to other addresses of theirs.

@@ -176,6 +176,7 @@ fn turn(reader: &mut Reader<'_>, interfaces: &Interfaces) -> Result<Turn, Config
             .get("turn.max_bandwidth_per_allocation", Bandwidth(0))?
             .0,
         max_bandwidth_per_user: reader.get("turn.max_bandwidth_per_user", Bandwidth(0))?.0,
+        max_new_peers_per_user: reader.get("turn.max_new_peers_per_user", 6_000)?,
         strict_expiry: reader.get("turn.strict_expiry", false)?,
         mobility: reader.get("turn.mobility", false)?,
         connections: count(reader, "turn.connections", 8192, 1_000_000)?,

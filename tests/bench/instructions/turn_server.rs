@@ -10,7 +10,7 @@ use peerage::stun::{
     Attribute, ChannelNumber, Class, Integrity, Message, Method, PasswordAlgorithm, TransactionId,
     Writer,
 };
-use peerage::time::Now;
+use peerage::time::{Instant, Now};
 use peerage::turn::{
     Action, AllocationId, Config, FiveTuple, Machine, PeerPolicy, QuotaReached, Reachable,
     RelayAddress, Reservation, ReservationToken, Server, SharedMeter, Siblings, Transport,
@@ -47,6 +47,10 @@ impl Siblings for Alone {
 
     fn meter_of(&self, _username: &str) -> Option<Arc<dyn SharedMeter>> {
         None
+    }
+
+    fn admit_peers(&self, _username: &str, _count: u32, _now: Instant) -> bool {
+        true
     }
 
     fn own(&self, _client: FiveTuple) {}

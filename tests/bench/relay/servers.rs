@@ -193,6 +193,7 @@ fn peerage(address: SocketAddr, folder: &Path) -> Command {
         .env("PEERAGE_TURN_ALLOW_PEERS", "127.0.0.0/8")
         .env("PEERAGE_TURN_UNAUTHENTICATED_RATE", "0")
         .env("PEERAGE_TURN_MAX_ALLOCATIONS_PER_USER", "0")
+        .env("PEERAGE_TURN_MAX_NEW_PEERS_PER_USER", "0")
         // As many as the forwarder has: on two cores, the generator has the other one.
         .env("PEERAGE_TURN_WORKERS", "1");
     command
