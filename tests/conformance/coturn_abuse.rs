@@ -1,7 +1,8 @@
 //! What coturn's client can do to a server: many allocations that nobody ends (`-O`), data without
-//! pause (`-z 0`), requests that random bits are wrong in (`-R`), and requests in a wrong order
-//! (`-N`). While it goes on others are served, and no memory is left behind. (The mode `-Y` for
-//! floods came with versions of the tool later than 4.6.)
+//! pause (`-z 0`) or without permissions (`-I`), requests that random bits are wrong in (`-R`),
+//! requests in a wrong order (`-N`), and going away at any time (`-B`). While it goes on others are
+//! served, and no memory is left behind. (The mode `-Y` for floods came with versions of the tool
+//! later than 4.6.)
 
 use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
@@ -53,8 +54,9 @@ impl Drop for Assault {
     }
 }
 
-/// Bob relays to the peer, and nearly all comes back.
-fn assert_serves_bob(server: &Process, peer: &EchoPeer) {
+/// Bob relays to a peer of his own, and nearly all comes back.
+fn assert_serves_bob(server: &Process) {
+    let peer = EchoPeer::start("127.0.0.1");
     let as_bob = ["-u", "bob", "-w", "bob's password", "-c", "-s"];
     let to = ["-e", "127.0.0.1", "-r", &peer.port, "-n", "50", "-z", "5"];
     let report = uclient(server.turn, &[&as_bob[..], &to].concat());
@@ -100,18 +102,18 @@ fn allocations_that_uclient_leaves_behind_stop_at_the_quota() {
     }
     assert_flat(&server, before);
     assert_eq!(server.metric(ALLOCATIONS), QUOTA);
-    assert_serves_bob(&server, &peer);
+    assert_serves_bob(&server);
 }
 
 #[test]
-fn data_that_uclient_sends_without_pause_leave_others_their_turn() {
+fn a_flood_of_data_by_uclient_leaves_others_their_turn() {
     const RELAYED: &str = "peerage_turn_packets_to_clients_total";
     let server = Process::start(SETTINGS);
     let peer = EchoPeer::start("127.0.0.1");
     let assault = Assault::begin(1, server.turn, &peer, &["-m", "4"]);
     await_sum(&server, RELAYED, 1_000);
     let before = server.resident();
-    assert_serves_bob(&server, &peer);
+    assert_serves_bob(&server);
     // It has gone on all the time.
     await_sum(&server, RELAYED, sum(&server, RELAYED) + 1_000);
     drop(assault);
@@ -131,9 +133,21 @@ fn requests_that_uclient_spoils_do_no_harm() {
             before = server.resident();
         }
     }
-    let assault = Assault::begin(4, server.turn, &peer, &["-N", "-m", "20"]);
+    let assaults = ["-N", "-B"]
+        .map(|mode| Assault::begin(4, server.turn, &peer, &[mode, "-m", "20", "-z", "100"]));
     await_sum(&server, "peerage_turn_requests_refused_total", 4);
-    assert_serves_bob(&server, &peer);
-    drop(assault);
+    assert_serves_bob(&server);
+    drop(assaults);
     assert_flat(&server, before);
+}
+
+#[test]
+fn data_of_uclient_without_permissions_go_nowhere() {
+    let server = Process::start(SETTINGS);
+    let peer = EchoPeer::start("127.0.0.1");
+    let assault = Assault::begin(1, server.turn, &peer, &["-I"]);
+    let refused = "peerage_turn_packets_refused_total{reason=\"permission\"}";
+    await_sum(&server, refused, 1_000);
+    drop(assault);
+    assert_eq!(server.metric("peerage_turn_packets_to_peers_total"), 0);
 }

@@ -1,4 +1,7 @@
-//! coturn's own client programs against our relay.
+//! coturn's own client programs against our relay, version 4.6. Of `turnutils_uclient` some modes
+//! are of no use: `-Z` asks for two addresses by a number that a draft had and RFC 8656 has not
+//! (`turn-client-proto` asks by the right one), `-J` signs with half a key, `-b` wants SCTP and `-U`
+//! a cipher that does nothing. What it can do to a server is in `coturn_abuse`.
 
 use std::net::{SocketAddr, UdpSocket};
 use std::process::{Child, Command, Output, Stdio};
