@@ -5,22 +5,32 @@ use crate::network::{Nat, Network};
 use crate::processes::{command_in, run};
 use crate::server::Server;
 
-const DISCOVERY: [(&str, &str); 1] = [("PEERAGE_TURN_NAT_DISCOVERY_ALTERNATE", "5.0.0.2:3479")];
+const ALTERNATE: &str = "PEERAGE_TURN_NAT_DISCOVERY_ALTERNATE";
 
-/// What the peer on side "a" finds out.
-fn found(network: &Network, flags: &[&str]) -> String {
+/// A server with a second address for who is behind `nat`.
+fn serve(network: &Network, nat: Nat) -> Server {
+    let alternate = match nat {
+        Nat::Ipv6 => "[2a01::2]:3479",
+        _ => "5.0.0.2:3479",
+    };
+    Server::start(network, &[(ALTERNATE, alternate)])
+}
+
+/// What the peer on side "a" finds out, behind `nat`.
+fn found(network: &Network, nat: Nat, flags: &[&str]) -> String {
     let mut command = command_in(&network.space("peer-a"), "turnutils_natdiscovery");
-    run(command.args(flags).arg("5.0.0.1"), "")
+    let server = nat.server().trim_matches(['[', ']']);
+    run(command.args(flags).arg(server), "")
 }
 
 fn told_apart(nat: Nat, mapping: &str, filtering: &str) {
     let Some(network) = lay([nat, nat]) else {
         return;
     };
-    let _server = Server::start(&network, &DISCOVERY);
+    let _server = serve(&network, nat);
     // With -P requests and answers are longer than a packet.
     for flags in [&["-m", "-f"][..], &["-m", "-f", "-P"]] {
-        let said = found(&network, flags);
+        let said = found(&network, nat, flags);
         for expected in [
             format!("NAT with {mapping} Mapping!"),
             format!("NAT with {filtering} Filtering!"),
@@ -58,12 +68,17 @@ fn a_symmetric_nat_is_told_from_other_nats() {
 }
 
 #[test]
+fn who_has_ipv6_and_no_nat_is_told_so() {
+    told_apart(Nat::Ipv6, "Endpoint Independent", "Endpoint Independent");
+}
+
+#[test]
 fn an_answer_to_a_second_socket_comes_by_the_mapping_of_the_first() {
     let nat = Nat::PortRestricted;
     let Some(network) = lay([nat, nat]) else {
         return;
     };
-    let _server = Server::start(&network, &DISCOVERY);
-    let said = found(&network, &["-t", "-T", "1"]);
+    let _server = serve(&network, nat);
+    let said = found(&network, nat, &["-t", "-T", "1"]);
     assert!(said.contains("RFC 5780 response 2"), "{said}");
 }

@@ -3,7 +3,7 @@
 #
 #   peer-a ── nat-a ── internet ── nat-b ── peer-b
 #     10.1.0.2   5.1.0.2  │  5.2.0.2   10.2.0.2
-#                  5.0.0.1, 5.0.0.2, 2a01::1: the server
+#          5.0.0.1, 5.0.0.2, 2a01::1, 2a01::2: the server
 #
 # network.sh lay NAME KIND KIND     namespaces NAME-internet, NAME-nat-a and so on
 # network.sh forget NAME a|b        that NAT loses its mappings
@@ -44,6 +44,7 @@ lay() {
 address add 5.0.0.1/32 dev lo
 address add 5.0.0.2/32 dev lo
 address add 2a01::1/128 dev lo
+address add 2a01::2/128 dev lo
 link add void type veth peer name beyond
 address add 5.9.0.1/24 dev void
 link set void up
