@@ -82,6 +82,12 @@ impl Registry {
         )?;
         gauge(
             encoder,
+            "turn_tcp_allocations",
+            "TCP allocations that live now",
+            relay.tcp_allocations,
+        )?;
+        gauge(
+            encoder,
             "turn_connections",
             "Connections of relay clients that live now",
             relay.connections(),
@@ -262,6 +268,9 @@ mod tests {
         worker.packets_refused[2].add(7);
         worker.failures[1].add(8);
         worker.relayed[1][0].set(9);
+        worker.peers[2].set(3);
+        worker.peers_opened[1].add(5);
+        worker.peers_lost[0].add(4);
         let ports = Ports::new("ipv4", 100);
         ports.take();
         let text = Registry::new(vec![worker], Arc::default())
@@ -272,6 +281,9 @@ mod tests {
             r#"peerage_turn_unauthenticated_total{reason="wrong"} 8"#,
             r#"peerage_turn_relayed_addresses{transport="tcp",family="ipv4"} 9"#,
             r#"peerage_turn_relay_ports_free{family="ipv4"} 99"#,
+            r#"peerage_turn_peer_connections{progress="bound"} 3"#,
+            r#"peerage_turn_peer_connections_opened_total{origin="peer"} 5"#,
+            r#"peerage_turn_peer_connections_lost_total{reason="unreachable"} 4"#,
         ] {
             assert!(text.lines().any(|it| it == line), "{line} in {text}");
         }

@@ -8,7 +8,9 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 
 use super::ports::Ports;
-use super::relay::{Counter, FAILURES, FAMILIES, REFUSALS, RelayCounters, TRANSPORTS};
+use super::relay::{
+    Counter, FAILURES, FAMILIES, LOSSES, ORIGINS, PROGRESS, REFUSALS, RelayCounters, TRANSPORTS,
+};
 
 type Workers = [Arc<RelayCounters>];
 
@@ -18,23 +20,27 @@ pub(super) fn encode(
     workers: &Workers,
     ports: &[Arc<Ports>],
 ) -> fmt::Result {
-    by_reason(
+    counters(
         encoder,
         ("turn_packets_refused", "Datagrams not relayed by rule"),
+        "reason",
         REFUSALS.iter().zip(sums(workers, |it| &it.packets_refused)),
     )?;
-    by_reason(
+    counters(
         encoder,
         ("turn_requests_refused", "Authenticated requests refused"),
+        "reason",
         REFUSALS
             .iter()
             .zip(sums(workers, |it| &it.requests_refused)),
     )?;
-    by_reason(
+    counters(
         encoder,
         ("turn_unauthenticated", "Requests not authenticated"),
+        "reason",
         FAILURES.iter().zip(sums(workers, |it| &it.failures)),
     )?;
+    peer_connections(encoder, workers)?;
     relayed_addresses(encoder, workers)?;
     free_ports(encoder, ports)
 }
@@ -50,15 +56,49 @@ fn sums<const N: usize>(
     })
 }
 
-fn by_reason<'a>(
+/// The connections of TCP allocations to peers.
+fn peer_connections(encoder: &mut DescriptorEncoder<'_>, workers: &Workers) -> fmt::Result {
+    counters(
+        encoder,
+        (
+            "turn_peer_connections_opened",
+            "Connections to peers opened",
+        ),
+        "origin",
+        ORIGINS.iter().zip(sums(workers, |it| &it.peers_opened)),
+    )?;
+    counters(
+        encoder,
+        (
+            "turn_peer_connections_lost",
+            "Connections to peers that came to nothing",
+        ),
+        "reason",
+        LOSSES.iter().zip(sums(workers, |it| &it.peers_lost)),
+    )?;
+    let (name, help) = (
+        "turn_peer_connections",
+        "Connections to peers that live now",
+    );
+    let kind = ConstGauge::new(0_i64).metric_type();
+    let mut family = encoder.encode_descriptor(name, help, None, kind)?;
+    for (progress, value) in PROGRESS.iter().zip(sums(workers, |it| &it.peers)) {
+        let labels = [("progress", *progress)];
+        gauge(value).encode(family.encode_family(&labels)?)?;
+    }
+    Ok(())
+}
+
+fn counters<'a>(
     encoder: &mut DescriptorEncoder<'_>,
     (name, help): (&str, &str),
+    label: &str,
     rows: impl Iterator<Item = (&'a &'static str, u64)>,
 ) -> fmt::Result {
     let kind = ConstCounter::new(0_u64).metric_type();
     let mut family = encoder.encode_descriptor(name, help, None, kind)?;
-    for (reason, value) in rows {
-        let labels = [("reason", *reason)];
+    for (value_of_label, value) in rows {
+        let labels = [(label, *value_of_label)];
         ConstCounter::new(value).encode(family.encode_family(&labels)?)?;
     }
     Ok(())

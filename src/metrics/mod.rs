@@ -11,5 +11,8 @@ mod signal;
 
 pub use exposition::Registry;
 pub use ports::Ports;
-pub use relay::{Counter, FAILURES, FAMILIES, REFUSALS, RelayCounters, RelaySnapshot, TRANSPORTS};
+pub use relay::{
+    Counter, FAILURES, FAMILIES, LOSSES, ORIGINS, PROGRESS, REFUSALS, RelayCounters, RelaySnapshot,
+    TRANSPORTS,
+};
 pub use signal::SignalCounters;

@@ -24,6 +24,16 @@ pub const TRANSPORTS: [&str; 3] = ["udp", "tcp", "tls"];
 /// Address families: the values of the label `family`.
 pub const FAMILIES: [&str; 2] = ["ipv4", "ipv6"];
 
+/// Who has opened a connection between a TCP allocation and a peer: the values of the label
+/// `origin`.
+pub const ORIGINS: [&str; 2] = ["client", "peer"];
+
+/// How far a connection to a peer is: the values of the label `progress`.
+pub const PROGRESS: [&str; 3] = ["connecting", "waiting", "bound"];
+
+/// Why there is no connection to a peer: the values of the label `reason`.
+pub const LOSSES: [&str; 4] = ["unreachable", "unbound", "permission", "capacity"];
+
 /// A worker's counters. One thread writes them, so an increment costs a load and a store.
 #[derive(Debug, Default)]
 #[repr(align(128))]
@@ -55,6 +65,14 @@ pub struct RelayCounters {
     pub allocations_ended: Counter,
     /// Relayed addresses that live now, by [`TRANSPORTS`] of their client and [`FAMILIES`].
     pub relayed: [[Counter; FAMILIES.len()]; TRANSPORTS.len()],
+    /// TCP allocations that live now.
+    pub tcp_allocations: Counter,
+    /// Connections of TCP allocations to peers that live now, by [`PROGRESS`].
+    pub peers: [Counter; PROGRESS.len()],
+    /// Such connections that were opened, by [`ORIGINS`].
+    pub peers_opened: [Counter; ORIGINS.len()],
+    /// Such connections that came to nothing, by [`LOSSES`].
+    pub peers_lost: [Counter; LOSSES.len()],
     /// Requests that were not authenticated, by [`FAILURES`].
     pub failures: [Counter; FAILURES.len()],
     /// Answers that strangers did not get, since their address had enough.
@@ -120,6 +138,10 @@ pub struct RelaySnapshot {
     pub allocations_made: u64,
     /// See [`RelayCounters::allocations_ended`].
     pub allocations_ended: u64,
+    /// See [`RelayCounters::tcp_allocations`].
+    pub tcp_allocations: u64,
+    /// The sum of [`RelayCounters::peers`].
+    pub peers: u64,
     /// The sum of [`RelayCounters::failures`].
     pub unauthenticated: u64,
     /// See [`RelayCounters::unanswered`].
@@ -149,6 +171,8 @@ impl RelaySnapshot {
         self.packets_posted += worker.packets_posted.read();
         self.allocations_made += worker.allocations_made.read();
         self.allocations_ended += worker.allocations_ended.read();
+        self.tcp_allocations += worker.tcp_allocations.read();
+        self.peers += sum(&worker.peers);
         self.unauthenticated += sum(&worker.failures);
         self.unanswered += worker.unanswered.read();
         self.records_lost += worker.records_lost.read();

@@ -12,7 +12,7 @@ pub use admission::{Admission, Place};
 pub use alarm::Alarm;
 pub use clock::Clock;
 pub use interfaces::{broadcast_addresses, local_addresses};
-pub use tcp::listen_tcp;
+pub use tcp::{connect_tcp, listen_relayed_tcp, listen_tcp};
 pub use tls::{TlsConfig, TlsFailed, TlsSession};
 pub use udp::{
     Arrived, Buffers, Outgoing, ReceiveBatch, SendBatch, SendSpace, Sent, UdpSocket, Undelivered,

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::time::Instant;
-use crate::turn::{Direction, SharedMeter, through_at};
+use crate::turn::{Direction, SharedMeter, pause, through_at};
 
 /// A token bucket for each direction, for workers to share without a lock.
 #[derive(Debug)]
@@ -44,6 +44,15 @@ impl SharedMeter for UserMeter {
         // Nothing else is read by what is found here.
         let relaxed = Ordering::Relaxed;
         bucket.fetch_update(relaxed, relaxed, pass).is_ok()
+    }
+
+    fn pause(&self, direction: Direction, now: Instant) -> Option<Instant> {
+        let Bucket(bucket) = match direction {
+            Direction::FromClient => &self.from_client,
+            Direction::ToClient => &self.to_client,
+        };
+        let before = Duration::from_nanos(bucket.load(Ordering::Relaxed));
+        pause(Instant::from_start(before), now)
     }
 }
 

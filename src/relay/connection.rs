@@ -1,20 +1,17 @@
 //! A client's connection: a stream with STUN messages and ChannelData in it.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
+use std::net::Shutdown;
 
 use mio::net::TcpStream;
+use mio::{Interest, Registry, Token};
 
 use super::proxy_header::{NoHeader, ProxyHeader};
+use super::unsent::{KEPT, Unsent};
 use crate::net::{Place, TlsConfig, TlsFailed, TlsSession};
+use crate::stun::Frame;
 use crate::time::Instant;
 use crate::turn::{FiveTuple, Transport};
-
-/// How many bytes may wait for a client that does not read. What finds no room is lost, as a
-/// datagram may be.
-const UNSENT: usize = 128 << 10;
-
-/// How many bytes of an empty buffer are kept for the next time.
-const KEPT: usize = 16 << 10;
 
 /// The first byte of a TLS record with a handshake in it.
 const TLS_HANDSHAKE: u8 = 22;
@@ -64,6 +61,15 @@ pub(super) enum Then {
     Wait,
     /// Nothing will come any more.
     Over,
+    /// Nothing can come or go any more.
+    Broken,
+}
+
+impl Then {
+    /// Whether nothing will come any more.
+    pub(super) fn is_last(self) -> bool {
+        matches!(self, Self::Over | Self::Broken)
+    }
 }
 
 impl Connection {
@@ -139,6 +145,13 @@ impl Connection {
         let before = self.partial.len();
         buffer[..before].copy_from_slice(&self.partial);
         self.partial.clear();
+        if before > Frame::LONGEST {
+            // More than the beginning of a message: it has waited for another owner.
+            return Taken {
+                length: before,
+                then: Then::More,
+            };
+        }
         let room = &mut buffer[before..];
         let (count, then) = if matches!(self.security, Security::Plain) {
             read(&mut self.socket, room)
@@ -181,7 +194,7 @@ impl Connection {
         match opened {
             Ok(count) if session.is_over() => (count, Then::Over),
             Ok(count) => (count, then),
-            Err(TlsFailed) => (0, Then::Over),
+            Err(TlsFailed) => (0, Then::Broken),
         }
     }
 
@@ -248,15 +261,44 @@ impl Connection {
 
     /// Whether something waits to be sent.
     pub(super) fn has_unsent(&self) -> bool {
-        self.unsent.sent < self.unsent.bytes.len()
+        !self.unsent.is_empty()
     }
 
-    /// Sends what still can be sent, and a good-bye where there is one.
-    pub(super) fn close(mut self) {
+    /// Lets the poller tell about it by `token`.
+    ///
+    /// # Errors
+    /// If the system has no room.
+    pub(super) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
+        let both = Interest::READABLE | Interest::WRITABLE;
+        registry.register(&mut self.socket, token, both)
+    }
+
+    /// Lets the poller tell no more, so that another one can.
+    pub(super) fn deregister(&mut self, registry: &Registry) {
+        // One that was not known to it is what was wanted.
+        let _ = registry.deregister(&mut self.socket);
+        (self.is_queued, self.is_unsent_queued) = (false, false);
+    }
+
+    /// Puts a good-bye behind what waits to be sent, where there is one.
+    pub(super) fn say_goodbye(&mut self) {
         if let Security::Tls(session) = &mut self.security {
             session.close();
             session.take_records(&mut self.unsent.bytes);
         }
+    }
+
+    /// Sends nothing any more; what the client sends can still be taken.
+    ///
+    /// # Errors
+    /// If the connection has ended.
+    pub(super) fn end_sending(&mut self) -> io::Result<()> {
+        self.socket.shutdown(Shutdown::Write)
+    }
+
+    /// Sends what still can be sent, and a good-bye where there is one.
+    pub(super) fn close(mut self) {
+        self.say_goodbye();
         // A client that has gone does not want it.
         let _ = self.flush();
     }
@@ -285,123 +327,13 @@ impl Security {
     }
 }
 
-fn read(socket: &mut TcpStream, buffer: &mut [u8]) -> (usize, Then) {
+/// Reads what there is, as far as there is room; gives how many bytes.
+pub(super) fn read(socket: &mut TcpStream, buffer: &mut [u8]) -> (usize, Then) {
     match socket.read(buffer) {
         Ok(0) => (0, Then::Over),
         Ok(count) => (count, Then::More),
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => (0, Then::Wait),
         Err(error) if error.kind() == io::ErrorKind::Interrupted => (0, Then::More),
-        Err(_) => (0, Then::Over),
-    }
-}
-
-/// Bytes that wait to be sent.
-#[derive(Debug, Default)]
-struct Unsent {
-    bytes: Vec<u8>,
-    /// How many of them have been sent.
-    sent: usize,
-}
-
-impl Unsent {
-    /// Whether there is room for so many bytes more.
-    fn make_room(&mut self, length: usize) -> bool {
-        if self.bytes.len() - self.sent + length > UNSENT {
-            return false;
-        }
-        // Only where much has been sent: then the rest is moved seldom.
-        if self.sent >= UNSENT / 2 {
-            self.bytes.drain(..self.sent);
-            self.sent = 0;
-        }
-        true
-    }
-
-    fn write_to(&mut self, socket: &mut impl Write) -> io::Result<()> {
-        while self.sent < self.bytes.len() {
-            match socket.write(&self.bytes[self.sent..]) {
-                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(count) => self.sent += count,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
-        self.sent = 0;
-        self.bytes.clear();
-        if self.bytes.capacity() > KEPT {
-            self.bytes = Vec::new();
-        }
-        Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Takes some bytes and then no more until it is emptied.
-    #[derive(Default)]
-    struct Slow {
-        taken: Vec<u8>,
-        room: usize,
-    }
-
-    impl Write for Slow {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            let count = bytes.len().min(self.room);
-            if count == 0 {
-                return Err(io::ErrorKind::WouldBlock.into());
-            }
-            self.room -= count;
-            self.taken.extend_from_slice(&bytes[..count]);
-            Ok(count)
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
-    #[test]
-    fn a_client_that_does_not_read_loses_whole_messages_and_never_a_part() {
-        let (mut unsent, mut slow) = (Unsent::default(), Slow::default());
-        let message = [7; 1_000];
-        let mut pushed = 0;
-        for step in 0..1_000 {
-            slow.room = if step % 3 == 0 { 1_333 } else { 0 };
-            if unsent.make_room(1_004) {
-                unsent.bytes.extend_from_slice(&[1, 2, 3, 4]);
-                unsent.bytes.extend_from_slice(&message);
-                pushed += 1;
-            }
-            unsent.write_to(&mut slow).expect("open");
-            assert!(unsent.bytes.len() - unsent.sent <= UNSENT);
-            assert!(unsent.bytes.capacity() <= 4 * UNSENT);
-        }
-        assert!(pushed < 1_000, "nothing was lost");
-        slow.room = usize::MAX;
-        unsent.write_to(&mut slow).expect("open");
-        assert_eq!(slow.taken.len(), pushed * 1_004);
-        for sent in slow.taken.chunks(1_004) {
-            assert!(sent.starts_with(&[1, 2, 3, 4]) && sent.ends_with(&message));
-        }
-        assert_eq!(unsent.bytes.capacity(), 0, "the room is given back");
-    }
-
-    #[test]
-    fn a_connection_that_takes_nothing_any_more_is_over() {
-        struct Closed;
-        impl Write for Closed {
-            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
-                Err(io::ErrorKind::BrokenPipe.into())
-            }
-            fn flush(&mut self) -> io::Result<()> {
-                Ok(())
-            }
-        }
-        let mut unsent = Unsent::default();
-        unsent.bytes.push(b'a');
-        assert!(unsent.write_to(&mut Closed).is_err());
+        Err(_) => (0, Then::Broken),
     }
 }

@@ -16,6 +16,9 @@ mod listener;
 mod listeners;
 mod new_peers;
 mod outflow;
+mod peer_claims;
+mod peer_round;
+mod peers;
 mod ports;
 mod post;
 mod proxy_header;
@@ -23,9 +26,11 @@ mod reserved;
 mod settings;
 mod siblings;
 mod sockets;
+mod splice;
 mod stream_round;
 mod streams;
 mod terms;
+mod unsent;
 mod worker;
 
 use std::io;
@@ -43,6 +48,7 @@ use crate::net::{Admission, Clock, TlsConfig, broadcast_addresses, local_address
 use crate::turn::{self, Cidr, Machine, PeerPolicy};
 use binding::PORTLESS_RANGE;
 use listeners::{Bound, Listeners, bind_listeners, datagram_addresses};
+use peer_claims::PeerClaims;
 use post::Postbox;
 use siblings::{OfWorker, Quota, Siblings};
 use sockets::Reception;
@@ -54,7 +60,7 @@ pub use audit::{AuditSink, Audited};
 pub use entrance::Entrance;
 pub use listener::Listener;
 pub use proxy_header::{NoHeader, ProxyHeader};
-pub use settings::{Settings, StartError};
+pub use settings::{Settings, StartError, TcpRelay};
 pub use terms::Terms;
 
 /// A running relay. It goes on until it is dropped.
@@ -71,6 +77,8 @@ pub struct Relay {
     /// One a worker.
     notices: Vec<Arc<Notice>>,
     relay_addresses: Vec<RelayAddress>,
+    /// Where else this process listens.
+    services: Vec<SocketAddr>,
 }
 
 impl Relay {
@@ -86,6 +94,7 @@ impl Relay {
         let bound = bind_listeners(&settings.listen, settings.nat_discovery_alternate, count)?;
         let pin = settings.pin_workers;
         let relay_addresses = settings.relay_addresses.clone();
+        let services = settings.services().to_vec();
         let shared = Shared::new(settings, &bound)?;
         let mut relay = Self {
             bound: bound.addresses(),
@@ -97,6 +106,7 @@ impl Relay {
             threads: Vec::new(),
             notices: Vec::new(),
             relay_addresses,
+            services,
         };
         let workers = bound.of_workers.into_iter().enumerate();
         let workers = workers.map(|(number, listeners)| shared.worker(number, listeners));
@@ -163,7 +173,9 @@ impl Relay {
             self.relay_addresses.clone(),
             this_machine()?,
             terms.allow_peers,
-        );
+        )
+        .with_listeners(self.bound.clone())
+        .with_services(self.services.clone());
         self.siblings.set_quota(Quota {
             of_user: terms.max_allocations_per_user,
             of_server: terms.max_allocations,
@@ -175,7 +187,7 @@ impl Relay {
         for (notice, (_, waker)) in self.notices.iter().zip(&self.threads) {
             notice.post(ServerTerms {
                 users: users.clone(),
-                policy: policy.clone().with_listeners(self.bound.clone()),
+                policy: policy.clone(),
                 unauthenticated_rate: a_workers(terms.unauthenticated_rate, self.notices.len()),
             });
             // A worker that cannot be woken has ended.
@@ -222,6 +234,7 @@ struct Shared {
     siblings: Arc<Siblings>,
     admission: Arc<Admission>,
     tls: Option<TlsConfig>,
+    has_tcp_relay: bool,
     proxies: Arc<[Cidr]>,
     relay_ports: Option<RangeInclusive<u16>>,
     reception: Reception,
@@ -245,8 +258,9 @@ impl Shared {
         let policy = PeerPolicy::new(
             settings.relay_addresses.clone(),
             this_machine().map_err(StartError::System)?,
-            settings.allow_peers,
-        );
+            settings.allow_peers.clone(),
+        )
+        .with_services(settings.services().to_vec());
         let bound = settings.relay_addresses.iter().map(|relay| relay.bound);
         let range = settings.relay_ports.as_ref().unwrap_or(&PORTLESS_RANGE);
         let siblings = Siblings::new(
@@ -260,7 +274,8 @@ impl Shared {
         .with_bandwidth_of_user(settings.max_bandwidth_per_user)
         .with_new_peers_of_user(settings.max_new_peers_per_user);
         siblings.keep_free_of(&listeners);
-        let siblings = Arc::new(siblings);
+        let peers = PeerClaims::within(settings.tcp_relay.as_ref());
+        let siblings = Arc::new(siblings.with_peers(peers));
         Ok(Self {
             config: turn::Config {
                 realm: settings.realm,
@@ -283,6 +298,7 @@ impl Shared {
                 settings.connections_per_address,
             )),
             tls: settings.tls,
+            has_tcp_relay: settings.tcp_relay.is_some(),
             audit: settings.audit,
             proxies: settings.proxies.into(),
             relay_ports: settings.relay_ports,
@@ -309,6 +325,10 @@ impl Shared {
         let server = match self.audit {
             Some(_) => server.with_records(),
             None => server,
+        };
+        let server = match self.has_tcp_relay {
+            true => server.with_tcp_relay(),
+            false => server,
         };
         Worker::new(Parts {
             listeners: listeners.udp,

@@ -12,8 +12,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use mio::Waker;
 
+use super::connection::Connection;
 use crate::net::TlsSession;
-
 use crate::turn::{FiveTuple, ToClient};
 
 /// How many letters may wait for a worker; more are lost, as datagrams may be.
@@ -29,6 +29,8 @@ pub(super) enum Letter {
         socket: TcpStream,
         session: TlsSession,
     },
+    /// A client's connection that belongs to what this worker has.
+    Stream(Box<Connection>),
 }
 
 /// Something to be relayed by another worker.

@@ -51,6 +51,8 @@ pub struct Settings {
     pub strict_expiry: bool,
     /// Whether clients may move their allocations to other addresses of theirs (RFC 8016).
     pub mobility: bool,
+    /// Whether there are TCP allocations (RFC 6062), and within which bounds.
+    pub tcp_relay: Option<TcpRelay>,
     /// Connections of clients at a time.
     pub connections: usize,
     /// The same for one address (/32, /64); 0 is no limit. Loopback has none.
@@ -72,6 +74,26 @@ pub struct Settings {
     pub audit: Option<AuditSink>,
     /// Whether datagrams are taken and given many a call, and trains joined and cut by the kernel.
     pub batching: bool,
+}
+
+impl Settings {
+    /// Where else than at the relay's listeners this process is reached by TCP, as far as that
+    /// matters.
+    pub(super) fn services(&self) -> &[SocketAddr] {
+        self.tcp_relay.as_ref().map_or(&[], |relay| &relay.services)
+    }
+}
+
+/// What there may be of TCP allocations (RFC 6062).
+#[derive(Clone, Debug)]
+pub struct TcpRelay {
+    /// Connections to peers at a time.
+    pub connections: usize,
+    /// The same for one user; 0 is no limit.
+    pub connections_per_user: usize,
+    /// Where else than at the relay's listeners this process is reached by TCP: no connection may
+    /// lead there.
+    pub services: Vec<SocketAddr>,
 }
 
 /// Why the relay did not start.

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::bandwidth::UserMeter;
 use super::new_peers::NewPeers;
+use super::peer_claims::PeerClaims;
 use super::ports::{self, RelayedPorts};
 use super::post::Owners;
 use super::reserved::Reserved;
@@ -16,7 +17,8 @@ use crate::auth::account;
 use crate::metrics::Ports;
 use crate::time::Instant;
 use crate::turn::{
-    self, FiveTuple, QuotaReached, Reachable, Reservation, ReservationToken, SharedMeter,
+    self, ConnectionId, FiveTuple, NoConnection, QuotaReached, Reachable, Reservation,
+    ReservationToken, SharedMeter,
 };
 
 /// The shared state of all workers.
@@ -29,6 +31,7 @@ pub(super) struct Siblings {
     relayed: Vec<RelayedPorts>,
     owners: Owners,
     reserved: Reserved,
+    peers: PeerClaims,
     is_draining: AtomicBool,
 }
 
@@ -73,6 +76,7 @@ impl Siblings {
             new_peers: NewPeers::new(0),
             owners: Owners::default(),
             reserved: Reserved::default(),
+            peers: PeerClaims::default(),
             is_draining: AtomicBool::new(false),
         }
     }
@@ -92,6 +96,16 @@ impl Siblings {
             new_peers: NewPeers::new(rate),
             ..self
         }
+    }
+
+    /// The same with connections to peers.
+    pub(super) fn with_peers(self, peers: PeerClaims) -> Self {
+        Self { peers, ..self }
+    }
+
+    /// The connections to peers.
+    pub(super) fn peers(&self) -> &PeerClaims {
+        &self.peers
     }
 
     /// Sees to it that no relayed address is ever the address of one of `listeners`.
@@ -188,6 +202,22 @@ impl turn::Siblings for OfWorker {
 
     fn reach<R>(&self, relayed: SocketAddr, look: impl FnOnce(&Reachable) -> R) -> Option<R> {
         ports::reach(&self.siblings.relayed, relayed, look)
+    }
+
+    fn set_listening(&self, relayed: SocketAddr, is_listening: bool) {
+        self.siblings.peers.set_listening(relayed, is_listening);
+    }
+
+    fn is_listening(&self, relayed: SocketAddr) -> bool {
+        self.siblings.peers.is_listening(relayed)
+    }
+
+    fn claim_connection(&self, name: ConnectionId, username: &str) -> Result<(), NoConnection> {
+        self.siblings.peers.claim(name, username, self.number)
+    }
+
+    fn release_connection(&self, name: ConnectionId, username: &str) {
+        self.siblings.peers.release(name, username);
     }
 }
 

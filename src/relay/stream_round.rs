@@ -1,13 +1,14 @@
 //! What a worker does with its clients' streams.
 
-use super::connection::{Taken, Then};
+use super::connection::Taken;
 use super::outflow::{Connected, Outflow};
+use super::peer_round::owner_of_peer;
 use super::post::Postbox;
 use super::streams::Streams;
 use super::worker::Worker;
 use crate::stun::Frame;
 use crate::time::Now;
-use crate::turn::FiveTuple;
+use crate::turn::{Bound, FiveTuple};
 
 /// How far the messages of a stream have been handled.
 enum Progress {
@@ -17,6 +18,20 @@ enum Progress {
     End(usize),
     /// What comes is no message.
     Garbage,
+    /// So many bytes; the next message is for this other worker.
+    Elsewhere(usize, usize),
+}
+
+/// What has become of what a stream has brought.
+enum Outcome {
+    /// So many bytes have been handled; the rest is no whole message yet.
+    Handled(usize),
+    /// What comes is no message.
+    Garbage,
+    /// So many bytes have been handled; what is behind them is for a peer.
+    Bound(usize, Bound),
+    /// So many bytes have been handled; the rest is for this other worker.
+    Elsewhere(usize, usize),
 }
 
 impl Worker {
@@ -53,35 +68,49 @@ impl Worker {
             && let Some(client) = self.streams.client(stream)
         {
             let Taken { length, then } = taken;
-            let handled = self.handle_messages(client, &input[..length], boxes, now);
-            if let Some(handled) = handled {
-                let rest = &input[handled..length];
-                self.streams.keep(stream, rest, handled > 0, now.instant);
-            }
-            if handled.is_none() || then == Then::Over {
-                self.end_stream(stream, now);
+            match self.handle_messages(client, &input[..length], boxes, now) {
+                Outcome::Handled(handled) => {
+                    let rest = &input[handled..length];
+                    self.streams.keep(stream, rest, handled > 0, now.instant);
+                    if then.is_last() {
+                        self.end_stream(stream, now);
+                    }
+                }
+                Outcome::Garbage => self.end_stream(stream, now),
+                // How it ends will be seen again.
+                Outcome::Bound(handled, bound) => {
+                    self.join(stream, bound, &input[handled..length], now);
+                }
+                Outcome::Elsewhere(handled, owner) => {
+                    self.hand_over(stream, owner, &input[handled..length], boxes);
+                }
             }
         }
         self.stream_input = input;
     }
 
-    /// Handles all whole messages of `input`. Gives how many bytes they take, or `None` if what
-    /// comes is no message.
+    /// Handles all whole messages of `input`.
     fn handle_messages(
         &mut self,
         client: FiveTuple,
         input: &[u8],
         boxes: &[Postbox],
         now: Now,
-    ) -> Option<usize> {
+    ) -> Outcome {
         let mut handled = 0;
         loop {
             match self.route_stream(client, &input[handled..], boxes, now) {
                 Progress::Up(count) => handled += count,
-                Progress::End(count) => return Some(handled + count),
-                Progress::Garbage => return None,
+                Progress::End(count) => return Outcome::Handled(handled + count),
+                Progress::Garbage => return Outcome::Garbage,
+                Progress::Elsewhere(count, owner) => {
+                    return Outcome::Elsewhere(handled + count, owner);
+                }
             }
             self.follow_up(now);
+            if let Some(bound) = self.server.poll_bound() {
+                return Outcome::Bound(handled, bound);
+            }
         }
     }
 
@@ -109,6 +138,11 @@ impl Worker {
                 Err(_) => return Progress::Garbage,
             };
             let message = &rest[..length];
+            if !sender.has_allocation()
+                && let Some(owner) = owner_of_peer(&self.server, &self.siblings, message)
+            {
+                return Progress::Elsewhere(at, owner);
+            }
             if let Some(route) = self.server.handle_sender(sender, message, now) {
                 out.push(&route.to, &message[route.payload]);
             }

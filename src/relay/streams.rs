@@ -45,7 +45,7 @@ const SILENCE: Duration = Duration::from_secs(30);
 const STRANGERS_MESSAGE: usize = 4_096;
 
 /// How many bytes are read in one go.
-const READ: usize = 64 << 10;
+pub(super) const READ: usize = 64 << 10;
 
 /// A buffer for [`Streams::take`]: what is left of a message, and what is read.
 pub(super) const BUFFER: usize = Frame::LONGEST + TlsSession::room_for(READ);
@@ -349,7 +349,7 @@ impl Streams {
 
     fn take_in(
         &mut self,
-        mut socket: TcpStream,
+        socket: TcpStream,
         session: Option<TlsSession>,
         registry: &Registry,
         counters: &RelayCounters,
@@ -370,31 +370,61 @@ impl Streams {
             counters.connections_refused.add(1);
             return;
         };
-        let index = self.free.pop().unwrap_or(self.connections.len());
-        if index == self.connections.len() {
-            self.connections.push(None);
-        }
-        let token = Token(FIRST + self.listeners.len() + index);
         // What is relayed is real-time: it does not wait for more.
-        let is_ready = socket.set_nodelay(true).is_ok()
-            && registry
-                .register(&mut socket, token, Interest::READABLE | Interest::WRITABLE)
-                .is_ok();
-        if !is_ready {
-            return self.free.push(index);
+        if socket.set_nodelay(true).is_err() {
+            return;
         }
         let connection = match session {
             Some(session) => Connection::with_session(socket, client, session, place),
             None if is_proxied => Connection::proxied(socket, client, place),
             None => Connection::new(socket, client, place),
         };
+        if self.insert(Box::new(connection), registry, now) {
+            counters.connections_made.add(1);
+        }
+    }
+
+    /// Takes a connection in that another worker has taken; `false`, and it is closed, if that
+    /// cannot be.
+    pub(super) fn insert(
+        &mut self,
+        mut connection: Box<Connection>,
+        registry: &Registry,
+        now: Instant,
+    ) -> bool {
+        let client = connection.client();
+        if self.by_client.contains_key(&client) {
+            return false;
+        }
+        let index = self.free.pop().unwrap_or(self.connections.len());
+        if index == self.connections.len() {
+            self.connections.push(None);
+        }
+        let token = Token(FIRST + self.listeners.len() + index);
+        if connection.register(registry, token).is_err() {
+            self.free.push(index);
+            return false;
+        }
         self.by_client.insert(client, index);
-        self.connections[index] = Some(Box::new(connection));
+        self.connections[index] = Some(connection);
         self.deadlines
             .set(Timer::Connection(index), now + FIRST_MESSAGE);
-        counters.connections_made.add(1);
-        // A session may have brought something with it.
+        // It may have brought something with it.
         self.queue(index);
+        true
+    }
+
+    /// Takes a connection out, for another owner.
+    pub(super) fn remove(&mut self, index: usize, registry: &Registry) -> Option<Box<Connection>> {
+        let mut connection = self.connections.get_mut(index)?.take()?;
+        connection.deregister(registry);
+        self.free.push(index);
+        self.deadlines.clear(Timer::Connection(index));
+        let client = connection.client();
+        if self.by_client.get(&client) == Some(&index) {
+            self.by_client.remove(&client);
+        }
+        Some(connection)
     }
 
     fn invite(&mut self, listener: usize) {

@@ -21,6 +21,7 @@ use super::binding::Binding;
 use super::counted::publish;
 use super::fairness::Fairness;
 use super::outflow::{Connected, Outflow};
+use super::peers::Peers;
 use super::post::{LETTERS, Letter, Packet, Postbox};
 use super::siblings::OfWorker;
 use super::sockets::{ALARM, Reception, RelayPlace, Sockets, Source, WAKE};
@@ -69,13 +70,14 @@ pub(super) struct Parts {
     pub(super) clock: Clock,
 }
 
-type TurnServer = Server<Arc<RelayCredentials>, OfWorker>;
+/// A server with what the others of the process share.
+pub(super) type TurnServer = Server<Arc<RelayCredentials>, OfWorker>;
 
 pub(super) struct Worker {
     pub(super) server: TurnServer,
     pub(super) sockets: Sockets,
     pub(super) siblings: OfWorker,
-    relay_ports: Option<RangeInclusive<u16>>,
+    pub(super) relay_ports: Option<RangeInclusive<u16>>,
     clock: Clock,
     pub(super) poll: Poll,
     alarm: Alarm,
@@ -90,6 +92,8 @@ pub(super) struct Worker {
     pub(super) outflow: SendSpace,
     answers: SendSpace,
     pub(super) streams: Streams,
+    /// What TCP allocations have.
+    pub(super) peers: Peers,
     /// What is read from a stream.
     pub(super) stream_input: Box<[u8]>,
     /// Relay sockets that have reports of datagrams that did not arrive.
@@ -139,6 +143,7 @@ impl Worker {
             outflow,
             answers: SendSpace::new(false),
             streams,
+            peers: Peers::default(),
             stream_input: vec![0; STREAM_INPUT].into(),
             failing: Vec::new(),
             notice: Arc::default(),
@@ -194,7 +199,7 @@ impl Worker {
             match event.token() {
                 WAKE => is_posted = true,
                 ALARM => rang = true,
-                _ if self.streams.note(event) => {}
+                _ if self.peers.note(event) || self.streams.note(event) => {}
                 token => self.queue(token, event.is_error()),
             }
         }
@@ -202,6 +207,7 @@ impl Worker {
         self.take_undelivered(now);
         self.serve_round(boxes, now);
         self.serve_streams(boxes, now);
+        self.serve_peers(now);
         if is_posted {
             self.take_letters(boxes, letters, now);
         }
@@ -234,6 +240,7 @@ impl Worker {
         let is_idle = self.ready_listeners.is_empty()
             && self.ready_relays.is_empty()
             && self.failing.is_empty();
+        let is_idle = is_idle && !self.peers.has_work();
         if is_idle && !self.streams.has_work() && !self.is_reviewing {
             self.alarm.patience(&self.clock)
         } else {
@@ -385,6 +392,7 @@ impl Worker {
                         .adopt(socket, session, registry, &self.counters, now.instant);
                 }
                 Letter::Packet(packet) => self.route_packet(&packet, boxes, now),
+                Letter::Stream(client) => self.take_over(client, now),
             }
         }
     }
@@ -509,6 +517,7 @@ impl Worker {
                     relayed,
                 } => binding.unbind(allocation, relayed),
                 Action::Release { relayed } => binding.release(relayed),
+                Action::Tcp(action) => self.carry_out_for_tcp(action, now),
             }
         }
     }
@@ -521,14 +530,19 @@ impl Worker {
         let deadline = self.next_deadline();
         if deadline.is_some_and(|deadline| deadline <= now.instant) {
             self.server.handle_timeout(now);
-            self.carry_out_actions(now);
+            self.follow_up(now);
             self.end_silent_streams(now);
+            self.peers.queue_due(now.instant);
         }
         self.alarm.set(self.next_deadline(), &self.clock)
     }
 
     fn next_deadline(&self) -> Option<Instant> {
-        let deadlines = [self.server.poll_timeout(), self.streams.next_deadline()];
+        let deadlines = [
+            self.server.poll_timeout(),
+            self.streams.next_deadline(),
+            self.peers.next_deadline(),
+        ];
         deadlines.into_iter().flatten().min()
     }
 

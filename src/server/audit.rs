@@ -120,6 +120,7 @@ fn line(audited: &Audited) -> String {
         "transport": record.client.transport.name(),
         "client": record.client.client,
         "relayed": record.relayed,
+        "relayed_transport": if record.is_tcp { "tcp" } else { "udp" },
         "packets_from_client": traffic.packets_from_client,
         "bytes_from_client": traffic.bytes_from_client,
         "packets_to_client": traffic.packets_to_client,

@@ -79,6 +79,11 @@ impl Addresses {
         told
     }
 
+    /// Where else than at the relay's listeners the server is reached by TCP.
+    fn by_tcp(&self) -> Vec<SocketAddr> {
+        [&self.http[..], &self.https, &self.metrics].concat()
+    }
+
     /// Where STUN and TURN are spoken over UDP.
     pub fn turn_by_datagrams(&self) -> impl Iterator<Item = &SocketAddr> {
         let by_datagrams = |listener: &&relay::Listener| listener.transport == Transport::Udp;
@@ -121,17 +126,16 @@ impl Server {
         let users = RelayUsers::of(config, &state)?;
         let audit = start_audit(config)?;
         let sink = audit.as_ref().and_then(AuditLog::sink);
-        let relay = start_relay(config, &users, tls.as_ref(), sink)?;
-        let addresses = Addresses {
-            http: http.iter().map(|bound| bound.address).collect(),
-            https: https.iter().map(|bound| bound.address).collect(),
-            turn: relay
-                .iter()
-                .flat_map(|relay| relay.listeners())
-                .copied()
-                .collect(),
-            metrics: metrics.iter().map(|bound| bound.address).collect(),
+        let of = |bound: &[Bound]| bound.iter().map(|bound| bound.address).collect();
+        let mut addresses = Addresses {
+            http: of(&http),
+            https: of(&https),
+            turn: Vec::new(),
+            metrics: of(&metrics),
         };
+        let relay = start_relay(config, &users, tls.as_ref(), sink, addresses.by_tcp())?;
+        let listeners = relay.iter().flat_map(|relay| relay.listeners());
+        addresses.turn = listeners.copied().collect();
         let server = Self {
             signaling: start_signaling(config, users.secret().clone(), &addresses)?,
             state,
@@ -352,12 +356,13 @@ fn lock(users: &Mutex<RelayUsers>) -> MutexGuard<'_, RelayUsers> {
     users.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Starts the relay, unless it has no listener.
+/// Starts the relay, unless it has no listener. `services` are the other listeners of the process.
 fn start_relay(
     config: &Config,
     users: &RelayUsers,
     tls: Option<&Tls>,
     audit: Option<AuditSink>,
+    services: Vec<SocketAddr>,
 ) -> Result<Option<Relay>, StartError> {
     let turn = &config.turn;
     if turn.listen.is_empty() {
@@ -385,6 +390,11 @@ fn start_relay(
         max_new_peers_per_user: turn.max_new_peers_per_user,
         strict_expiry: turn.strict_expiry,
         mobility: turn.mobility,
+        tcp_relay: turn.tcp_relay.then_some(relay::TcpRelay {
+            connections: turn.peer_connections,
+            connections_per_user: turn.peer_connections_per_user,
+            services,
+        }),
         connections: turn.connections,
         connections_per_address: turn.connections_per_address,
         proxies: turn.proxy_protocol_from.clone(),

@@ -1,6 +1,7 @@
 //! The registries of attributes and error codes.
 
-/// The type of an attribute (RFC 8489 section 18.3, RFC 8656 section 18, RFC 5780 section 9.1).
+/// The type of an attribute (RFC 8489 section 18.3, RFC 8656 section 18, RFC 5780 section 9.1,
+/// RFC 6062 section 6.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Attribute(pub u16);
 
@@ -31,6 +32,7 @@ impl Attribute {
     pub const RESERVATION_TOKEN: Self = Self(0x0022);
     pub const PADDING: Self = Self(0x0026);
     pub const RESPONSE_PORT: Self = Self(0x0027);
+    pub const CONNECTION_ID: Self = Self(0x002A);
     pub const ADDITIONAL_ADDRESS_FAMILY: Self = Self(0x8000);
     pub const ADDRESS_ERROR_CODE: Self = Self(0x8001);
     pub const PASSWORD_ALGORITHMS: Self = Self(0x8002);
@@ -50,7 +52,7 @@ impl Attribute {
     }
 }
 
-/// The code of an error response (RFC 8489 section 14.8, RFC 8656 section 19).
+/// The code of an error response (RFC 8489 section 14.8, RFC 8656 section 19, RFC 6062 section 6.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ErrorCode(u16);
 
@@ -68,6 +70,8 @@ impl ErrorCode {
     pub const WRONG_CREDENTIALS: Self = Self(441);
     pub const UNSUPPORTED_TRANSPORT_PROTOCOL: Self = Self(442);
     pub const PEER_ADDRESS_FAMILY_MISMATCH: Self = Self(443);
+    pub const CONNECTION_ALREADY_EXISTS: Self = Self(446);
+    pub const CONNECTION_TIMEOUT_OR_FAILURE: Self = Self(447);
     pub const ALLOCATION_QUOTA_REACHED: Self = Self(486);
     pub const INSUFFICIENT_CAPACITY: Self = Self(508);
 
@@ -93,6 +97,8 @@ impl ErrorCode {
             441 => "Wrong Credentials",
             442 => "Unsupported Transport Protocol",
             443 => "Peer Address Family Mismatch",
+            446 => "Connection Already Exists",
+            447 => "Connection Timeout or Failure",
             486 => "Allocation Quota Reached",
             508 => "Insufficient Capacity",
             _ => "",

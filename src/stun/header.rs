@@ -36,6 +36,9 @@ impl Method {
     pub const DATA: Self = Self(0x007);
     pub const CREATE_PERMISSION: Self = Self(0x008);
     pub const CHANNEL_BIND: Self = Self(0x009);
+    pub const CONNECT: Self = Self(0x00a);
+    pub const CONNECTION_BIND: Self = Self(0x00b);
+    pub const CONNECTION_ATTEMPT: Self = Self(0x00c);
 }
 
 /// The first two bytes: method and class, interleaved.

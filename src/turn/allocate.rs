@@ -13,12 +13,10 @@ use super::reservation::{Reservation, ReservationToken};
 use super::response::{Allocated, Body, Response, UnknownAttributes};
 use super::server::{Action, BindFailed, Pending, QuotaReached, Server, Siblings, WantedPort};
 use super::table::AllocationId;
+use super::tcp_action::TcpAction;
 use crate::auth::Credentials;
 use crate::stun::{Attribute, ErrorCode, Family};
 use crate::time::Now;
-
-/// The number of UDP in the IP header, as REQUESTED-TRANSPORT names it.
-const UDP: u8 = 17;
 
 /// The R bit of EVEN-PORT: also keep the next higher port for later.
 const RESERVE_NEXT: u8 = 0x80;
@@ -44,6 +42,15 @@ struct Places {
     port: WantedPort,
 }
 
+/// What kind of allocation it will be.
+#[derive(Clone, Copy, Debug)]
+struct Kind {
+    /// Whether its relayed addresses are for TCP (RFC 6062).
+    is_tcp: bool,
+    /// Whether it may move (RFC 8016).
+    has_ticket: bool,
+}
+
 impl Places {
     fn one(first: IpAddr, port: WantedPort) -> Self {
         Self {
@@ -67,6 +74,10 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
             return self.answer_again(id, request);
         }
         let has_ticket = self.wants_ticket(request)?;
+        let is_tcp = self.wants_tcp(request)?;
+        if is_tcp && has_ticket {
+            return Err(ErrorCode::MOBILITY_FORBIDDEN);
+        }
         let wanted = wanted(request)?;
         // The DF bit of what comes from clients cannot be seen here, so that it cannot be passed on
         // where IPv4 becomes IPv6 (section 3.7).
@@ -83,7 +94,8 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
                 places
             }
         };
-        self.allocate(request, user, places, has_ticket);
+        let kind = Kind { is_tcp, has_ticket };
+        self.allocate(request, user, places, kind);
         Ok(None)
     }
 
@@ -146,13 +158,7 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
     }
 
     /// All checks have passed: takes in the allocation, and has its sockets bound.
-    fn allocate(
-        &mut self,
-        request: &Request<'_>,
-        user: User<'_>,
-        places: Places,
-        has_ticket: bool,
-    ) {
+    fn allocate(&mut self, request: &Request<'_>, user: User<'_>, places: Places, kind: Kind) {
         let lifetime = granted_lifetime(request.message.find_u32(Attribute::LIFETIME));
         let lifetime = self.within_credentials(lifetime, user, request.now);
         let expires = expiry(lifetime, request.now.instant);
@@ -162,7 +168,8 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
         let meter = Meter::new(self.config.max_bandwidth_per_allocation);
         let of_user = self.siblings.meter_of(user.name);
         let traffic = self.has_records().then(Traffic::default);
-        let is_rare = places.second.is_some()
+        let is_rare = kind.is_tcp
+            || places.second.is_some()
             || refused.is_some()
             || meter.is_some()
             || of_user.is_some()
@@ -173,6 +180,7 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
             meter,
             of_user,
             traffic,
+            connections: kind.is_tcp.then(Vec::new),
             ..Extras::default()
         });
         let id = self.table.insert(Allocation {
@@ -184,6 +192,7 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
             extras: extras.map(Box::new),
         });
         self.tally.allocations_made += 1;
+        self.tally.peers.allocations += u64::from(kind.is_tcp);
         let addresses = [Some(places.first), places.second];
         self.pending.push(Pending {
             id,
@@ -192,12 +201,22 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
             lifetime,
             binds: addresses.iter().flatten().count(),
             reserves: places.port == WantedPort::EvenAndNext,
-            has_ticket,
+            has_ticket: kind.has_ticket,
+            is_tcp: kind.is_tcp,
         });
-        let binds = addresses.into_iter().flatten().map(|address| Action::Bind {
-            allocation: id,
-            address,
-            port: places.port,
+        let allocation = id;
+        let binds = addresses.into_iter().flatten().map(|address| {
+            if kind.is_tcp {
+                return Action::Tcp(TcpAction::Listen {
+                    allocation,
+                    address,
+                });
+            }
+            Action::Bind {
+                allocation,
+                address,
+                port: places.port,
+            }
         });
         self.actions.extend(binds);
     }
@@ -221,7 +240,8 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
         Ok(Some(self.allocated(id, lifetime)))
     }
 
-    /// The caller has tried to bind the socket of an [`Action::Bind`] on `address`: to this port.
+    /// The caller has tried to bind the socket of an [`Action::Bind`], or the listener of a
+    /// [`TcpAction::Listen`], on `address`: to this port.
     /// Where the next higher port was wanted, too, the caller holds that until
     /// [`Action::Release`], or an [`Action::Bind`] that names it.
     pub fn handle_bound(
@@ -242,7 +262,10 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
             let entry = self.table.allocation_mut(allocation);
             match entry.and_then(|entry| entry.relayed_of_mut(Family::of(address))) {
                 Some(relayed) => relayed.port = port,
-                None => self.unbind(allocation, SocketAddr::new(address, port), transport),
+                None => {
+                    let relayed = SocketAddr::new(address, port);
+                    self.unbind(allocation, relayed, transport, self.pending[at].is_tcp);
+                }
             }
         }
         self.pending[at].binds -= 1;
@@ -291,10 +314,7 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
         }
         let entry = self.table.allocation(id).ok_or(capacity)?;
         self.siblings.own(entry.client());
-        for relayed in entry.all_relayed() {
-            let reachable = Some(Arc::clone(&entry.reachable));
-            self.siblings.publish(relayed.address(), reachable);
-        }
+        self.publish(id);
         Ok(())
     }
 
@@ -359,12 +379,6 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
 /// What a request asks for, if it may: the checks that need no state.
 fn wanted(request: &Request<'_>) -> Result<Wanted, ErrorCode> {
     let message = &request.message;
-    // REQUESTED-TRANSPORT must be there and be UDP.
-    match message.find(Attribute::REQUESTED_TRANSPORT) {
-        Some([UDP, _, _, _]) => {}
-        Some([_, _, _, _]) => return Err(ErrorCode::UNSUPPORTED_TRANSPORT_PROTOCOL),
-        _ => return Err(ErrorCode::BAD_REQUEST),
-    }
     let port = match message.find(Attribute::EVEN_PORT) {
         None => WantedPort::Any,
         Some(&[flags]) if flags & RESERVE_NEXT == 0 => WantedPort::Even,

@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::connection_id::ConnectionId;
 use super::five_tuple::FiveTuple;
 use super::meter::{Meter, SharedMeter};
 use super::mobile::Mobile;
@@ -60,6 +61,8 @@ pub(super) struct Extras {
     pub(super) token: Option<ReservationToken>,
     /// What was relayed, where account is kept.
     pub(super) traffic: Option<Traffic>,
+    /// The connections to peers of a TCP allocation (RFC 6062); others have none.
+    pub(super) connections: Option<Vec<ConnectionId>>,
 }
 
 impl Relayed {
@@ -96,6 +99,20 @@ impl Allocation {
 
     pub(super) fn mobile_mut(&mut self) -> Option<&mut Mobile> {
         self.extras.as_mut()?.mobile.as_mut()
+    }
+
+    /// Whether its relayed addresses are for TCP (RFC 6062).
+    pub(super) fn is_tcp(&self) -> bool {
+        self.connections().is_some()
+    }
+
+    /// The connections to peers of a TCP allocation.
+    pub(super) fn connections(&self) -> Option<&[ConnectionId]> {
+        self.extras.as_ref()?.connections.as_deref()
+    }
+
+    pub(super) fn connections_mut(&mut self) -> Option<&mut Vec<ConnectionId>> {
+        self.extras.as_mut()?.connections.as_mut()
     }
 
     /// Where it moves to with the first data from there.

@@ -54,7 +54,7 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
     }
 
     /// The user behind `claim`, if the request is signed with that user's key. The owner of the
-    /// client's allocation keeps the key it was made with, also after the credentials have
+    /// client's allocation, or of that which a connection is bound for, keeps the key it was made with, also after the credentials have
     /// expired.
     fn signed_by(
         &self,
@@ -64,6 +64,7 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
     ) -> Option<Verified> {
         let mut signed = |key: &Key| request.message.verify_integrity(key.as_bytes());
         let allocation = self.table.of_client(&request.client);
+        let allocation = allocation.or_else(|| self.allocation_to_bind(&request.message));
         let allocation = allocation.and_then(|id| self.table.allocation(id));
         if let Some(owner) = allocation
             && (owner.key.is_of_token() || !self.config.strict_expiry)

@@ -14,6 +14,10 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
         request: &Request<'_>,
         id: AllocationId,
     ) -> Result<Body, ErrorCode> {
+        // There are no datagrams to a peer of a TCP allocation (RFC 6062).
+        if self.table.allocation(id).is_none_or(|it| it.is_tcp()) {
+            return Err(ErrorCode::BAD_REQUEST);
+        }
         let now = request.now.instant;
         // Both attributes, well formed, and a number from the range.
         let number = requested_number(request).ok_or(ErrorCode::BAD_REQUEST)?;

@@ -111,7 +111,7 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
         })
     }
 
-    /// Counts a payload of `length` bytes, if the allocation and its user may relay them. What is more is dropped
+    /// Counts a payload of `length` bytes, if the allocation and its user may relay it. What is more is dropped
     /// without a word (section 5).
     #[cold]
     fn pass_meter(
@@ -125,6 +125,10 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
         let Some(extras) = allocation.and_then(|allocation| allocation.extras.as_mut()) else {
             return Ok(());
         };
+        // A TCP allocation relays no datagrams (RFC 6062).
+        if extras.connections.is_some() {
+            return Err(Refusal::Unsupported);
+        }
         let of_allocation = extras.meter.as_mut();
         let of_user = extras.of_user.as_deref();
         if of_allocation.is_some_and(|meter| !meter.admit(direction, length, now.instant))
@@ -459,6 +463,10 @@ mod tests {
     impl SharedMeter for ShortOnesOut {
         fn admit(&self, direction: Direction, length: usize, _: Instant) -> bool {
             direction == Direction::FromClient && length < 100
+        }
+
+        fn pause(&self, direction: Direction, now: Instant) -> Option<Instant> {
+            (direction == Direction::ToClient).then_some(now)
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use super::indication::Indication;
 use super::notice::{Icmp, Notice};
 use super::server::{Server, Siblings};
 use super::table::AllocationId;
@@ -30,12 +31,12 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
         }
         let [a, b, c, d] = data.to_be_bytes();
         let transaction_id = self.next_transaction_id();
-        self.notices.push_back(Notice {
+        self.notices.push_back(Indication::Icmp(Notice {
             client,
             transaction_id,
             peer,
             value: [0, 0, icmp.kind, icmp.code, a, b, c, d],
-        });
+        }));
     }
 }
 

@@ -21,6 +21,8 @@ pub(super) struct Meter {
 pub trait SharedMeter: Debug + Send + Sync {
     /// Whether `length` bytes may pass now; if so, they are counted.
     fn admit(&self, direction: Direction, length: usize, now: Instant) -> bool;
+    /// When something may pass in this direction again; `None` if it may now.
+    fn pause(&self, direction: Direction, now: Instant) -> Option<Instant>;
 }
 
 /// Which way data go.
@@ -58,6 +60,15 @@ impl Meter {
         bucket.through_at = passed.unwrap_or(bucket.through_at);
         passed.is_some()
     }
+
+    /// When something may pass in this direction again; `None` if it may now.
+    pub(super) fn pause(&self, direction: Direction, now: Instant) -> Option<Instant> {
+        let bucket = match direction {
+            Direction::FromClient => self.from_client,
+            Direction::ToClient => self.to_client,
+        };
+        pause(bucket.through_at, now)
+    }
 }
 
 /// What has passed at `rate` bytes a second is through at `before`. When it will be with `length`
@@ -71,6 +82,15 @@ pub fn through_at(before: Instant, rate: u64, length: usize, now: Instant) -> Op
     }
     let nanoseconds = (length as u64).saturating_mul(1_000_000_000) / rate;
     Some(before + Duration::from_nanos(nanoseconds))
+}
+
+/// When something may pass again, if what has passed is through at `before`; `None` if it may now.
+#[must_use]
+pub fn pause(before: Instant, now: Instant) -> Option<Instant> {
+    let ahead = before.saturating_since(now);
+    let excess = ahead.checked_sub(BURST)?;
+    // Only what is less than a burst ahead lets something pass.
+    Some(now + excess + Duration::from_millis(1))
 }
 
 #[cfg(test)]

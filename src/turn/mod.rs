@@ -1,4 +1,4 @@
-//! The TURN server of RFC 8656 as a state machine; one file for each procedure.
+//! The TURN server of RFC 8656 and RFC 6062 as a state machine; one file for each procedure.
 //!
 //! [`Server`] says in which order its methods are called. It has one owner and knows neither
 //! sockets nor clocks; what it must share with the servers of other workers it asks of
@@ -19,16 +19,24 @@ mod buckets;
 mod channel_bind;
 mod channels;
 mod cidr;
+mod connect;
+mod connection_attempt;
+mod connection_bind;
+mod connection_id;
 mod create_permission;
 mod data;
+mod data_connection;
 mod five_tuple;
 mod icmp;
+mod indication;
 mod meter;
 mod mobile;
 mod mobility;
 mod nat_discovery;
 mod nonce;
 mod notice;
+mod peer_connections;
+mod peer_tally;
 mod permissions;
 mod policy;
 mod reachable;
@@ -44,6 +52,8 @@ mod special;
 mod strangers;
 mod table;
 mod tally;
+mod tcp_action;
+mod tcp_allocate;
 mod terms;
 mod ticket;
 
@@ -52,10 +62,12 @@ mod world;
 
 pub use buckets::Buckets;
 pub use cidr::{Cidr, CidrError};
+pub use connection_id::ConnectionId;
 pub use five_tuple::{FiveTuple, Transport};
-pub use meter::{Direction, SharedMeter, through_at};
+pub use meter::{Direction, SharedMeter, pause, through_at};
 pub use nat_discovery::NatDiscovery;
 pub use notice::Icmp;
+pub use peer_tally::{Loss, Origin, PeerTally, Progress};
 pub use policy::{Machine, PeerPolicy, RelayAddress, VoidException};
 pub use reachable::Reachable;
 pub use record::{End, Event, Record, Traffic};
@@ -66,4 +78,5 @@ pub use server::{
 };
 pub use table::AllocationId;
 pub use tally::{Failure, Refusal, Tally};
+pub use tcp_action::{Bound, ConnectFailed, NoConnection, TcpAction};
 pub use terms::{Terms, Users};

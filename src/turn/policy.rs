@@ -13,6 +13,9 @@ use super::special::{
 };
 use crate::stun::Family;
 
+/// The ports up to this one are those of services that are known to everybody.
+const LAST_WELL_KNOWN_PORT: u16 = 1_023;
+
 /// An address of this machine for relayed addresses, and how the world sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RelayAddress {
@@ -61,6 +64,7 @@ pub struct PeerPolicy {
     relay_addresses: Vec<RelayAddress>,
     machine: Machine,
     listeners: Vec<SocketAddr>,
+    services: Vec<SocketAddr>,
     allowed: Vec<Cidr>,
 }
 
@@ -82,6 +86,7 @@ impl PeerPolicy {
             relay_addresses,
             machine,
             listeners: Vec::new(),
+            services: Vec::new(),
             allowed,
         }
     }
@@ -105,6 +110,14 @@ impl PeerPolicy {
         self
     }
 
+    /// Also refuses connections to these, which are this process's, too, but no listeners for
+    /// clients: HTTP, metrics.
+    #[must_use]
+    pub fn with_services(mut self, services: Vec<SocketAddr>) -> Self {
+        self.services = services;
+        self
+    }
+
     /// The address on which relayed addresses of `family` are made.
     pub(super) fn relay_address(&self, family: Family) -> Option<RelayAddress> {
         let of_family = |relay: &&RelayAddress| Family::of(relay.bound) == family;
@@ -117,7 +130,7 @@ impl PeerPolicy {
         let peer = canonical(peer);
         if is_impossible(peer) || self.machine.broadcasts.contains(&peer) {
             Standing::Refused
-        } else if self.allowed.iter().any(|range| range.contains(peer)) {
+        } else if self.is_allowed(peer) {
             Standing::Permitted
         } else if self.is_relay_address(peer) {
             Standing::Relayed
@@ -128,6 +141,25 @@ impl PeerPolicy {
         }
     }
 
+    /// Where `peer` stands as the other end of a connection. Whoever can open one can speak to any
+    /// service: nothing of this process is reached, and no well-known port (RFC 6335) unless the
+    /// operator allows the address.
+    pub(super) fn standing_for_tcp(&self, peer: SocketAddr) -> Standing {
+        if self.is_listener(peer) || self.is_one_of(&self.services, peer) {
+            return Standing::Refused;
+        }
+        let is_well_known = peer.port() <= LAST_WELL_KNOWN_PORT;
+        if is_well_known && !self.is_allowed(canonical(peer.ip())) {
+            return Standing::Refused;
+        }
+        self.standing(peer.ip())
+    }
+
+    /// Whether the operator has made an exception for an address in its canonical form.
+    fn is_allowed(&self, peer: IpAddr) -> bool {
+        self.allowed.iter().any(|range| range.contains(peer))
+    }
+
     /// Whether a client may have an address like `client` (RFC 8656 section 21.4).
     pub(super) fn serves(&self, client: IpAddr) -> bool {
         !is_tunnel(client)
@@ -136,12 +168,16 @@ impl PeerPolicy {
     /// Whether `address` is a listener of this process: as a peer it would make the server its own
     /// client.
     pub(super) fn is_listener(&self, address: SocketAddr) -> bool {
+        self.is_one_of(&self.listeners, address)
+    }
+
+    fn is_one_of(&self, listeners: &[SocketAddr], address: SocketAddr) -> bool {
         let ip = canonical(address.ip());
         let is = |listener: &SocketAddr| {
             listener.port() == address.port()
                 && (listener.ip() == ip || listener.ip().is_unspecified() && self.is_own(ip))
         };
-        self.listeners.iter().any(is)
+        listeners.iter().any(is)
     }
 
     fn is_own(&self, ip: IpAddr) -> bool {
@@ -298,6 +334,47 @@ mod tests {
         ] {
             let parsed = address.parse().expect("an address");
             assert_eq!(policy.is_listener(parsed), expected, "{address}");
+        }
+    }
+
+    #[test]
+    fn a_connection_reaches_nothing_of_this_process_whatever_is_allowed() {
+        let machine = Machine {
+            addresses: vec!["10.0.0.1".parse().expect("an address")],
+            broadcasts: vec![],
+        };
+        let at = |text: &str| text.parse::<SocketAddr>().expect("an address");
+        let allowed = vec!["10.0.0.0/8".parse().expect("a range")];
+        let policy = PeerPolicy::new(vec![], machine, allowed)
+            .with_listeners(vec![at("0.0.0.0:3478")])
+            .with_services(vec![at("0.0.0.0:8443"), at("10.0.0.1:9090")]);
+        for (peer, expected) in [
+            ("10.0.0.1:3478", Standing::Refused),
+            ("10.0.0.1:8443", Standing::Refused),
+            ("[::ffff:10.0.0.1]:8443", Standing::Refused),
+            ("[64:ff9b::a00:1]:9090", Standing::Refused),
+            ("10.0.0.2:8443", Standing::Permitted),
+            ("10.0.0.1:22", Standing::Permitted),
+            ("127.0.0.1:50000", Standing::Refused),
+        ] {
+            assert_eq!(policy.standing_for_tcp(at(peer)), expected, "{peer}");
+        }
+        // Datagrams to the port of such a service are none of its business.
+        assert!(!policy.is_listener(at("10.0.0.1:8443")));
+    }
+
+    #[test]
+    fn well_known_ports_are_for_connections_only_where_the_operator_allows_them() {
+        let allowed = vec!["10.1.0.0/16".parse().expect("a range")];
+        let policy = PeerPolicy::new(vec![], Machine::default(), allowed);
+        for (peer, expected) in [
+            ("8.8.8.8:1023", Standing::Refused),
+            ("8.8.8.8:1024", Standing::Permitted),
+            ("10.1.0.1:25", Standing::Permitted),
+            ("10.2.0.1:2500", Standing::Refused),
+        ] {
+            let peer = peer.parse().expect("an address");
+            assert_eq!(policy.standing_for_tcp(peer), expected, "{peer}");
         }
     }
 

@@ -15,6 +15,8 @@ pub struct Record {
     pub user: Box<str>,
     /// Where the client is.
     pub client: FiveTuple,
+    /// Whether that is for TCP (RFC 6062) and not for UDP.
+    pub is_tcp: bool,
     /// What others see in its place; those that have ended before are not told again.
     pub relayed: Vec<SocketAddr>,
     /// What was relayed so far. What two clients of this process send each other counts with the
@@ -71,6 +73,14 @@ impl Traffic {
         };
         *packets += 1;
         *bytes += length as u64;
+    }
+
+    /// Counts bytes of a connection, which has no packets.
+    pub(super) fn count_stream(&mut self, direction: Direction, length: usize) {
+        match direction {
+            Direction::FromClient => self.bytes_from_client += length as u64,
+            Direction::ToClient => self.bytes_to_client += length as u64,
+        }
     }
 }
 

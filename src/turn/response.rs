@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use super::connection_id::ConnectionId;
 use super::five_tuple::FiveTuple;
 use super::nat_discovery::Behaviour;
 use super::nonce::Nonce;
@@ -50,8 +51,10 @@ pub(super) enum Body {
         lifetime: u32,
         ticket: Option<Ticket>,
     },
-    /// CreatePermission and ChannelBind say no more than that it is done.
+    /// CreatePermission, ChannelBind and ConnectionBind say no more than that it is done.
     Done,
+    /// Connect: the connection is there.
+    Connection(ConnectionId),
     Error(ErrorCode),
     /// 300, with another server, and perhaps one of the other family.
     Elsewhere {
@@ -199,6 +202,7 @@ impl Response {
                 write_ticket(writer, ticket.as_ref());
             }
             Body::Done => {}
+            Body::Connection(ConnectionId(id)) => writer.attribute(Attribute::CONNECTION_ID, id),
             Body::Error(code) => writer.error_code(*code, self.reason(*code)),
             Body::Elsewhere { first, second } => {
                 let code = ErrorCode::TRY_ALTERNATE;

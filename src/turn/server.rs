@@ -7,11 +7,13 @@ use std::sync::Arc;
 
 use super::allocation::Allocation;
 use super::alternate::Alternates;
+use super::connection_id::ConnectionId;
 use super::five_tuple::{FiveTuple, Transport};
+use super::indication::Indication;
 use super::meter::SharedMeter;
 use super::nat_discovery::NatDiscovery;
 use super::nonce::Nonces;
-use super::notice::Notice;
+use super::peer_connections::PeerConnections;
 use super::policy::PeerPolicy;
 use super::reachable::Reachable;
 use super::record::{End, Event, Record};
@@ -23,6 +25,7 @@ use super::route::{Route, ToClient};
 use super::strangers::{Stranger, Strangers};
 use super::table::{AllocationId, Table};
 use super::tally::{Refusal, Tally};
+use super::tcp_action::{NoConnection, TcpAction};
 use super::ticket::Tickets;
 
 use crate::auth::Credentials;
@@ -94,6 +97,30 @@ pub trait Siblings {
     fn redeem(&self, token: ReservationToken) -> Option<Reservation>;
     /// What `look` makes of that which stands behind `relayed`; `None` if nothing does.
     fn reach<R>(&self, relayed: SocketAddr, look: impl FnOnce(&Reachable) -> R) -> Option<R>;
+
+    // What follows is only asked where there are TCP allocations (RFC 6062).
+
+    /// From now on, connections are taken at the relayed address `relayed`, as bound, or are not.
+    fn set_listening(&self, relayed: SocketAddr, is_listening: bool) {
+        let _ = (relayed, is_listening);
+    }
+    /// Whether connections are taken at the relayed address `relayed`.
+    fn is_listening(&self, relayed: SocketAddr) -> bool {
+        let _ = relayed;
+        false
+    }
+    /// Counts one more connection of `username` to a peer, which belongs to this server.
+    ///
+    /// # Errors
+    /// If there can be none of this name, or none at all; nothing changes then.
+    fn claim_connection(&self, name: ConnectionId, username: &str) -> Result<(), NoConnection> {
+        let _ = (name, username);
+        Err(NoConnection::Full)
+    }
+    /// Takes back one [`Siblings::claim_connection`].
+    fn release_connection(&self, name: ConnectionId, username: &str) {
+        let _ = (name, username);
+    }
 }
 
 impl<S: Siblings> Siblings for Arc<S> {
@@ -136,6 +163,22 @@ impl<S: Siblings> Siblings for Arc<S> {
     fn reach<R>(&self, relayed: SocketAddr, look: impl FnOnce(&Reachable) -> R) -> Option<R> {
         (**self).reach(relayed, look)
     }
+
+    fn set_listening(&self, relayed: SocketAddr, is_listening: bool) {
+        (**self).set_listening(relayed, is_listening);
+    }
+
+    fn is_listening(&self, relayed: SocketAddr) -> bool {
+        (**self).is_listening(relayed)
+    }
+
+    fn claim_connection(&self, name: ConnectionId, username: &str) -> Result<(), NoConnection> {
+        (**self).claim_connection(name, username)
+    }
+
+    fn release_connection(&self, name: ConnectionId, username: &str) {
+        (**self).release_connection(name, username);
+    }
 }
 
 /// Whose allocations are as many as there may be.
@@ -171,6 +214,8 @@ pub enum Action {
         /// The address, as bound.
         relayed: SocketAddr,
     },
+    /// What TCP allocations need; only of a server [`with_tcp_relay`](Server::with_tcp_relay).
+    Tcp(TcpAction),
 }
 
 /// The port that a relayed address shall have.
@@ -227,6 +272,8 @@ pub(super) struct Pending {
     pub(super) reserves: bool,
     /// Whether the client gets a mobility ticket.
     pub(super) has_ticket: bool,
+    /// Whether they are listeners for TCP.
+    pub(super) is_tcp: bool,
 }
 
 /// A TURN server (RFC 8656), whatever carries its clients' messages.
@@ -239,9 +286,9 @@ pub(super) struct Pending {
 ///
 /// | kind | methods |
 /// |---|---|
-/// | input | [`handle_client`](Self::handle_client), [`handle_sender`](Self::handle_sender), [`handle_peer`](Self::handle_peer), [`handle_icmp`](Self::handle_icmp), [`handle_bound`](Self::handle_bound), [`handle_disconnect`](Self::handle_disconnect), [`handle_timeout`](Self::handle_timeout), [`handle_terms`](Self::handle_terms), [`handle_review`](Self::handle_review), [`handle_stop`](Self::handle_stop) |
-/// | output | their return values, [`poll_action`](Self::poll_action), [`poll_transmit`](Self::poll_transmit), [`poll_record`](Self::poll_record), [`poll_timeout`](Self::poll_timeout) |
-/// | questions | [`sender`](Self::sender), [`has_output`](Self::has_output), [`tally`](Self::tally) |
+/// | input | [`handle_client`](Self::handle_client), [`handle_sender`](Self::handle_sender), [`handle_peer`](Self::handle_peer), [`handle_icmp`](Self::handle_icmp), [`handle_bound`](Self::handle_bound), [`handle_disconnect`](Self::handle_disconnect), [`handle_timeout`](Self::handle_timeout), [`handle_peer_connection`](Self::handle_peer_connection), [`handle_connected`](Self::handle_connected), [`handle_stream`](Self::handle_stream), [`handle_connection_over`](Self::handle_connection_over), [`handle_terms`](Self::handle_terms), [`handle_review`](Self::handle_review), [`handle_stop`](Self::handle_stop) |
+/// | output | their return values, [`poll_action`](Self::poll_action), [`poll_transmit`](Self::poll_transmit), [`poll_bound`](Self::poll_bound), [`poll_record`](Self::poll_record), [`poll_timeout`](Self::poll_timeout) |
+/// | questions | [`sender`](Self::sender), [`has_output`](Self::has_output), [`connection_to_bind`](Self::connection_to_bind), [`stream_pause`](Self::stream_pause), [`tally`](Self::tally) |
 pub struct Server<C, S> {
     pub(super) config: Config,
     pub(super) credentials: C,
@@ -255,11 +302,13 @@ pub struct Server<C, S> {
     pub(super) tickets: Option<Tickets>,
     pub(super) pending: Vec<Pending>,
     pub(super) responses: VecDeque<Response>,
-    pub(super) notices: VecDeque<Notice>,
+    pub(super) notices: VecDeque<Indication>,
     pub(super) actions: VecDeque<Action>,
     pub(super) tally: Tally,
     /// After a change of the terms.
     pub(super) review: Option<Review>,
+    /// `None`: there are no TCP allocations.
+    pub(super) tcp: Option<Box<PeerConnections>>,
     /// What is to be told of allocations; `None` if nobody wants to know.
     records: Option<VecDeque<Record>>,
     indications: u64,
@@ -293,6 +342,7 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
             actions: VecDeque::new(),
             tally: Tally::default(),
             review: None,
+            tcp: None,
             records: None,
             indications: 0,
             config,
@@ -303,6 +353,18 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
     #[must_use]
     pub fn with_records(mut self) -> Self {
         self.records = Some(VecDeque::new());
+        self
+    }
+
+    /// Also makes TCP allocations (RFC 6062), unless relayed addresses have no sockets. After
+    /// [`Server::poll_transmit`], [`Server::poll_bound`] may then have something.
+    #[must_use]
+    pub fn with_tcp_relay(mut self) -> Self {
+        let Config {
+            nonce_keys, seed, ..
+        } = &self.config;
+        let connections = || Box::new(PeerConnections::new(&nonce_keys[0], *seed));
+        self.tcp = (!self.config.portless).then(connections);
         self
     }
 
@@ -382,6 +444,7 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
         while let Some(token) = self.reservations.pop_expired(now.instant) {
             self.end_reservation(token);
         }
+        self.end_late_connections(now.instant);
     }
 
     /// Whether [`Server::poll_action`] or [`Server::poll_transmit`] has something.
@@ -414,7 +477,7 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
         let notice = self.notices.pop_front()?;
         let length = notice.encode(buffer).ok()?;
         Some(Transmit {
-            client: notice.client,
+            client: notice.client(),
             length,
         })
     }
@@ -422,7 +485,11 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
     /// When to call [`Server::handle_timeout`] next, if nothing else happens.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let deadlines = [self.table.next_expiry(), self.reservations.next_expiry()];
+        let deadlines = [
+            self.table.next_expiry(),
+            self.reservations.next_expiry(),
+            self.tcp.as_ref().and_then(|tcp| tcp.next_expiry()),
+        ];
         deadlines.into_iter().flatten().min()
     }
 
@@ -463,6 +530,14 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
                         now,
                     });
                 }
+                None
+            }
+            (Class::Request, Method::CONNECT | Method::CONNECTION_BIND) if self.tcp.is_some() => {
+                self.handle_request(&Request {
+                    client,
+                    message,
+                    now,
+                });
                 None
             }
             (Class::Indication, Method::SEND) => {
@@ -565,7 +640,13 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
         {
             return self.handle_move(request, user, ticket).map(Some);
         }
+        if method == Method::CONNECTION_BIND {
+            return self.handle_connection_bind(request, user).map(Some);
+        }
         let id = self.allocation_of(request, user)?;
+        if method == Method::CONNECT {
+            return self.handle_connect(request, id, user);
+        }
         match method {
             Method::REFRESH => self.handle_refresh(request, id, user),
             Method::CREATE_PERMISSION => self.handle_create_permission(request, id),
@@ -641,7 +722,9 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
     ) -> Option<UnknownAttributes> {
         let takes_tokens = self.credentials.token_server_name().is_some();
         UnknownAttributes::of(kinds.filter(|kind| {
-            let is_known = is_known(*kind) || takes_tokens && *kind == Attribute::ACCESS_TOKEN;
+            let is_known = is_known(*kind)
+                || takes_tokens && *kind == Attribute::ACCESS_TOKEN
+                || self.tcp.is_some() && *kind == Attribute::CONNECTION_ID;
             kind.must_be_understood() && !is_known
         }))
     }
@@ -657,7 +740,10 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
         }
         let transport = allocation.client().transport;
         for relayed in allocation.all_relayed() {
-            self.unbind(id, relayed.address(), transport);
+            self.unbind(id, relayed.address(), transport, allocation.is_tcp());
+        }
+        if let Some(connections) = allocation.connections() {
+            self.end_connections(connections, &allocation.username);
         }
         self.siblings.disown(allocation.client());
         if let Some(next) = allocation.next_client() {
@@ -665,6 +751,7 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
         }
         self.siblings.release(&allocation.username);
         self.tally.allocations_ended += 1;
+        self.tally.peers.allocations -= u64::from(allocation.is_tcp());
     }
 
     /// Something has happened to an allocation.
@@ -685,6 +772,7 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
             event,
             user: allocation.username.clone(),
             client: allocation.client(),
+            is_tcp: allocation.is_tcp(),
             relayed: relayed.collect(),
             traffic: extras.and_then(|it| it.traffic).unwrap_or_default(),
         }
@@ -699,8 +787,11 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
         let Some(removed) = allocation.remove_relayed(family) else {
             return self.end(id, why);
         };
-        let transport = allocation.client().transport;
-        self.unbind(id, removed.address(), transport);
+        let (transport, is_tcp) = (allocation.client().transport, allocation.is_tcp());
+        self.unbind(id, removed.address(), transport, is_tcp);
+        for connection in self.connections_where(id, |it| Family::of(it.peer.ip()) == family) {
+            self.end_connection(connection);
+        }
         self.table.reschedule(id);
         let forgotten: Result<(), Infallible> = self.change(id, |reachable| {
             reachable.permissions.forget(family);
@@ -729,9 +820,13 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
         allocation: AllocationId,
         relayed: SocketAddr,
         transport: Transport,
+        is_tcp: bool,
     ) {
         if relayed.port() != 0 {
             self.tally.unbound(transport, Family::of(relayed.ip()));
+            if is_tcp {
+                return self.unlisten(relayed);
+            }
             self.siblings.publish(relayed, None);
             self.actions.push_back(Action::Unbind {
                 allocation,
@@ -752,11 +847,23 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
         let mut reachable = Reachable::clone(&allocation.reachable);
         change(&mut reachable)?;
         allocation.reachable = Arc::new(reachable);
-        for relayed in allocation.all_relayed() {
-            let published = Arc::clone(&allocation.reachable);
-            self.siblings.publish(relayed.address(), Some(published));
-        }
+        self.publish(id);
         Ok(())
+    }
+
+    /// Lets all servers of the process know what stands behind an allocation's relayed addresses.
+    pub(super) fn publish(&self, id: AllocationId) {
+        let Some(allocation) = self.table.allocation(id) else {
+            return;
+        };
+        for relayed in allocation.all_relayed() {
+            if allocation.is_tcp() {
+                self.siblings.set_listening(relayed.address(), true);
+            } else {
+                let published = Arc::clone(&allocation.reachable);
+                self.siblings.publish(relayed.address(), Some(published));
+            }
+        }
     }
 
     /// A new id for an indication, which nobody answers: different is enough.

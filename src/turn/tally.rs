@@ -1,6 +1,7 @@
 //! What a server counts, and the reasons that it gives.
 
 use super::five_tuple::Transport;
+use super::peer_tally::PeerTally;
 use crate::stun::{ErrorCode, Family};
 
 /// Why a packet was not relayed, or a request was refused.
@@ -8,7 +9,8 @@ use crate::stun::{ErrorCode, Family};
 pub enum Refusal {
     /// It cannot be read, or lacks what it needs (400, 420).
     Malformed,
-    /// Its five-tuple has no allocation, or already has one, or one of another user (437, 441).
+    /// Its five-tuple has no allocation, or already has one, or one of another user, or the
+    /// allocation already has this connection (437, 441, 446).
     Allocation,
     /// The peer has no permission.
     Permission,
@@ -43,7 +45,9 @@ impl Refusal {
     /// What an error that answers an authenticated request stands for.
     fn of(code: ErrorCode) -> Self {
         match code {
-            ErrorCode::ALLOCATION_MISMATCH | ErrorCode::WRONG_CREDENTIALS => Self::Allocation,
+            ErrorCode::ALLOCATION_MISMATCH
+            | ErrorCode::WRONG_CREDENTIALS
+            | ErrorCode::CONNECTION_ALREADY_EXISTS => Self::Allocation,
             ErrorCode::FORBIDDEN => Self::Peer,
             ErrorCode::ALLOCATION_QUOTA_REACHED => Self::Quota,
             ErrorCode::INSUFFICIENT_CAPACITY | ErrorCode::TRY_ALTERNATE => Self::Capacity,
@@ -101,6 +105,8 @@ pub struct Tally {
     pub packets_refused: [u64; Refusal::ALL.len()],
     /// Authenticated requests that were refused, likewise.
     pub requests_refused: [u64; Refusal::ALL.len()],
+    /// What has to do with TCP allocations.
+    pub peers: PeerTally,
 }
 
 impl Tally {

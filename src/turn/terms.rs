@@ -6,6 +6,8 @@ use std::net::{IpAddr, SocketAddr};
 use super::allocation::Allocation;
 use super::channels::Target;
 use super::nonce::Nonces;
+use super::peer_connections::PeerConnection;
+use super::peer_tally::Origin;
 use super::policy::{PeerPolicy, Standing};
 use super::record::End;
 use super::review::Review;
@@ -123,6 +125,13 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
                 Ok(())
             });
             replaced.expect("nothing in it can fail");
+        }
+        let is_refused = |connection: &PeerConnection| match connection.origin {
+            Origin::Client => !self.may_connect(connection.peer),
+            Origin::Peer => policy.standing(connection.peer.ip()) == Standing::Refused,
+        };
+        for connection in self.connections_where(id, is_refused) {
+            self.end_connection(connection);
         }
     }
 }

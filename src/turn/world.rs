@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use super::route::{Destination, Header};
 use super::{
-    Action, AllocationId, BindFailed, Config, FiveTuple, Icmp, Machine, PeerPolicy, QuotaReached,
-    Reachable, RelayAddress, Reservation, ReservationToken, Server, SharedMeter, Siblings,
-    Transport, WantedPort,
+    Action, AllocationId, BindFailed, Config, ConnectFailed, ConnectionId, FiveTuple, Icmp,
+    Machine, NoConnection, PeerPolicy, QuotaReached, Reachable, RelayAddress, Reservation,
+    ReservationToken, Server, SharedMeter, Siblings, TcpAction, Transport, WantedPort,
 };
 use crate::auth::{Key, RelayCredentials, Secret, TimeLimited, userhash};
 use crate::stun::{
@@ -55,6 +55,10 @@ pub(super) struct SharedState {
     reservations: BTreeMap<ReservationToken, Reservation>,
     no_reservations: bool,
     meters: BTreeMap<String, Arc<dyn SharedMeter>>,
+    /// Relayed addresses for TCP.
+    listening: BTreeSet<SocketAddr>,
+    connections: BTreeSet<ConnectionId>,
+    no_connections: bool,
 }
 
 impl Siblings for Shared {
@@ -131,6 +135,32 @@ impl Siblings for Shared {
             .get(&relayed)
             .map(|reachable| look(reachable))
     }
+
+    fn set_listening(&self, relayed: SocketAddr, is_listening: bool) {
+        let listening = &mut self.0.borrow_mut().listening;
+        if is_listening {
+            listening.insert(relayed);
+        } else {
+            listening.remove(&relayed);
+        }
+    }
+
+    fn is_listening(&self, relayed: SocketAddr) -> bool {
+        self.0.borrow().listening.contains(&relayed)
+    }
+
+    fn claim_connection(&self, name: ConnectionId, _: &str) -> Result<(), NoConnection> {
+        let mut state = self.0.borrow_mut();
+        if state.no_connections {
+            return Err(NoConnection::Full);
+        }
+        let is_new = state.connections.insert(name);
+        is_new.then_some(()).ok_or(NoConnection::NameInUse)
+    }
+
+    fn release_connection(&self, name: ConnectionId, _: &str) {
+        assert!(self.0.borrow_mut().connections.remove(&name), "claimed");
+    }
 }
 
 /// A client as the tests see it; each field may be spoilt.
@@ -184,6 +214,8 @@ pub(super) struct World {
     transactions: u64,
     /// For which families no socket can be bound.
     fail_binds: Vec<Family>,
+    /// What was wanted for TCP allocations beside listeners.
+    wanted: Vec<TcpAction>,
 }
 
 impl World {
@@ -247,7 +279,15 @@ impl World {
             clients: 0,
             transactions: 1_000,
             fail_binds: Vec::new(),
+            wanted: Vec::new(),
         }
+    }
+
+    /// A world in which there are TCP allocations.
+    pub(super) fn relaying_tcp() -> Self {
+        let mut world = Self::new();
+        world.server = world.server.with_tcp_relay();
+        world
     }
 
     /// A new client with the password `<name>'s` and a fresh nonce.
@@ -346,6 +386,11 @@ impl World {
         self.fail_binds = families.to_vec();
     }
 
+    /// From now on, there is room for connections to peers, or none.
+    pub(super) fn refuse_connections(&mut self, refuse: bool) {
+        self.shared.0.borrow_mut().no_connections = refuse;
+    }
+
     /// From now on, there is room for reservations, or none.
     pub(super) fn refuse_reservations(&mut self, refuse: bool) {
         self.shared.0.borrow_mut().no_reservations = refuse;
@@ -357,7 +402,8 @@ impl World {
         let state = self.shared.0.borrow();
         let claimed: usize = state.claimed.values().sum();
         let kept = state.owned.len() + state.reachable.len() + state.reservations.len();
-        self.sockets.len() + self.held.len() + claimed + kept
+        let for_tcp = state.listening.len() + state.connections.len();
+        self.sockets.len() + self.held.len() + claimed + kept + for_tcp
     }
 
     /// Fixes the transaction id of the next request.
@@ -387,7 +433,18 @@ impl World {
                     self.server
                         .handle_bound(allocation, address, port, self.now);
                 }
-                Action::Unbind { relayed, .. } => {
+                Action::Tcp(TcpAction::Listen {
+                    allocation,
+                    address,
+                }) => {
+                    let port = self.bind(allocation, address, WantedPort::Any);
+                    self.server
+                        .handle_bound(allocation, address, port, self.now);
+                }
+                Action::Tcp(action @ (TcpAction::Connect { .. } | TcpAction::Close { .. })) => {
+                    self.wanted.push(action);
+                }
+                Action::Unbind { relayed, .. } | Action::Tcp(TcpAction::Unlisten { relayed }) => {
                     assert!(self.sockets.remove(&relayed).is_some(), "bound before");
                 }
                 Action::Release { relayed } => {
@@ -469,6 +526,91 @@ impl World {
         Some((transmit.client, buffer[..transmit.length].to_vec()))
     }
 
+    /// Everything that clients are told without having asked, or long after.
+    pub(super) fn told(&mut self) -> Vec<(FiveTuple, Vec<u8>)> {
+        let mut buffer = [0xee; 1_500];
+        let mut told = Vec::new();
+        while let Some(transmit) = self.server.poll_transmit(&mut buffer) {
+            told.push((transmit.client, buffer[..transmit.length].to_vec()));
+        }
+        told
+    }
+
+    /// What was wanted for TCP allocations beside listeners since the last call.
+    pub(super) fn wanted(&mut self) -> Vec<TcpAction> {
+        std::mem::take(&mut self.wanted)
+    }
+
+    /// What becomes of a connection to a peer that was wanted.
+    pub(super) fn connected(&mut self, connection: ConnectionId, is_there: bool) {
+        let outcome = is_there.then_some(()).ok_or(ConnectFailed);
+        self.server.handle_connected(connection, outcome, self.now);
+        self.carry_out();
+    }
+
+    /// A peer connects to a client's relayed address.
+    pub(super) fn peer_connects(
+        &mut self,
+        client: &Client,
+        peer: SocketAddr,
+    ) -> Option<ConnectionId> {
+        let id = *self.sockets.get(&client.relayed).expect("bound");
+        self.server.handle_peer_connection(id, peer, self.now)
+    }
+
+    /// A client with a TCP allocation.
+    pub(super) fn allocated_for_tcp(&mut self, username: &str) -> Client {
+        let mut client = self.connected_client(username);
+        client.relayed = self.allocate_tcp(&client, &[]).expect("allocated");
+        client
+    }
+
+    /// A new client over TCP.
+    pub(super) fn connected_client(&mut self, username: &str) -> Client {
+        let mut client = self.anybody(username);
+        client.five_tuple.transport = Transport::Tcp;
+        client.nonce = self.nonce(&client);
+        client
+    }
+
+    pub(super) fn allocate_tcp(
+        &mut self,
+        client: &Client,
+        attributes: &[(Attribute, &[u8])],
+    ) -> Result<SocketAddr, u16> {
+        let answer = self.request(client, Method::ALLOCATE, |writer| {
+            writer.attribute(Attribute::REQUESTED_TRANSPORT, &[6, 0, 0, 0]);
+            for (kind, value) in attributes {
+                writer.attribute(*kind, value);
+            }
+        });
+        let answer = answer.expect("an answer");
+        Self::code(&answer)?;
+        let granted = Granted::read(&answer);
+        assert_eq!(granted.token, None);
+        Ok(granted.relayed[0])
+    }
+
+    /// A Connect request; its answer may come later.
+    pub(super) fn connect(&mut self, client: &Client, peer: SocketAddr) -> Option<Result<(), u16>> {
+        let answer = self.request(client, Method::CONNECT, |writer| {
+            writer.xor_address(Attribute::XOR_PEER_ADDRESS, peer);
+        });
+        answer.map(|answer| Self::code(&answer))
+    }
+
+    /// A ConnectionBind request.
+    pub(super) fn bind_connection(
+        &mut self,
+        client: &Client,
+        connection: ConnectionId,
+    ) -> Result<(), u16> {
+        let answer = self.request(client, Method::CONNECTION_BIND, |writer| {
+            writer.attribute(Attribute::CONNECTION_ID, &connection.0);
+        });
+        Self::code(&answer.expect("an answer"))
+    }
+
     fn next_transaction(&mut self) -> TransactionId {
         let mut id = [0; 12];
         id[4..].copy_from_slice(&self.transactions.to_be_bytes());
@@ -491,12 +633,36 @@ impl World {
         method: Method,
         fill: impl FnOnce(&mut Writer<'_>),
     ) -> Option<Vec<u8>> {
+        let request = self.signed(client, method, fill);
+        self.deliver(client.five_tuple, &request).1
+    }
+
+    /// All that anybody is told after a signed request.
+    pub(super) fn request_that_tells_many(
+        &mut self,
+        client: &Client,
+        method: Method,
+        fill: impl FnOnce(&mut Writer<'_>),
+    ) -> Vec<(FiveTuple, Vec<u8>)> {
+        let request = self.signed(client, method, fill);
+        self.server
+            .handle_client(client.five_tuple, &request, self.now);
+        self.carry_out();
+        self.told()
+    }
+
+    fn signed(
+        &mut self,
+        client: &Client,
+        method: Method,
+        fill: impl FnOnce(&mut Writer<'_>),
+    ) -> Vec<u8> {
         let mut buffer = [0; 1_500];
         let mut writer = Writer::new(&mut buffer, Class::Request, method, self.next_transaction());
         fill(&mut writer);
         client.sign(&mut writer);
         let length = writer.finish().expect("it fits");
-        self.deliver(client.five_tuple, &buffer[..length]).1
+        buffer[..length].to_vec()
     }
 
     /// The outcome in an answer.

@@ -80,14 +80,15 @@ pub(crate) fn over_tcp(server: SocketAddr) -> Client<Stream<TcpStream>> {
     Client::new(Stream(connect(server)))
 }
 
-/// A client with the static user.
+/// A client with the static user, unless it has another.
 #[derive(Debug)]
 pub(crate) struct Client<C> {
     pub(crate) carrier: C,
     nonce: Vec<u8>,
     transactions: u64,
-    /// Data that has come while an answer was waited for.
+    /// What has come while an answer was waited for.
     early: Vec<Vec<u8>>,
+    user: (&'static str, &'static str),
 }
 
 impl<C: Carrier> Client<C> {
@@ -97,7 +98,14 @@ impl<C: Carrier> Client<C> {
             nonce: Vec::new(),
             transactions: 0,
             early: Vec::new(),
+            user: relay::USER,
         }
+    }
+
+    /// The same with another user.
+    pub(crate) fn of(mut self, user: (&'static str, &'static str)) -> Self {
+        self.user = user;
+        self
     }
 
     /// An id that no other transaction of this client has.
@@ -115,12 +123,19 @@ impl<C: Carrier> Client<C> {
         signed: bool,
         fill: &dyn Fn(&mut Writer<'_>),
     ) -> Vec<u8> {
+        let request = self.write(method, signed, fill);
+        self.carrier.send(&request);
+        self.answer_to(&request)
+    }
+
+    /// A request with or without credentials.
+    fn write(&mut self, method: Method, signed: bool, fill: &dyn Fn(&mut Writer<'_>)) -> Vec<u8> {
         let id = self.next_transaction();
         let mut buffer = [0; 1_500];
         let mut writer = Writer::new(&mut buffer, Class::Request, method, id);
         fill(&mut writer);
         if signed {
-            let (username, password) = relay::USER;
+            let (username, password) = self.user;
             writer.text(Attribute::USERNAME, username);
             writer.text(Attribute::REALM, relay::REALM);
             writer.attribute(Attribute::NONCE, &self.nonce);
@@ -128,7 +143,14 @@ impl<C: Carrier> Client<C> {
             writer.integrity(Integrity::Sha1, key.as_bytes());
         }
         let length = writer.finish().expect("it fits");
-        self.carrier.send(&buffer[..length]);
+        buffer[..length].to_vec()
+    }
+
+    /// Waits for the answer to a request that has been sent.
+    pub(crate) fn answer_to(&mut self, request: &[u8]) -> Vec<u8> {
+        let id = Message::parse(request)
+            .expect("well formed")
+            .transaction_id();
         loop {
             let answer = self.carrier.receive().expect("still open");
             let is_answer = Message::parse(&answer).is_ok_and(|m| m.transaction_id() == id);
@@ -151,17 +173,33 @@ impl<C: Carrier> Client<C> {
         method: Method,
         fill: &dyn Fn(&mut Writer<'_>),
     ) -> Result<Vec<u8>, u16> {
+        let request = self.signed(method, fill);
+        self.carrier.send(&request);
+        let answer = self.answer_to(&request);
+        let message = Message::parse(&answer).expect("well formed");
+        match message.find(Attribute::ERROR_CODE) {
+            Some(value) => Err(u16::from(value[2]) * 100 + u16::from(value[3])),
+            None => Ok(answer),
+        }
+    }
+
+    /// A signed request, to be sent.
+    pub(crate) fn signed(&mut self, method: Method, fill: &dyn Fn(&mut Writer<'_>)) -> Vec<u8> {
         if self.nonce.is_empty() {
             let answer = self.transact(method, false, fill);
             let message = Message::parse(&answer).expect("well formed");
             let nonce = message.find(Attribute::NONCE).expect("a challenge");
             self.nonce = nonce.to_vec();
         }
-        let answer = self.transact(method, true, fill);
-        let message = Message::parse(&answer).expect("well formed");
-        match message.find(Attribute::ERROR_CODE) {
-            Some(value) => Err(u16::from(value[2]) * 100 + u16::from(value[3])),
-            None => Ok(answer),
+        self.write(method, true, fill)
+    }
+
+    /// The next message that is no answer.
+    pub(crate) fn receive_message(&mut self) -> Vec<u8> {
+        if self.early.is_empty() {
+            self.carrier.receive().expect("still open")
+        } else {
+            self.early.remove(0)
         }
     }
 
@@ -207,11 +245,7 @@ impl<C: Carrier> Client<C> {
 
     /// The payload of the next data that comes, by a channel or an indication.
     pub(crate) fn receive_data(&mut self) -> Vec<u8> {
-        let message = if self.early.is_empty() {
-            self.carrier.receive().expect("still open")
-        } else {
-            self.early.remove(0)
-        };
+        let message = self.receive_message();
         if message[0] >= 0x40 {
             return message[4..].to_vec();
         }
@@ -221,7 +255,7 @@ impl<C: Carrier> Client<C> {
     }
 }
 
-fn find_address(answer: &[u8], attribute: Attribute) -> SocketAddr {
+pub(crate) fn find_address(answer: &[u8], attribute: Attribute) -> SocketAddr {
     let message = Message::parse(answer).expect("well formed");
     let address = message.find_xor_address(attribute).expect("there");
     address.expect("an address")

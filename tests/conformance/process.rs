@@ -19,12 +19,13 @@ pub(crate) struct Process {
     pub(crate) log: String,
     folder: tempfile::TempDir,
     pub(crate) turn: SocketAddr,
-    metrics: SocketAddr,
+    pub(crate) metrics_at: SocketAddr,
 }
 
 impl Process {
     /// Starts a server with these lines in the section `[turn]`: TURN over UDP on a free port of
-    /// 127.0.0.1, relayed addresses on 127.0.0.1 and ::1, and no web side. It logs all that it can.
+    /// 127.0.0.1 unless these say otherwise, relayed addresses on 127.0.0.1 and ::1, and no web
+    /// side. It logs all that it can.
     pub(crate) fn start(turn: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("peerage.toml");
@@ -54,11 +55,11 @@ impl Process {
             log: String::new(),
             folder,
             turn: nowhere,
-            metrics: nowhere,
+            metrics_at: nowhere,
         };
         let ready = process.wait_for_log(" ready ");
-        process.turn = address(&ready, "turn=");
-        process.metrics = address(&ready, "metrics=");
+        process.turn = address(&ready, "turn_listeners=");
+        process.metrics_at = address(&ready, "metrics=");
         process
     }
 
@@ -129,7 +130,7 @@ impl Process {
 
     /// All metrics.
     pub(crate) fn metrics(&self) -> String {
-        let mut stream = TcpStream::connect(self.metrics).expect("connected");
+        let mut stream = TcpStream::connect(self.metrics_at).expect("connected");
         stream
             .write_all(b"GET /metrics HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
             .expect("sent");
@@ -167,12 +168,17 @@ impl Drop for Process {
     }
 }
 
-/// The text of a configuration: two workers, unless `turn` says otherwise.
+/// The text of a configuration: two workers and one listener, unless `turn` says otherwise.
 pub(crate) fn configuration(turn: &str) -> String {
     let workers = if turn.contains("workers = ") {
         ""
     } else {
         "workers = 2"
+    };
+    let listen = if turn.contains("listen = ") {
+        ""
+    } else {
+        r#"listen = ["udp://127.0.0.1:0"]"#
     };
     let batching = std::env::var_os("SUITE_WITHOUT_BATCHING").is_none();
     format!(
@@ -186,7 +192,7 @@ tls_listen = []
 listen = ["127.0.0.1:0"]
 [turn]
 realm = "{REALM}"
-listen = ["udp://127.0.0.1:0"]
+{listen}
 relay_addresses = ["127.0.0.1", "::1"]
 {workers}
 batching = {batching}
@@ -201,7 +207,7 @@ bob = "bob's password"
 fn address(ready: &str, name: &str) -> SocketAddr {
     let word = ready.split(' ').find_map(|word| word.strip_prefix(name));
     let first = word.and_then(|word| word.split(',').next());
-    let first = first.map(|first| first.trim_start_matches("udp://"));
+    let first = first.map(|first| first.rsplit("//").next().unwrap_or(first));
     first
         .and_then(|first| first.parse().ok())
         .unwrap_or_else(|| panic!("no {name} in {ready:?}"))

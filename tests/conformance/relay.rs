@@ -5,7 +5,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use peerage::auth::{RelayCredentials, Secret, TimeLimited};
 use peerage::metrics::{Registry, RelaySnapshot};
-use peerage::relay::{Listener, Relay, RelayAddress, Settings};
+use peerage::relay::{Listener, Relay, RelayAddress, Settings, TcpRelay};
 use peerage::time::Now;
 use peerage::turn::{Cidr, Transport};
 
@@ -26,6 +26,18 @@ pub(crate) fn start_portless(allow_peers: &[&str]) -> Relay {
     start_adapted(|settings| {
         settings.allow_peers = ranges(allow_peers);
         settings.relay_ports = None;
+    })
+}
+
+/// The same with TCP allocations, to any peer on loopback.
+pub(crate) fn start_for_tcp() -> Relay {
+    start_adapted(|settings| {
+        settings.allow_peers = ranges(&["127.0.0.0/8", "::1"]);
+        settings.tcp_relay = Some(TcpRelay {
+            connections: 1_000,
+            connections_per_user: 0,
+            services: Vec::new(),
+        });
     })
 }
 
@@ -81,6 +93,7 @@ fn settings(allow_peers: &[&str]) -> Settings {
         max_new_peers_per_user: 0,
         strict_expiry: false,
         mobility: true,
+        tcp_relay: None,
         connections: 1_000,
         connections_per_address: 0,
         tls: Some(tls::server()),

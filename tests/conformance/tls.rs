@@ -20,7 +20,7 @@ use crate::coturn_tools::{EchoPeer, received, uclient, uclient_with_a_channel};
 use crate::relay::{self, await_counters};
 use crate::tcp::{PAIRS, converse};
 
-type Secure = StreamOwned<ClientConnection, TcpStream>;
+pub(crate) type Secure = StreamOwned<ClientConnection, TcpStream>;
 
 /// A certificate for loopback.
 pub(crate) fn certificate() -> &'static CertifiedKey<KeyPair> {
@@ -86,7 +86,7 @@ fn tls(relay: &Relay) -> SocketAddr {
     relay::server(relay, Transport::Tls)
 }
 
-fn over_tls(server: SocketAddr) -> Client<Stream<Secure>> {
+pub(crate) fn over_tls(server: SocketAddr) -> Client<Stream<Secure>> {
     Client::new(Stream(secure(server, rustls::ALL_VERSIONS, &[])))
 }
 

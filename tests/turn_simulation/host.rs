@@ -284,6 +284,7 @@ impl Host {
                 Action::Unbind { relayed, .. } => {
                     self.sockets.remove(&relayed).expect("bound before");
                 }
+                Action::Tcp(action) => panic!("nobody has asked for {action:?}"),
                 Action::Release { relayed } => {
                     assert!(self.held.remove(&relayed), "held before");
                 }

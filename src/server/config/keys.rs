@@ -91,6 +91,8 @@ pub const KEYS: &[Key] = &[
     key("turn.pin_workers"),
     key("turn.batching"),
     key("turn.tcp_relay"),
+    key("turn.peer_connections"),
+    key("turn.peer_connections_per_user"),
     key("turn.mobility"),
     key("turn.nat_discovery_alternate"),
     live(secret("turn.users")),

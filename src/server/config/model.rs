@@ -120,6 +120,12 @@ pub struct Turn {
     pub strict_expiry: bool,
     /// Whether clients may move their allocations to other addresses of theirs.
     pub mobility: bool,
+    /// Whether there are TCP allocations.
+    pub tcp_relay: bool,
+    /// Connections of TCP allocations to peers at a time.
+    pub peer_connections: usize,
+    /// The same for one user; 0 is no limit.
+    pub peer_connections_per_user: usize,
     /// Connections of clients at a time.
     pub connections: usize,
     /// The same for one address (/32, /64); 0 is no limit. Loopback has none.

@@ -154,6 +154,7 @@ fn turn(reader: &mut Reader<'_>, interfaces: &Interfaces) -> Result<Turn, Config
     let realm = realm(reader)?;
     let listen = turn_listen(reader, interfaces)?;
     let relay_addresses = relay_addresses(reader, interfaces)?;
+    let relay_ports = relay_ports(reader)?;
     Ok(Turn {
         token_keys: token_keys(reader, &realm)?,
         realm,
@@ -161,7 +162,7 @@ fn turn(reader: &mut Reader<'_>, interfaces: &Interfaces) -> Result<Turn, Config
         listen,
         share_https: reader.get("turn.share_https", true)?,
         relay_addresses,
-        relay_ports: relay_ports(reader)?,
+        relay_ports,
         secrets: secrets(reader)?,
         credential_lifetime: credential_lifetime(reader)?,
         audit_log: audit_log(reader)?,
@@ -179,6 +180,9 @@ fn turn(reader: &mut Reader<'_>, interfaces: &Interfaces) -> Result<Turn, Config
         max_new_peers_per_user: reader.get("turn.max_new_peers_per_user", 6_000)?,
         strict_expiry: reader.get("turn.strict_expiry", false)?,
         mobility: reader.get("turn.mobility", false)?,
+        tcp_relay: tcp_relay(reader, relay_ports)?,
+        peer_connections: count(reader, "turn.peer_connections", 4096, 1_000_000)?,
+        peer_connections_per_user: reader.get("turn.peer_connections_per_user", 256_u32)? as usize,
         connections: count(reader, "turn.connections", 8192, 1_000_000)?,
         connections_per_address: reader.get("turn.connections_per_address", 512_u32)? as usize,
         proxy_protocol_from: reader.get("turn.proxy_protocol_from", Vec::new())?,
@@ -187,6 +191,17 @@ fn turn(reader: &mut Reader<'_>, interfaces: &Interfaces) -> Result<Turn, Config
         pin_workers: reader.get("turn.pin_workers", false)?,
         batching: reader.get("turn.batching", true)?,
     })
+}
+
+/// TCP allocations need ports.
+fn tcp_relay(reader: &mut Reader<'_>, ports: RelayPorts) -> Result<bool, ConfigError> {
+    let wanted = reader.get("turn.tcp_relay", false)?;
+    reader.ensure(
+        "turn.tcp_relay",
+        !wanted || ports != RelayPorts::None,
+        "false where turn.relay_ports is \"none\"",
+    )?;
+    Ok(wanted)
 }
 
 /// The realm as RFC 8489 section 14.9 wants it.
@@ -440,7 +455,5 @@ fn not_yet(reader: &mut Reader<'_>) -> Result<(), ConfigError> {
     let bus = reader.get("cluster.bus", "local".to_owned())?;
     reader.available("cluster.bus", bus == "local", r#""local""#)?;
     let acme = reader.get("http.tls.acme", false)?;
-    reader.available("http.tls.acme", !acme, "false")?;
-    let tcp_relay = reader.get("turn.tcp_relay", false)?;
-    reader.available("turn.tcp_relay", !tcp_relay, "false")
+    reader.available("http.tls.acme", !acme, "false")
 }
