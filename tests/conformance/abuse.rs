@@ -149,7 +149,7 @@ fn one_credential_gets_its_quota_and_all_together_get_the_servers() {
         let clients: Vec<Prober> = (0..64)
             .map(|_| {
                 let mut client = Prober::new(server.turn);
-                (client.user, client.password) = (user, password.to_owned());
+                client.sign_in_as(user, password);
                 client
             })
             .collect();
@@ -265,7 +265,7 @@ fn one_bad_peer_among_good_ones_spoils_the_request_whichever_comes_first() {
 fn who_guesses_passwords_gets_nothing_and_a_neighbour_signs_in() {
     let server = Process::start("unauthenticated_rate = 20");
     let mut guesser = Prober::new(server.turn);
-    guesser.password = "guess".to_owned();
+    guesser.login.password = "guess".to_owned();
     guesser.socket.set_nonblocking(true).expect("set");
     let began = Instant::now();
     let mut answers = Vec::new();
@@ -289,7 +289,7 @@ fn an_unknown_user_gets_what_a_wrong_password_gets() {
     let server = Process::start(NO_LIMITS);
     let shape = |user, password: &str| {
         let mut prober = Prober::new(server.turn);
-        (prober.user, prober.password) = (user, password.to_owned());
+        prober.sign_in_as(user, password);
         let answer = prober.request(Method::ALLOCATE, |_| {});
         let message = Message::parse(&answer).expect("well formed");
         let attributes = message.attributes();
@@ -342,7 +342,7 @@ fn another_user_cannot_touch_an_allocation_even_at_its_address() {
     let server = Process::start(NO_LIMITS);
     let mut client = Prober::new(server.turn);
     client.allocate().expect("allocated");
-    (client.user, client.password) = ("bob", "bob's password".to_owned());
+    client.sign_in_as("bob", "bob's password");
     let peer = SocketAddr::from(([8, 8, 8, 8], 9));
     assert_eq!(client.refresh(0), Err(441));
     assert_eq!(client.permit(&[peer]), Err(441));
@@ -437,7 +437,7 @@ fn a_scan_by_ever_new_allocations_meets_an_end_too() {
     assert!(server.metric(refused) > 0);
     // Others are not held to it.
     let mut neighbour = Prober::new(server.turn);
-    (neighbour.user, neighbour.password) = ("bob", "bob's password".to_owned());
+    neighbour.sign_in_as("bob", "bob's password");
     neighbour.allocate().expect("allocated");
     let peer = SocketAddr::from(([8, 8, 8, 8], 9));
     assert_eq!(neighbour.permit(&[peer]), Ok(()));
@@ -507,7 +507,7 @@ fn secrets_stand_in_no_log() {
     let mut server = Process::start(&format!("{NO_LIMITS}\nsecret = \"sesame-of-the-test\"\n"));
     let mut client = Prober::new(server.turn);
     client.allocate().expect("allocated");
-    client.password = "guess".to_owned();
+    client.login.password = "guess".to_owned();
     client.permit(&[]).expect_err("wrong");
     let log = server.stop();
     assert!(log.contains("stopped"), "{log}");

@@ -6,8 +6,7 @@ use std::time::{Duration, Instant};
 
 use peerage::stun::{Attribute, Message, Method};
 
-use crate::asker::{Asker, Login, code};
-use crate::prober::Prober;
+use crate::prober::{Prober, code};
 use crate::process::Process;
 use crate::raw_client::receive_from;
 use crate::relay::{SECRET, time_limited_for};
@@ -88,40 +87,34 @@ fn what_exceeds_the_bandwidth_is_dropped_and_counted_and_the_allocation_lives() 
 }
 
 /// A client with credentials that are about to expire, and an allocation of so many seconds.
-fn hurried(server: &Process) -> (Asker, Login, u32) {
-    let mut asker = Asker::new(server.turn);
-    let nonce = asker.nonce();
+fn hurried(server: &Process) -> (Prober, u32) {
+    let mut client = Prober::new(server.turn);
     for _ in 0..20 {
         let minted = time_limited_for(3, "ada");
-        let login = Login::of(&minted.username, minted.password.expose(), &nonce);
-        let answer = asker.allocate(&login);
+        client.sign_in_as(&minted.username, minted.password.expose());
+        let answer = client.request(Method::ALLOCATE, |writer| {
+            writer.attribute(Attribute::REQUESTED_TRANSPORT, &[17, 0, 0, 0]);
+        });
         // They may have expired already, if this process has been held up.
-        if code(&answer) == 0 {
+        if code(&answer).is_ok() {
             let message = Message::parse(&answer).expect("well formed");
             let lifetime = message.find_u32(Attribute::LIFETIME).expect("there");
-            return (asker, login, lifetime);
+            return (client, lifetime);
         }
     }
     panic!("the credentials are never good");
 }
 
-fn refresh(asker: &mut Asker, login: &Login) -> u16 {
-    code(&asker.ask(Method::REFRESH, |writer| login.sign(writer)))
-}
-
-/// Waits until somebody new gets nowhere with these credentials.
-fn wait_for_expiry(server: &Process, login: &Login) {
-    let mut newcomer = Asker::new(server.turn);
-    let login = Login {
-        nonce: newcomer.nonce(),
-        ..login.clone()
-    };
+/// Waits until somebody new gets nowhere with a client's credentials.
+fn wait_for_expiry(client: &Prober) {
+    let mut newcomer = Prober::new(client.server);
+    newcomer.sign_in_as(&client.login.username, &client.login.password);
     let began = Instant::now();
     // Whose credentials are good is told that there is no allocation.
-    while refresh(&mut newcomer, &login) == 437 {
+    while newcomer.refresh(600) == Err(437) {
         assert!(began.elapsed() < PATIENCE, "they do not expire");
     }
-    assert_eq!(code(&newcomer.allocate(&login)), 401);
+    assert_eq!(newcomer.allocate(), Err(401));
 }
 
 #[test]
@@ -129,23 +122,18 @@ fn an_allocation_lives_on_when_its_credentials_have_expired() {
     let server = Process::start(&format!(
         "{NO_LIMITS}\nallow_peers = [\"127.0.0.0/8\"]\nsecret = \"{SECRET}\""
     ));
-    let (mut asker, login, lifetime) = hurried(&server);
+    let (client, lifetime) = hurried(&server);
     assert_eq!(lifetime, 600);
-    wait_for_expiry(&server, &login);
-    assert_eq!(refresh(&mut asker, &login), 0);
+    wait_for_expiry(&client);
+    assert_eq!(client.refresh(600), Ok(()));
     let peer = UdpSocket::bind("127.0.0.1:0").expect("a free port");
     let place = peer.local_addr().expect("bound");
-    let answer = asker.ask(Method::CHANNEL_BIND, |writer| {
-        writer.u32(Attribute::CHANNEL_NUMBER, u32::from(CHANNEL) << 16);
-        writer.xor_address(Attribute::XOR_PEER_ADDRESS, place);
-        login.sign(writer);
-    });
-    assert_eq!(code(&answer), 0);
-    asker.send(&[0x40, 0, 0, 2, 1, 2]);
+    assert_eq!(client.bind_channel(CHANNEL, place), Ok(()));
+    client.channel(CHANNEL, &[1, 2]);
     let (data, relayed) = receive_from(&peer, PATIENCE).expect("relayed");
     assert_eq!(data, [1, 2]);
     peer.send_to(&[3, 4], relayed).expect("sent");
-    assert_eq!(asker.receive(), [0x40, 0, 0, 2, 3, 4]);
+    assert_eq!(client.receive(), [0x40, 0, 0, 2, 3, 4]);
 }
 
 #[test]
@@ -156,7 +144,7 @@ fn with_strict_expiry_an_allocation_ends_with_its_credentials() {
     // Who is on the list has no end.
     let listed = Prober::new(server.turn);
     listed.allocate().expect("allocated");
-    let (mut asker, login, lifetime) = hurried(&server);
+    let (client, lifetime) = hurried(&server);
     let began = Instant::now();
     assert!(lifetime <= 3, "{lifetime}");
     server.wait_for_metric("peerage_turn_allocations", 2);
@@ -167,7 +155,7 @@ fn with_strict_expiry_an_allocation_ends_with_its_credentials() {
     let bounds = lifetime.saturating_sub(Duration::from_millis(500))
         ..lifetime + Duration::from_millis(1_500);
     assert!(bounds.contains(&lasted), "{lasted:?} of {lifetime:?}");
-    wait_for_expiry(&server, &login);
-    assert_eq!(refresh(&mut asker, &login), 401);
+    wait_for_expiry(&client);
+    assert_eq!(client.refresh(600), Err(401));
     assert_eq!(listed.refresh(600), Ok(()));
 }

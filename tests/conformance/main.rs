@@ -3,7 +3,6 @@
 //! through real sockets.
 
 mod abuse;
-mod asker;
 mod audit;
 mod churn;
 mod client;
@@ -12,6 +11,7 @@ mod coturn_tools;
 mod foreign;
 mod ledger;
 mod limits;
+mod login;
 mod overload;
 mod prober;
 mod process;

@@ -1,15 +1,14 @@
 //! A client that says whatever a test wants, right or wrong.
 
 use std::cell::Cell;
+use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
-use peerage::auth::Key;
-use peerage::stun::{
-    Attribute, Class, Integrity, Message, Method, PasswordAlgorithm, TransactionId, Writer,
-};
+use peerage::stun::{Attribute, Class, Message, Method, TransactionId, Writer};
 
-use crate::relay::REALM;
+use crate::login::Login;
+use crate::relay::USER;
 
 /// How long an answer may take on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -51,9 +50,7 @@ pub(crate) fn code(answer: &[u8]) -> Result<(), u16> {
 pub(crate) struct Prober {
     pub(crate) socket: UdpSocket,
     pub(crate) server: SocketAddr,
-    pub(crate) user: &'static str,
-    pub(crate) password: String,
-    pub(crate) nonce: Vec<u8>,
+    pub(crate) login: Login,
     transactions: Cell<u64>,
 }
 
@@ -65,16 +62,14 @@ impl Prober {
         Self {
             socket,
             server,
-            user: "alice",
-            password: "alice's password".to_owned(),
-            nonce: Vec::new(),
+            login: Login::of(USER.0, USER.1),
             transactions: Cell::new(1),
         }
     }
 
-    /// A client at 127.0.0.1 that has a nonce.
+    /// A client on the server's machine that has a nonce.
     pub(crate) fn new(server: SocketAddr) -> Self {
-        let mut prober = Self::at([127, 0, 0, 1], server);
+        let mut prober = Self::at(server.ip(), server);
         prober.learn_nonce();
         prober
     }
@@ -83,15 +78,29 @@ impl Prober {
         let answer = self.ask(Method::ALLOCATE, |_| {});
         assert_eq!(code(&answer), Err(401));
         let message = Message::parse(&answer).expect("well formed");
-        self.nonce = message.find(Attribute::NONCE).expect("there").to_vec();
+        self.login.nonce = message.find(Attribute::NONCE).expect("there").to_vec();
+    }
+
+    /// Signs with another name from now on, with the same nonce.
+    pub(crate) fn sign_in_as(&mut self, username: &str, password: &str) {
+        (self.login.username, self.login.password) = (username.to_owned(), password.to_owned());
     }
 
     pub(crate) fn send(&self, datagram: &[u8]) {
         self.socket.send_to(datagram, self.server).expect("sent");
     }
 
-    pub(crate) fn key(&self) -> Key {
-        Key::new(PasswordAlgorithm::Md5, self.user, REALM, &self.password)
+    /// The next datagram: it must come.
+    pub(crate) fn receive(&self) -> Vec<u8> {
+        let mut buffer = [0; 2_000];
+        loop {
+            match self.socket.recv(&mut buffer) {
+                Ok(length) => return buffer[..length].to_vec(),
+                // Somebody has stopped the process for a while.
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => panic!("nothing comes: {error}"),
+            }
+        }
     }
 
     /// Sends a request until it is answered. Gives what else has arrived before, and the answer.
@@ -138,10 +147,7 @@ impl Prober {
     ) -> Vec<u8> {
         message(Class::Request, method, id, |writer| {
             fill(writer);
-            writer.text(Attribute::USERNAME, self.user);
-            writer.text(Attribute::REALM, REALM);
-            writer.attribute(Attribute::NONCE, &self.nonce);
-            writer.integrity(Integrity::Sha1, self.key().as_bytes());
+            self.login.sign(writer);
         })
     }
 

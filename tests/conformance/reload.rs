@@ -15,7 +15,7 @@ fn without_alice(turn: &str) -> String {
 
 fn of_bob(server: &Process) -> Prober {
     let mut bob = Prober::new(server.turn);
-    (bob.user, bob.password) = ("bob", "bob's password".to_owned());
+    bob.sign_in_as("bob", "bob's password");
     bob
 }
 

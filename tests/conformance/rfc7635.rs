@@ -13,7 +13,7 @@ use peerage::relay::Relay;
 use peerage::stun::{Attribute, Message, Method, Writer};
 use sha1::Sha1;
 
-use crate::asker::{Asker, code};
+use crate::prober::{Prober, code};
 use crate::relay::{self, REALM, USER};
 
 const SERVER_NAME: &str = "turn.example.org";
@@ -63,8 +63,8 @@ fn sign(writer: &mut Writer<'_>, nonce: &[u8], token: Option<&[u8]>, mac_key: &[
     writer.integrity(peerage::stun::Integrity::Sha1, mac_key);
 }
 
-fn allocate(asker: &mut Asker, nonce: &[u8], token: &[u8], mac_key: &[u8]) -> Vec<u8> {
-    asker.ask(Method::ALLOCATE, |writer| {
+fn allocate(client: &Prober, nonce: &[u8], token: &[u8], mac_key: &[u8]) -> Vec<u8> {
+    client.ask(Method::ALLOCATE, |writer| {
         writer.attribute(Attribute::REQUESTED_TRANSPORT, &[17, 0, 0, 0]);
         sign(writer, nonce, Some(token), mac_key);
     })
@@ -87,8 +87,8 @@ fn assert_signed(answer: &[u8], mac_key: &[u8]) {
 #[test]
 fn a_challenge_names_the_server_only_where_tokens_are_taken() {
     for (relay, expected) in [(start(), Some(SERVER_NAME)), (relay::start(&[]), None)] {
-        let mut asker = Asker::new(relay.addresses()[0]);
-        let challenge = asker.ask(Method::ALLOCATE, |_| {});
+        let client = Prober::new(relay.addresses()[0]);
+        let challenge = client.ask(Method::ALLOCATE, |_| {});
         let message = Message::parse(&challenge).expect("well formed");
         let name = message.find_text(Attribute::THIRD_PARTY_AUTHORIZATION);
         assert_eq!(name, expected);
@@ -98,44 +98,44 @@ fn a_challenge_names_the_server_only_where_tokens_are_taken() {
 #[test]
 fn a_token_opens_an_allocation_that_ends_with_it_unless_a_new_one_is_shown() {
     let relay = start();
-    let mut asker = Asker::new(relay.addresses()[0]);
-    let nonce = asker.nonce();
+    let client = Prober::new(relay.addresses()[0]);
+    let nonce = client.login.nonce.clone();
     let now = seconds_since_1970();
     let first = token(now, 100, MAC_KEY);
-    let answer = allocate(&mut asker, &nonce, &first, MAC_KEY);
-    assert_eq!(code(&answer), 0);
+    let answer = allocate(&client, &nonce, &first, MAC_KEY);
+    assert_eq!(code(&answer), Ok(()));
     assert_signed(&answer, MAC_KEY);
     assert!((95..=105).contains(&lifetime(&answer)));
     // Other requests need no token, but the lifetime is only prolonged by one.
     let peer = relay::address("8.8.8.8:1");
-    let permit = |asker: &mut Asker, key: &[u8]| {
-        code(&asker.ask(Method::CREATE_PERMISSION, |writer| {
+    let permit = |client: &Prober, key: &[u8]| {
+        code(&client.ask(Method::CREATE_PERMISSION, |writer| {
             writer.xor_address(Attribute::XOR_PEER_ADDRESS, peer);
             sign(writer, &nonce, None, key);
         }))
     };
-    assert_eq!(permit(&mut asker, MAC_KEY), 0);
-    let bare = asker.ask(Method::REFRESH, |writer| {
+    assert_eq!(permit(&client, MAC_KEY), Ok(()));
+    let bare = client.ask(Method::REFRESH, |writer| {
         sign(writer, &nonce, None, MAC_KEY);
     });
-    assert_eq!(code(&bare), 401);
+    assert_eq!(code(&bare), Err(401));
     let new_key = [0x55; 32];
     let second = token(now, 3_600, &new_key);
-    let refreshed = asker.ask(Method::REFRESH, |writer| {
+    let refreshed = client.ask(Method::REFRESH, |writer| {
         writer.u32(Attribute::LIFETIME, 9_999);
         sign(writer, &nonce, Some(&second), &new_key);
     });
-    assert_eq!((code(&refreshed), lifetime(&refreshed)), (0, 3_600));
+    assert_eq!((code(&refreshed), lifetime(&refreshed)), (Ok(()), 3_600));
     assert_signed(&refreshed, &new_key);
-    assert_eq!(permit(&mut asker, &new_key), 0);
-    assert_eq!(permit(&mut asker, MAC_KEY), 401);
+    assert_eq!(permit(&client, &new_key), Ok(()));
+    assert_eq!(permit(&client, MAC_KEY), Err(401));
 }
 
 #[test]
 fn a_token_that_is_old_changed_or_not_the_signers_opens_nothing() {
     let relay = start();
-    let mut asker = Asker::new(relay.addresses()[0]);
-    let nonce = asker.nonce();
+    let client = Prober::new(relay.addresses()[0]);
+    let nonce = client.login.nonce.clone();
     let now = seconds_since_1970();
     let good = token(now, 100, MAC_KEY);
     let mut changed = good.clone();
@@ -147,23 +147,21 @@ fn a_token_that_is_old_changed_or_not_the_signers_opens_nothing() {
         (vec![0xff, 0xff], MAC_KEY),
         (vec![], MAC_KEY),
     ] {
-        assert_eq!(code(&allocate(&mut asker, &nonce, &token, key)), 401);
+        assert_eq!(code(&allocate(&client, &nonce, &token, key)), Err(401));
     }
     assert_eq!(relay::counters(&relay).allocations_made, 0);
-    assert_eq!(code(&allocate(&mut asker, &nonce, &good, MAC_KEY)), 0);
+    assert_eq!(code(&allocate(&client, &nonce, &good, MAC_KEY)), Ok(()));
 }
 
 #[test]
 fn a_token_is_not_understood_where_none_are_taken() {
     let relay = relay::start(&[]);
-    let mut asker = Asker::new(relay.addresses()[0]);
-    let login = crate::asker::Login::of(USER.0, USER.1, &asker.nonce());
-    let answer = asker.ask(Method::ALLOCATE, |writer| {
+    let client = Prober::new(relay.addresses()[0]);
+    let answer = client.request(Method::ALLOCATE, |writer| {
         writer.attribute(Attribute::REQUESTED_TRANSPORT, &[17, 0, 0, 0]);
         writer.attribute(Attribute::ACCESS_TOKEN, &[1]);
-        login.sign(writer);
     });
-    assert_eq!(code(&answer), 420);
+    assert_eq!(code(&answer), Err(420));
     let message = Message::parse(&answer).expect("well formed");
     let unknown = message.find(Attribute::UNKNOWN_ATTRIBUTES);
     assert_eq!(unknown, Some(&[0x00, 0x1b][..]));

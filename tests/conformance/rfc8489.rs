@@ -3,11 +3,11 @@
 use peerage::auth::{RelayCredentials, Secret, TimeLimited};
 use peerage::relay::Relay;
 use peerage::stun::{
-    Attribute, Class, Integrity, Message, Method, PasswordAlgorithm, TransactionId, decode_address,
+    Attribute, Class, Integrity, Message, Method, PasswordAlgorithm, decode_address,
 };
 
-use crate::asker::{Asker, Login, code, message};
-use crate::relay::{self, REALM, USER};
+use crate::prober::{Prober, code, message};
+use crate::relay::{self, REALM};
 
 fn with_secrets(secrets: &[&str]) -> Relay {
     let credentials = secrets
@@ -22,19 +22,25 @@ fn minted(secret: &str) -> TimeLimited {
     relay::time_limited_with(secret, "ada")
 }
 
+/// The answer to an Allocate request that is signed.
+fn ask_to_allocate(client: &Prober) -> Vec<u8> {
+    client.request(Method::ALLOCATE, |writer| {
+        writer.attribute(Attribute::REQUESTED_TRANSPORT, &[17, 0, 0, 0]);
+    })
+}
+
 #[test]
 fn what_is_no_request_meets_silence() {
     let relay = relay::start(&[]);
-    let asker = Asker::new(relay.addresses()[0]);
-    let id = TransactionId([9; 12]);
-    let binding = message(Class::Request, Method::BINDING, id, |_| {});
+    let client = Prober::new(relay.addresses()[0]);
+    let binding = message(Class::Request, Method::BINDING, 9, |_| {});
     let spoilt = |at: usize, bits: u8| {
         let mut datagram = binding.clone();
         datagram[at] ^= bits;
         datagram
     };
-    let of_class = |class, method| message(class, Method(method), id, |_| {});
-    let mut wrong_fingerprint = message(Class::Request, Method::BINDING, id, |writer| {
+    let of_class = |class, method| message(class, Method(method), 9, |_| {});
+    let mut wrong_fingerprint = message(Class::Request, Method::BINDING, 9, |writer| {
         writer.fingerprint();
     });
     wrong_fingerprint[27] ^= 1;
@@ -53,32 +59,29 @@ fn what_is_no_request_meets_silence() {
         of_class(Class::Error, 0x003),
         of_class(Class::Indication, 0x003),
     ] {
-        asker.send(&datagram);
+        client.send(&datagram);
     }
     // Whoever asks next gets the only answer there is.
-    asker.send(&binding);
-    let answer = asker.receive();
+    client.send(&binding);
+    let answer = client.receive();
     let read = Message::parse(&answer).expect("well formed");
     assert_eq!(
-        (read.class(), read.transaction_id()),
-        (Class::Success, id),
+        (read.class(), &answer[8..20]),
+        (Class::Success, &binding[8..20]),
         "{answer:x?}"
     );
-    let mut other = binding;
-    other[8] = 0;
-    asker.send(&other);
-    let answer = asker.receive();
-    let read = Message::parse(&answer).expect("well formed");
-    assert_ne!(read.transaction_id(), id);
+    let other = message(Class::Request, Method::BINDING, 10, |_| {});
+    client.send(&other);
+    assert_eq!(client.receive()[8..20], other[8..20]);
 }
 
 #[test]
 fn a_binding_answer_is_the_senders_address_and_mirrors_the_fingerprint() {
     let relay = relay::start(&[]);
     for server in relay.addresses() {
-        let mut asker = Asker::new(server);
+        let client = Prober::new(server);
         for with_fingerprint in [false, true] {
-            let answer = asker.ask(Method::BINDING, |writer| {
+            let answer = client.ask(Method::BINDING, |writer| {
                 writer.text(Attribute::SOFTWARE, "test");
                 if with_fingerprint {
                     writer.fingerprint();
@@ -86,7 +89,8 @@ fn a_binding_answer_is_the_senders_address_and_mirrors_the_fingerprint() {
             });
             let read = Message::parse(&answer).expect("well formed");
             let mapped = read.find_xor_address(Attribute::XOR_MAPPED_ADDRESS);
-            assert_eq!(mapped, Some(Ok(asker.local())));
+            let own = client.socket.local_addr().expect("bound");
+            assert_eq!(mapped, Some(Ok(own)));
             assert_eq!(read.has_fingerprint(), with_fingerprint);
         }
     }
@@ -95,28 +99,28 @@ fn a_binding_answer_is_the_senders_address_and_mirrors_the_fingerprint() {
 #[test]
 fn what_must_be_understood_and_is_not_is_named() {
     let relay = relay::start(&[]);
-    let mut asker = Asker::new(relay.addresses()[0]);
-    let answer = asker.ask(Method::BINDING, |writer| {
+    let client = Prober::new(relay.addresses()[0]);
+    let answer = client.ask(Method::BINDING, |writer| {
         writer.attribute(Attribute(0x7abc), b"?");
         writer.attribute(Attribute(0xabcd), b"!");
         writer.attribute(Attribute(0x0033), b"");
     });
-    assert_eq!(code(&answer), 420);
+    assert_eq!(code(&answer), Err(420));
     let read = Message::parse(&answer).expect("well formed");
     let unknown = read.find(Attribute::UNKNOWN_ATTRIBUTES);
     assert_eq!(unknown, Some(&[0x7a, 0xbc, 0x00, 0x33][..]));
     // Who has not signed in is not told.
-    let answer = asker.ask(Method::ALLOCATE, |writer| {
+    let answer = client.ask(Method::ALLOCATE, |writer| {
         writer.attribute(Attribute(0x7abc), b"?");
     });
-    assert_eq!(code(&answer), 401);
+    assert_eq!(code(&answer), Err(401));
 }
 
 #[test]
 fn a_challenge_has_what_the_rfc_demands_and_is_small() {
     let relay = relay::start(&[]);
-    let mut asker = Asker::new(relay.addresses()[0]);
-    let answer = asker.ask(Method::ALLOCATE, |_| {});
+    let client = Prober::new(relay.addresses()[0]);
+    let answer = client.ask(Method::ALLOCATE, |_| {});
     let read = Message::parse(&answer).expect("well formed");
     let kinds: Vec<_> = read.attributes().map(|(kind, _)| kind).collect();
     let expected = [
@@ -142,18 +146,17 @@ fn whoever_knows_the_password_signs_in_by_sha256_and_by_sha1() {
         Some(PasswordAlgorithm::Sha256),
     ] {
         for integrity in [Integrity::Sha1, Integrity::Sha256] {
-            let mut asker = Asker::new(relay.addresses()[0]);
-            let mut login = Login::of(USER.0, USER.1, &asker.nonce());
-            (login.algorithm, login.integrity) = (algorithm, integrity);
-            let answer = asker.allocate(&login);
-            assert_eq!(code(&answer), 0);
+            let mut client = Prober::new(relay.addresses()[0]);
+            (client.login.algorithm, client.login.integrity) = (algorithm, integrity);
+            let answer = ask_to_allocate(&client);
+            assert_eq!(code(&answer), Ok(()));
             let read = Message::parse(&answer).expect("well formed");
-            assert!(read.verify_integrity(login.key().as_bytes()));
+            assert!(read.verify_integrity(client.login.key().as_bytes()));
             // Who has chosen no algorithm may know nothing newer than SHA-1.
             let expected = algorithm.map_or(Integrity::Sha1, |_| Integrity::Sha256);
             assert_eq!(read.integrity(), Some(expected));
-            login.password = "wrong".to_owned();
-            assert_eq!(code(&asker.allocate(&login)), 401);
+            client.login.password = "wrong".to_owned();
+            assert_eq!(client.allocate(), Err(401));
         }
     }
 }
@@ -162,65 +165,62 @@ fn whoever_knows_the_password_signs_in_by_sha256_and_by_sha1() {
 fn a_nonce_is_good_for_one_address_and_for_every_server_with_the_secret() {
     let (one, two) = (with_secrets(&["north"]), with_secrets(&["north"]));
     let other = with_secrets(&["south"]);
-    let mut asker = Asker::new(one.addresses()[0]);
+    let mut client = Prober::new(one.addresses()[0]);
     let north = minted("north");
-    let login = Login::of(&north.username, north.password.expose(), &asker.nonce());
-    asker.turn_to(two.addresses()[0]);
-    assert_eq!(code(&asker.allocate(&login)), 0);
-    let mut stranger = Asker::new(one.addresses()[0]);
-    assert_eq!(code(&stranger.allocate(&login)), 438);
-    asker.turn_to(other.addresses()[0]);
+    client.sign_in_as(&north.username, north.password.expose());
+    client.server = two.addresses()[0];
+    assert!(client.allocate().is_ok());
+    let mut stranger = Prober::new(one.addresses()[0]);
+    stranger.login = client.login.clone();
+    assert_eq!(stranger.allocate(), Err(438));
+    client.server = other.addresses()[0];
     let south = minted("south");
-    let mut login = Login::of(&south.username, south.password.expose(), &login.nonce);
-    let refused = asker.allocate(&login);
-    assert_eq!(code(&refused), 438);
+    client.sign_in_as(&south.username, south.password.expose());
+    let refused = ask_to_allocate(&client);
+    assert_eq!(code(&refused), Err(438));
     let read = Message::parse(&refused).expect("well formed");
-    login.nonce = read.find(Attribute::NONCE).expect("there").to_vec();
-    assert_eq!(code(&asker.allocate(&login)), 0);
+    client.login.nonce = read.find(Attribute::NONCE).expect("there").to_vec();
+    assert!(client.allocate().is_ok());
 }
 
 #[test]
 fn credentials_of_every_secret_are_taken_while_it_is_rotated() {
     let relay = with_secrets(&["new", "old"]);
-    for (secret, expected) in [("new", 0), ("old", 0), ("older", 401)] {
-        let mut asker = Asker::new(relay.addresses()[0]);
+    for (secret, expected) in [("new", Ok(())), ("old", Ok(())), ("older", Err(401))] {
+        let mut client = Prober::new(relay.addresses()[0]);
         let minted = minted(secret);
-        let login = Login::of(&minted.username, minted.password.expose(), &asker.nonce());
-        assert_eq!(code(&asker.allocate(&login)), expected, "{secret}");
+        client.sign_in_as(&minted.username, minted.password.expose());
+        assert_eq!(client.allocate().map(drop), expected, "{secret}");
     }
 }
 
 #[test]
 fn an_offer_that_was_changed_on_the_way_is_found_out() {
     let relay = relay::start(&[]);
-    let mut asker = Asker::new(relay.addresses()[0]);
-    let login = Login::of(USER.0, USER.1, &asker.nonce());
-    let answer = asker.ask(Method::ALLOCATE, |writer| {
+    let client = Prober::new(relay.addresses()[0]);
+    let answer = client.request(Method::ALLOCATE, |writer| {
         writer.attribute(Attribute::REQUESTED_TRANSPORT, &[17, 0, 0, 0]);
         writer.attribute(Attribute::PASSWORD_ALGORITHMS, &[0, 1, 0, 0]);
         writer.attribute(Attribute::PASSWORD_ALGORITHM, &[0, 1, 0, 0]);
-        login.sign(writer);
     });
-    assert_eq!(code(&answer), 400);
+    assert_eq!(code(&answer), Err(400));
 }
 
 #[test]
 fn a_relay_that_goes_down_sends_new_clients_to_another_and_serves_those_it_has() {
     let other = relay::address("203.0.113.9:3478");
     let relay = relay::start_adapted(|settings| settings.alternate_servers = vec![other]);
-    let mut old = Asker::new(relay.addresses()[0]);
-    let mut new = Asker::new(relay.addresses()[0]);
-    let login = Login::of(USER.0, USER.1, &old.nonce());
-    assert_eq!(code(&old.allocate(&login)), 0);
+    let server = relay.addresses()[0];
+    let (old, mut new) = (Prober::new(server), Prober::at(server.ip(), server));
+    assert!(old.allocate().is_ok());
     relay.drain();
-    let refreshed = old.ask(Method::REFRESH, |writer| login.sign(writer));
-    assert_eq!(code(&refreshed), 0);
+    assert_eq!(old.refresh(600), Ok(()));
     // Who has not signed in learns nothing of other servers.
-    let login = Login::of(USER.0, USER.1, &new.nonce());
-    let answer = new.allocate(&login);
-    assert_eq!(code(&answer), 300);
+    new.learn_nonce();
+    let answer = ask_to_allocate(&new);
+    assert_eq!(code(&answer), Err(300));
     let read = Message::parse(&answer).expect("well formed");
-    assert!(read.verify_integrity(login.key().as_bytes()));
+    assert!(read.verify_integrity(new.login.key().as_bytes()));
     let named = read.find(Attribute::ALTERNATE_SERVER).map(decode_address);
     assert_eq!(named, Some(Ok(other)));
 }

@@ -54,13 +54,19 @@ fn the_longest_names_are_read() {
             writer.text(Attribute::USERNAME, username);
             writer.text(Attribute::REALM, realm);
             writer.attribute(Attribute::NONCE, nonce);
-            writer.integrity(Integrity::Sha1, prober.key().as_bytes());
+            writer.integrity(Integrity::Sha1, prober.login.key().as_bytes());
         })
     };
-    assert_eq!(code(&ask(&long, relay::REALM, &prober.nonce)), Err(401));
-    assert_eq!(code(&ask(prober.user, &long, &prober.nonce)), Err(401));
     assert_eq!(
-        code(&ask(prober.user, relay::REALM, long.as_bytes())),
+        code(&ask(&long, relay::REALM, &prober.login.nonce)),
+        Err(401)
+    );
+    assert_eq!(
+        code(&ask(&prober.login.username, &long, &prober.login.nonce)),
+        Err(401)
+    );
+    assert_eq!(
+        code(&ask(&prober.login.username, relay::REALM, long.as_bytes())),
         Err(438)
     );
 }
@@ -70,16 +76,16 @@ fn a_signed_request_without_its_parts_is_malformed() {
     let relay = relay::start(&[]);
     let prober = Prober::new(relay.addresses()[0]);
     let parts = [
-        (Attribute::USERNAME, prober.user.as_bytes()),
+        (Attribute::USERNAME, prober.login.username.as_bytes()),
         (Attribute::REALM, relay::REALM.as_bytes()),
-        (Attribute::NONCE, &prober.nonce[..]),
+        (Attribute::NONCE, &prober.login.nonce[..]),
     ];
     for (missing, _) in parts {
         let answer = prober.ask(Method::ALLOCATE, |writer| {
             for (kind, value) in parts.iter().filter(|(kind, _)| *kind != missing) {
                 writer.attribute(*kind, value);
             }
-            writer.integrity(Integrity::Sha1, prober.key().as_bytes());
+            writer.integrity(Integrity::Sha1, prober.login.key().as_bytes());
         });
         assert_eq!(code(&answer), Err(400), "{missing:?}");
         // Neither names nor a nonce, and no integrity.
@@ -132,10 +138,10 @@ fn what_follows_the_integrity_is_ignored() {
         let prober = Prober::new(relay.addresses()[0]);
         let answer = prober.ask(Method::ALLOCATE, |writer| {
             writer.attribute(Attribute::REQUESTED_TRANSPORT, &[17, 0, 0, 0]);
-            writer.text(Attribute::USERNAME, prober.user);
+            writer.text(Attribute::USERNAME, &prober.login.username);
             writer.text(Attribute::REALM, relay::REALM);
-            writer.attribute(Attribute::NONCE, &prober.nonce);
-            writer.integrity(integrity, prober.key().as_bytes());
+            writer.attribute(Attribute::NONCE, &prober.login.nonce);
+            writer.integrity(integrity, prober.login.key().as_bytes());
             // Before the signature it would be answered by 420.
             writer.attribute(Attribute(0x7abc), b"?");
             writer.fingerprint();
@@ -157,17 +163,17 @@ fn no_answer_is_larger_than_the_smallest_packet() {
     let realm = "x".repeat(127);
     let key = Key::new(
         PasswordAlgorithm::Sha256,
-        prober.user,
+        &prober.login.username,
         &realm,
-        &prober.password,
+        &prober.login.password,
     );
     let ask = |fill: &dyn Fn(&mut Writer<'_>)| {
         let answer = prober.ask(Method::ALLOCATE, |writer| {
             writer.attribute(Attribute::REQUESTED_TRANSPORT, &[17, 0, 0, 0]);
             fill(writer);
-            writer.text(Attribute::USERNAME, prober.user);
+            writer.text(Attribute::USERNAME, &prober.login.username);
             writer.text(Attribute::REALM, &realm);
-            writer.attribute(Attribute::NONCE, &prober.nonce);
+            writer.attribute(Attribute::NONCE, &prober.login.nonce);
             writer.attribute(Attribute::PASSWORD_ALGORITHMS, &PasswordAlgorithm::ALL);
             let algorithm = PasswordAlgorithm::Sha256.value();
             writer.attribute(Attribute::PASSWORD_ALGORITHM, &algorithm);

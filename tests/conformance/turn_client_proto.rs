@@ -15,7 +15,7 @@ use turn_client_proto::types::stun::message::IntegrityAlgorithm;
 use turn_client_proto::types::{TransportType, TurnCredentials};
 use turn_client_proto::udp::TurnClientUdp;
 
-use crate::asker::code;
+use crate::prober::code;
 use crate::relay::{self, USER};
 
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -246,7 +246,7 @@ fn turn_client_proto_is_refused_with_a_name_that_nobody_has() {
             assert!(driver.client.poll_event().is_none());
             driver.step().expect("the client goes on");
         }
-        assert_eq!(code(&driver.ignored[0]), 401);
+        assert_eq!(code(&driver.ignored[0]), Err(401));
         assert_eq!(
             integrity(&driver.exchanged[0]).0,
             Class::Request,
