@@ -25,6 +25,12 @@ impl Clock {
         self.start + instant.since_start()
     }
 
+    /// The same the other way round; the clock's start for what was before it.
+    #[must_use]
+    pub fn instant(&self, system: Instant) -> time::Instant {
+        time::Instant::from_start(system.saturating_duration_since(self.start))
+    }
+
     /// What the time is.
     #[must_use]
     pub fn now(&self) -> Now {

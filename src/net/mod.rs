@@ -3,6 +3,7 @@
 mod admission;
 mod alarm;
 mod clock;
+mod dtls;
 mod interfaces;
 mod tcp;
 mod tls;
@@ -11,6 +12,10 @@ mod udp;
 pub use admission::{Admission, Place};
 pub use alarm::Alarm;
 pub use clock::Clock;
+pub use dtls::{
+    ClientHello, Cookies, DtlsConfig, DtlsFailed, DtlsIdentity, DtlsOutput, DtlsSession, Refusal,
+    UnfitKey, VERIFY_REQUEST,
+};
 pub use interfaces::{broadcast_addresses, local_addresses};
 pub use tcp::{connect_tcp, listen_relayed_tcp, listen_tcp};
 pub use tls::{TlsConfig, TlsFailed, TlsSession};

@@ -3,6 +3,7 @@
 
 mod bytes;
 mod channel_data;
+mod client_hello;
 mod credentials;
 mod frames;
 #[path = "../../turn_simulation/host.rs"]
@@ -18,6 +19,7 @@ pub(crate) type Target = (&'static str, fn(&[u8]));
 
 pub(crate) const TARGETS: &[Target] = &[
     ("channel_data", channel_data::run),
+    ("client_hello", client_hello::run),
     ("credentials", credentials::run),
     ("frames", frames::run),
     ("proxy", proxy::run),
