@@ -13,6 +13,7 @@ needed=(
   ip=iproute2
   nft=nftables
   go=golang-go
+  openssl=openssl
   python3=python3
 )
 # path=package

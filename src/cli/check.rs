@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::options::Options;
 use crate::server::interfaces::Interfaces;
-use crate::server::tls;
+use crate::server::{dtls, tls};
 
 /// Validate a configuration and print what it resolves to
 ///
@@ -25,7 +25,11 @@ impl Check {
             .options
             .resolve(&interfaces)
             .map_err(|error| error.to_string())?;
-        tls::check(&resolved.config.http.certificate).map_err(|error| error.to_string())?;
+        let unfit =
+            tls::check(&resolved.config.http.certificate).map_err(|error| error.to_string())?;
+        if let Some(left_out) = unfit.and_then(|unfit| dtls::left_out(&resolved.config, unfit)) {
+            eprintln!("warning: {left_out}");
+        }
         let written = std::io::stdout().write_all(resolved.explain().as_bytes());
         written.map_err(|error| format!("cannot write to stdout: {error}"))
     }

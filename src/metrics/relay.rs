@@ -19,7 +19,7 @@ pub const REFUSALS: [&str; 9] = [
 pub const FAILURES: [&str; 4] = ["unsigned", "wrong", "stale", "malformed"];
 
 /// What carries a client's messages: the values of the label `transport`.
-pub const TRANSPORTS: [&str; 3] = ["udp", "tcp", "tls"];
+pub const TRANSPORTS: [&str; 4] = ["udp", "tcp", "tls", "dtls"];
 
 /// Address families: the values of the label `family`.
 pub const FAMILIES: [&str; 2] = ["ipv4", "ipv6"];

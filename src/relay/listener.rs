@@ -20,7 +20,7 @@ impl Listener {
     /// port is that of `alternate`.
     #[must_use]
     pub fn discovery_primary(listeners: &[Self], alternate: SocketAddr) -> Option<SocketAddr> {
-        let mut by_datagrams = listeners.iter().filter(|it| !it.transport.is_stream());
+        let mut by_datagrams = listeners.iter().filter(|it| it.transport == Transport::Udp);
         let found = by_datagrams.find(|Self { address, .. }| {
             address.is_ipv4() == alternate.is_ipv4()
                 && !address.ip().is_unspecified()

@@ -18,14 +18,21 @@ const LISTENER_BUFFERS: Buffers = Buffers {
 #[derive(Debug, Default)]
 pub(super) struct Listeners {
     pub(super) udp: Vec<UdpSocket>,
+    pub(super) dtls: Vec<UdpSocket>,
     pub(super) tcp: Vec<TcpListener>,
 }
 
 impl Listeners {
+    /// Those for datagrams, plain or in DTLS.
+    fn for_datagrams(&self) -> impl Iterator<Item = &UdpSocket> {
+        self.udp.iter().chain(&self.dtls)
+    }
+
     /// Binds `address`, which other workers share.
     fn bind(&mut self, transport: Transport, address: SocketAddr) -> io::Result<()> {
         match transport {
             Transport::Udp => self.udp.push(UdpSocket::listen(address, true)?),
+            Transport::Dtls => self.dtls.push(UdpSocket::listen(address, true)?),
             Transport::Tcp | Transport::Tls => self.tcp.push(listen_tcp(address, true)?),
         }
         Ok(())
@@ -72,8 +79,7 @@ pub(super) fn bind_listeners(
             ..listener
         });
     }
-    let sockets = listeners.iter().flat_map(|of_worker| &of_worker.udp);
-    enlarge_all(sockets);
+    enlarge_all(listeners.iter().flat_map(Listeners::for_datagrams));
     if let Some(first) = listeners.first() {
         tell_without_trains(&first.udp);
     }
@@ -115,7 +121,7 @@ fn bind_discovery(
 /// the address as bound.
 fn try_alone(listener: Listener) -> io::Result<SocketAddr> {
     match listener.transport {
-        Transport::Udp => Ok(UdpSocket::listen(listener.address, false)?.local()),
+        Transport::Udp | Transport::Dtls => Ok(UdpSocket::listen(listener.address, false)?.local()),
         Transport::Tcp | Transport::Tls => listen_tcp(listener.address, false)?.local_addr(),
     }
 }
@@ -154,9 +160,9 @@ fn enlarge(socket: &UdpSocket, wanted: Buffers) -> usize {
         .map_or(0, |granted| granted.receive)
 }
 
-/// Where the listeners for datagrams are bound.
+/// Where the listeners for plain datagrams are bound.
 pub(super) fn datagram_addresses(listeners: &[Listener]) -> Vec<SocketAddr> {
-    let by_datagrams = |listener: &&Listener| !listener.transport.is_stream();
+    let by_datagrams = |listener: &&Listener| listener.transport == Transport::Udp;
     let listeners = listeners.iter().filter(by_datagrams);
     listeners.map(|listener| listener.address).collect()
 }

@@ -3,6 +3,7 @@
 //! Clients are spread over the workers by the kernel (SO_REUSEPORT), by five-tuple, and all that
 //! belongs to a client lives on its worker, whether it comes by datagrams or by a connection.
 
+mod associations;
 mod audit;
 mod bandwidth;
 mod binding;
@@ -10,6 +11,7 @@ mod coalescing;
 mod connection;
 mod cores;
 mod counted;
+mod dtls_round;
 mod entrance;
 mod fairness;
 mod listener;
@@ -44,7 +46,9 @@ use mio::Waker;
 
 use crate::auth::RelayCredentials;
 use crate::metrics::{Ports, RelayCounters};
-use crate::net::{Admission, Clock, TlsConfig, broadcast_addresses, local_addresses};
+use crate::net::{
+    Admission, Clock, Cookies, DtlsConfig, TlsConfig, broadcast_addresses, local_addresses,
+};
 use crate::turn::{self, Cidr, Machine, PeerPolicy};
 use binding::PORTLESS_RANGE;
 use listeners::{Bound, Listeners, bind_listeners, datagram_addresses};
@@ -235,6 +239,8 @@ struct Shared {
     admission: Arc<Admission>,
     tls: Option<TlsConfig>,
     has_tcp_relay: bool,
+    dtls: Option<DtlsConfig>,
+    cookies: Cookies,
     proxies: Arc<[Cidr]>,
     relay_ports: Option<RangeInclusive<u16>>,
     reception: Reception,
@@ -299,6 +305,8 @@ impl Shared {
             )),
             tls: settings.tls,
             has_tcp_relay: settings.tcp_relay.is_some(),
+            dtls: settings.dtls,
+            cookies: Cookies::new().map_err(StartError::System)?,
             audit: settings.audit,
             proxies: settings.proxies.into(),
             relay_ports: settings.relay_ports,
@@ -332,9 +340,12 @@ impl Shared {
         };
         Worker::new(Parts {
             listeners: listeners.udp,
+            dtls_listeners: listeners.dtls,
             stream_listeners: listeners.tcp,
             admission: Arc::clone(&self.admission),
             tls: self.tls.clone(),
+            dtls: self.dtls.clone(),
+            cookies: self.cookies.clone(),
             server,
             audit: self.audit.clone(),
             proxies: Arc::clone(&self.proxies),

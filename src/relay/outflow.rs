@@ -3,6 +3,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use super::associations::Associations;
 use super::post::{Letter, Packet, Postbox};
 use super::siblings::OfWorker;
 use super::sockets::{RelayPlace, Sockets};
@@ -25,6 +26,7 @@ enum Exit {
 pub(super) struct Connected<'p> {
     /// Those of this worker.
     pub(super) streams: &'p mut Streams,
+    pub(super) associations: &'p mut Associations,
     /// Tells which worker has the others.
     pub(super) siblings: &'p OfWorker,
     /// Leads to these workers.
@@ -111,11 +113,17 @@ impl<'p> Outflow<'p> {
     fn push_to_connection(&mut self, to: &ToClient, payload: &[u8]) {
         let Connected {
             streams,
+            associations,
             siblings,
             boxes,
         } = &mut self.connected;
         let counters = self.counters;
-        match streams.push_payload(to, payload) {
+        let delivery = if to.client.transport == Transport::Dtls {
+            associations.push_payload(to, payload, self.sockets)
+        } else {
+            streams.push_payload(to, payload)
+        };
+        match delivery {
             Delivery::Done => {
                 counters.packets_to_clients.add(1);
                 counters.bytes_to_clients.add(payload.len() as u64);

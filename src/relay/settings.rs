@@ -8,7 +8,7 @@ use std::ops::RangeInclusive;
 use super::audit::AuditSink;
 use super::listener::Listener;
 use crate::auth::RelayCredentials;
-use crate::net::TlsConfig;
+use crate::net::{DtlsConfig, TlsConfig};
 use crate::turn::{Cidr, RelayAddress};
 
 /// What the relay needs to know to start.
@@ -60,6 +60,8 @@ pub struct Settings {
     /// What TLS is spoken with at every listener for streams; the first byte tells it from plain
     /// STUN. `None`: it is not spoken.
     pub tls: Option<TlsConfig>,
+    /// What DTLS is spoken with at the listeners for it. `None`: it is not spoken.
+    pub dtls: Option<DtlsConfig>,
     /// Proxies in front of the listeners for streams: they must say by a header of the PROXY
     /// protocol whose connection it is, and nobody else may.
     pub proxies: Vec<Cidr>,

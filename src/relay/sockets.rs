@@ -133,7 +133,9 @@ impl Inlet {
 /// Listeners and relay sockets, known to the poller by their tokens.
 #[derive(Debug)]
 pub(super) struct Sockets {
+    /// Those for plain datagrams, and behind them those for DTLS.
     listeners: Vec<Inlet>,
+    plain: usize,
     /// By the index of the allocation.
     relays_v4: Vec<Relay>,
     relays_v6: Vec<Relay>,
@@ -142,24 +144,39 @@ pub(super) struct Sockets {
 }
 
 impl Sockets {
-    /// Registers the listeners.
+    /// Registers the listeners for plain datagrams and for DTLS. Trains of plain ones only may
+    /// arrive joined.
     pub(super) fn new(
         listeners: Vec<UdpSocket>,
+        dtls: Vec<UdpSocket>,
         reception: Reception,
         registry: &Registry,
     ) -> io::Result<Self> {
-        for (index, listener) in listeners.iter().enumerate() {
+        let plain = listeners.len();
+        for (index, listener) in listeners.iter().chain(&dtls).enumerate() {
             register(registry, listener, FIRST_LISTENER + index)?;
         }
         let listeners = listeners.into_iter();
         let listeners = listeners.map(|listener| Inlet::new(listener, reception));
+        let one_by_one = Reception {
+            batching: false,
+            traffic_class: false,
+        };
+        let dtls = dtls.into_iter();
+        let dtls = dtls.map(|listener| Inlet::new(listener, one_by_one));
         Ok(Self {
-            listeners: listeners.collect(),
+            listeners: listeners.chain(dtls).collect(),
+            plain,
             relays_v4: Vec::new(),
             relays_v6: Vec::new(),
             dropped: 0,
             reception,
         })
+    }
+
+    /// Whether a listener is one for DTLS.
+    pub(super) fn is_for_dtls(&self, listener: usize) -> bool {
+        listener >= self.plain
     }
 
     /// Whose `token` it is; `None` if it is no socket's.
@@ -253,6 +270,11 @@ impl Sockets {
                 || (local.ip().is_unspecified() && local.is_ipv4() == client.server.is_ipv4());
             is_its_address && local.port() == client.server.port()
         })
+    }
+
+    /// The socket of the listener that a client speaks to.
+    pub(super) fn socket_of(&self, client: FiveTuple) -> Option<&UdpSocket> {
+        self.listener(self.listener_of(client)?)
     }
 
     /// Takes in the socket of an allocation.

@@ -125,6 +125,7 @@ impl Worker {
         let longest = Streams::longest(sender.has_allocation());
         let connected = Connected {
             streams: &mut self.streams,
+            associations: &mut self.associations,
             siblings: &self.siblings,
             boxes,
         };

@@ -36,13 +36,13 @@ const ROUND: usize = 16;
 const REST: Duration = Duration::from_millis(100);
 
 /// How long a client may take for its first message, a handshake included.
-const FIRST_MESSAGE: Duration = Duration::from_secs(10);
+pub(super) const FIRST_MESSAGE: Duration = Duration::from_secs(10);
 
 /// How long a client without allocation may be silent.
-const SILENCE: Duration = Duration::from_secs(30);
+pub(super) const SILENCE: Duration = Duration::from_secs(30);
 
 /// The longest message of a client without allocation.
-const STRANGERS_MESSAGE: usize = 4_096;
+pub(super) const STRANGERS_MESSAGE: usize = 4_096;
 
 /// How many bytes are read in one go.
 pub(super) const READ: usize = 64 << 10;

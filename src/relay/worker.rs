@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use mio::{Events, Poll, Token, Waker};
 
+use super::associations::{Associations, Plaintexts};
 use super::audit::{AuditSink, Audited};
 use super::binding::Binding;
 use super::counted::publish;
@@ -30,8 +31,8 @@ use super::terms::Notice;
 use crate::auth::RelayCredentials;
 use crate::metrics::RelayCounters;
 use crate::net::{
-    Admission, Alarm, Arrived, Clock, Outgoing, ReceiveBatch, SendSpace, TlsConfig, UdpSocket,
-    Undelivered,
+    Admission, Alarm, Arrived, Clock, Cookies, DtlsConfig, Outgoing, ReceiveBatch, SendSpace,
+    TlsConfig, UdpSocket, Undelivered,
 };
 use crate::time::{Instant, Now};
 use crate::turn::{
@@ -57,9 +58,12 @@ const ANSWER: usize = 2_000;
 /// What a worker is made of.
 pub(super) struct Parts {
     pub(super) listeners: Vec<UdpSocket>,
+    pub(super) dtls_listeners: Vec<UdpSocket>,
     pub(super) stream_listeners: Vec<TcpListener>,
     pub(super) admission: Arc<Admission>,
     pub(super) tls: Option<TlsConfig>,
+    pub(super) dtls: Option<DtlsConfig>,
+    pub(super) cookies: Cookies,
     pub(super) proxies: Arc<[Cidr]>,
     pub(super) server: TurnServer,
     pub(super) audit: Option<AuditSink>,
@@ -85,8 +89,8 @@ pub(super) struct Worker {
     /// Listeners that may have datagrams waiting, each at most once, and relay sockets.
     ready_listeners: VecDeque<Source>,
     ready_relays: VecDeque<Source>,
-    fairness: Fairness,
-    inbox: ReceiveBatch,
+    pub(super) fairness: Fairness,
+    pub(super) inbox: ReceiveBatch,
     /// Where each arrival in the inbox has come from.
     origins: Vec<Origin>,
     pub(super) outflow: SendSpace,
@@ -96,6 +100,9 @@ pub(super) struct Worker {
     pub(super) peers: Peers,
     /// What is read from a stream.
     pub(super) stream_input: Box<[u8]>,
+    pub(super) associations: Associations,
+    /// What has come in a datagram of an association.
+    pub(super) plaintexts: Plaintexts,
     /// Relay sockets that have reports of datagrams that did not arrive.
     failing: Vec<RelayPlace>,
     notice: Arc<Notice>,
@@ -116,7 +123,19 @@ impl Worker {
         } else {
             (1, SendSpace::single())
         };
-        let sockets = Sockets::new(parts.listeners, reception, poll.registry())?;
+        let plaintexts = Plaintexts::new(!parts.dtls_listeners.is_empty());
+        let sockets = Sockets::new(
+            parts.listeners,
+            parts.dtls_listeners,
+            reception,
+            poll.registry(),
+        )?;
+        let associations = Associations::new(
+            parts.dtls,
+            parts.cookies,
+            Arc::clone(&parts.admission),
+            parts.clock,
+        );
         let waker = Arc::new(Waker::new(poll.registry(), WAKE)?);
         let alarm = Alarm::new(poll.registry(), ALARM)?;
         let streams = Streams::new(
@@ -145,6 +164,8 @@ impl Worker {
             streams,
             peers: Peers::default(),
             stream_input: vec![0; STREAM_INPUT].into(),
+            associations,
+            plaintexts,
             failing: Vec::new(),
             notice: Arc::default(),
             is_reviewing: false,
@@ -178,6 +199,7 @@ impl Worker {
                 return;
             }
         }
+        self.end_associations();
         self.server.handle_stop();
         self.tell_records(self.clock.now());
     }
@@ -316,9 +338,13 @@ impl Worker {
             Err(error) => (0, error.kind() == io::ErrorKind::WouldBlock),
         };
         let origin = match source {
-            Source::Listener(_) => {
+            Source::Listener(index) => {
                 self.fairness.note(count, is_drained);
-                Some(Origin::Client)
+                Some(if self.sockets.is_for_dtls(index) {
+                    Origin::Association
+                } else {
+                    Origin::Client
+                })
             }
             Source::Relay(place) => self.sockets.allocation(place).map(Origin::Peer),
         };
@@ -339,16 +365,21 @@ impl Worker {
         while next < self.inbox.len() {
             next = self.route_from(next, boxes, now);
             self.follow_up(now);
+            while let Some(Origin::Association) = self.origins.get(next) {
+                self.serve_sealed(next, boxes, now);
+                next += 1;
+            }
         }
         self.inbox.clear();
         self.origins.clear();
     }
 
     /// Routes arrivals from number `first` on. Stops behind one that the server has something to
-    /// say about; gives the number of the next.
+    /// say about, and before one that has to be decrypted; gives the number of the next.
     fn route_from(&mut self, first: usize, boxes: &[Postbox], now: Now) -> usize {
         let connected = Connected {
             streams: &mut self.streams,
+            associations: &mut self.associations,
             siblings: &self.siblings,
             boxes,
         };
@@ -364,7 +395,7 @@ impl Worker {
                     self.counters.packets_shed.add(datagrams);
                 }
                 Origin::Client => {
-                    let client = five_tuple(&arrived);
+                    let client = five_tuple(&arrived, Transport::Udp);
                     let sender = self.server.sender(&client);
                     match strange_owner(&self.server, sender, &self.siblings, &arrived) {
                         Some(owner) => post(&boxes[owner], client, &arrived, &self.counters),
@@ -374,6 +405,7 @@ impl Worker {
                 Origin::Peer(allocation) => {
                     route_peer(&mut self.server, allocation, &arrived, now, &mut out);
                 }
+                Origin::Association => return number,
             }
             if self.server.has_output() {
                 return number + 1;
@@ -391,6 +423,11 @@ impl Worker {
                     self.streams
                         .adopt(socket, session, registry, &self.counters, now.instant);
                 }
+                Letter::Packet(Packet::FromClient {
+                    client, datagram, ..
+                }) if client.transport == Transport::Dtls => {
+                    self.serve_posted(client, &datagram, boxes, now);
+                }
                 Letter::Packet(packet) => self.route_packet(&packet, boxes, now),
                 Letter::Stream(client) => self.take_over(client, now),
             }
@@ -400,6 +437,7 @@ impl Worker {
     fn route_packet(&mut self, packet: &Packet, boxes: &[Postbox], now: Now) {
         let connected = Connected {
             streams: &mut self.streams,
+            associations: &mut self.associations,
             siblings: &self.siblings,
             boxes,
         };
@@ -472,14 +510,18 @@ impl Worker {
         }
     }
 
-    fn answer(&mut self, client: FiveTuple, bytes: &[u8]) {
+    pub(super) fn answer(&mut self, client: FiveTuple, bytes: &[u8]) {
+        if client.transport == Transport::Dtls {
+            // The client asks again.
+            let _ = self.associations.push_answer(client, bytes, &self.sockets);
+            return;
+        }
         if client.transport != Transport::Udp {
             // Who does not read gets no answer.
             let _ = self.streams.push_answer(client, bytes);
             return;
         }
-        let listener = self.sockets.listener_of(client);
-        let Some(listener) = listener.and_then(|index| self.sockets.listener(index)) else {
+        let Some(listener) = self.sockets.socket_of(client) else {
             return;
         };
         let mut batch = self.answers.batch();
@@ -533,6 +575,7 @@ impl Worker {
             self.follow_up(now);
             self.end_silent_streams(now);
             self.peers.queue_due(now.instant);
+            self.end_silent_associations(now);
         }
         self.alarm.set(self.next_deadline(), &self.clock)
     }
@@ -542,6 +585,7 @@ impl Worker {
             self.server.poll_timeout(),
             self.streams.next_deadline(),
             self.peers.next_deadline(),
+            self.associations.next_deadline(),
         ];
         deadlines.into_iter().flatten().min()
     }
@@ -558,14 +602,17 @@ impl Worker {
 #[derive(Clone, Copy, Debug)]
 enum Origin {
     Client,
+    /// A client's, encrypted.
+    Association,
     Peer(AllocationId),
 }
 
-fn five_tuple(arrived: &Arrived<'_>) -> FiveTuple {
+/// Who has sent what has arrived.
+pub(super) fn five_tuple(arrived: &Arrived<'_>, transport: Transport) -> FiveTuple {
     FiveTuple {
         client: arrived.from,
         server: arrived.to,
-        transport: Transport::Udp,
+        transport,
     }
 }
 
@@ -579,7 +626,7 @@ fn strange_owner(
     if sender.has_allocation() {
         return None;
     }
-    let owner = siblings.other_owner(five_tuple(arrived));
+    let owner = siblings.other_owner(five_tuple(arrived, Transport::Udp));
     owner.or_else(|| {
         // A client that moves may be new here, and yet have an allocation.
         let moved = server.moved_client(arrived.datagrams().next()?)?;
@@ -588,7 +635,12 @@ fn strange_owner(
 }
 
 /// Hands a client's datagrams to the worker that has its allocation.
-fn post(to: &Postbox, client: FiveTuple, arrived: &Arrived<'_>, counters: &RelayCounters) {
+pub(super) fn post(
+    to: &Postbox,
+    client: FiveTuple,
+    arrived: &Arrived<'_>,
+    counters: &RelayCounters,
+) {
     for datagram in arrived.datagrams() {
         let posted = to.post(Letter::Packet(Packet::FromClient {
             client,

@@ -73,7 +73,7 @@ impl From<relay::StartError> for StartError {
         match &error {
             relay::StartError::Listen { listener, source } => {
                 let protocol = match listener.transport {
-                    Transport::Udp => Protocol::Udp,
+                    Transport::Udp | Transport::Dtls => Protocol::Udp,
                     Transport::Tcp | Transport::Tls => Protocol::Tcp,
                 };
                 Self::bind(protocol, listener.address, "turn.listen", source)

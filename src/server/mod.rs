@@ -4,6 +4,7 @@
 //! Everything is owned by the [`Server`]; there is no global state.
 
 pub mod config;
+pub mod dtls;
 pub mod interfaces;
 pub mod state;
 pub mod tls;

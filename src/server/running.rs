@@ -14,6 +14,7 @@ use tracing::{info, warn};
 use super::audit::AuditLog;
 use super::bind::{Bound, bind_all};
 use super::config::{Config, RelayPorts};
+use super::dtls;
 use super::error::StartError;
 use super::http::{
     Admission, Assets, Listener, MetricsPage, Readiness, State, metrics_router, public_router,
@@ -326,7 +327,8 @@ fn prepare_tls(
     interfaces: &Interfaces,
 ) -> Result<Option<Tls>, StartError> {
     let mut turn = config.turn.listen.iter();
-    let turn_shows_it = turn.any(|listener| listener.transport == Transport::Tls);
+    let turn_shows_it =
+        turn.any(|listener| matches!(listener.transport, Transport::Tls | Transport::Dtls));
     if config.http.tls_listen.is_empty() && !turn_shows_it {
         return Ok(None);
     }
@@ -365,11 +367,12 @@ fn start_relay(
     services: Vec<SocketAddr>,
 ) -> Result<Option<Relay>, StartError> {
     let turn = &config.turn;
-    if turn.listen.is_empty() {
+    let (listen, dtls) = dtls::listeners(config, tls);
+    if listen.is_empty() {
         return Ok(None);
     }
     let settings = relay::Settings {
-        listen: turn.listen.clone(),
+        listen,
         realm: turn.realm.clone(),
         credentials: users.credentials(),
         username_anonymity: turn.username_anonymity,
@@ -399,6 +402,7 @@ fn start_relay(
         connections_per_address: turn.connections_per_address,
         proxies: turn.proxy_protocol_from.clone(),
         tls: tls.map(|tls| tls::for_relay(&tls.config)),
+        dtls,
         copy_traffic_class: turn.copy_traffic_class,
         workers: turn.workers,
         pin_workers: turn.pin_workers,

@@ -110,6 +110,9 @@ fn turn_urls(settings: &Settings) -> Vec<String> {
                 let host = name_for_tls(settings, address.ip())?;
                 format!("turns:{host}:{}?transport=tcp", address.port())
             }
+            // No browser speaks TURN over DTLS; those that take the URL at all would send plain
+            // TURN there.
+            Transport::Dtls => return None,
         })
     };
     let mut urls = Vec::new();

@@ -32,6 +32,7 @@
 mod address;
 mod attribute;
 mod channel_data;
+mod classic;
 mod demux;
 mod framing;
 mod header;
@@ -43,6 +44,7 @@ mod writer;
 pub use address::{AddressError, Family, decode_address, decode_xor_address};
 pub use attribute::{Attribute, ErrorCode};
 pub use channel_data::{ChannelData, ChannelNumber};
+pub use classic::refuse_classic;
 pub use demux::{Protocol, classify};
 pub use framing::{Frame, FramingError};
 pub use header::{Class, HEADER_LENGTH, MAGIC_COOKIE, Method, TransactionId};

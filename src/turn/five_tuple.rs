@@ -12,18 +12,29 @@ pub enum Transport {
     Tcp,
     /// A stream in TLS.
     Tls,
+    /// Datagrams in DTLS.
+    Dtls,
 }
 
 impl Transport {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Udp, Self::Tcp, Self::Tls];
+    pub const ALL: [Self; 4] = [Self::Udp, Self::Tcp, Self::Tls, Self::Dtls];
 
     /// Whether it carries a stream rather than datagrams.
     #[must_use]
     pub const fn is_stream(self) -> bool {
         match self {
-            Self::Udp => false,
+            Self::Udp | Self::Dtls => false,
             Self::Tcp | Self::Tls => true,
+        }
+    }
+
+    /// Whether a client has shown that it is where it says before anything of it is heard.
+    #[must_use]
+    pub const fn has_handshake(self) -> bool {
+        match self {
+            Self::Udp => false,
+            Self::Tcp | Self::Tls | Self::Dtls => true,
         }
     }
 
@@ -34,6 +45,7 @@ impl Transport {
             Self::Udp => "udp",
             Self::Tcp => "tcp",
             Self::Tls => "tls",
+            Self::Dtls => "dtls",
         }
     }
 }

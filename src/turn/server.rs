@@ -694,8 +694,7 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
         let is_stale = response.body.code() == Some(ErrorCode::STALE_NONCE);
         let nonce = request.message.find(Attribute::NONCE);
         let shown = nonce.is_some_and(|nonce| self.nonces.is_fresh(nonce, client.client, now));
-        // Whoever has a connection is where it says.
-        let stranger = if is_stale || shown || client.transport.is_stream() {
+        let stranger = if is_stale || shown || client.transport.has_handshake() {
             Stranger::Proven
         } else {
             Stranger::Unproven

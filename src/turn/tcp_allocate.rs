@@ -90,6 +90,16 @@ mod tests {
     }
 
     #[test]
+    fn no_tcp_allocation_is_to_be_had_over_udp_or_dtls() {
+        for transport in [Transport::Udp, Transport::Dtls] {
+            let mut world = World::relaying_tcp();
+            let mut client = world.connected_client("alice");
+            client.five_tuple.transport = transport;
+            assert_eq!(world.allocate_tcp(&client, &[]), Err(400));
+        }
+    }
+
+    #[test]
     fn what_belongs_to_datagrams_spoils_a_request_for_tcp() {
         let mut world = World::relaying_tcp();
         let client = world.connected_client("alice");

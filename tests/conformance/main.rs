@@ -8,6 +8,8 @@ mod churn;
 mod client;
 mod coturn_abuse;
 mod coturn_tools;
+mod dtls;
+mod dtls_client;
 mod foreign;
 mod ledger;
 mod limits;

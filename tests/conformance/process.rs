@@ -105,6 +105,17 @@ impl Process {
         format!("{}{}\n", self.log, rest.join("\n"))
     }
 
+    /// Where its listeners of this transport are.
+    pub(crate) fn listeners(&self, transport: &str) -> Vec<SocketAddr> {
+        let told = self.log.split("turn_listeners=").nth(1).expect("ready");
+        let listeners = told.lines().next().unwrap_or_default().split(',');
+        let scheme = format!("{transport}://");
+        let addresses = listeners.filter_map(|listener| listener.strip_prefix(&scheme));
+        addresses
+            .map(|address| address.parse().expect("an address"))
+            .collect()
+    }
+
     /// A metric by its name and labels.
     pub(crate) fn metric(&self, name: &str) -> u64 {
         let text = self.metrics();

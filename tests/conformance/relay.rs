@@ -68,7 +68,7 @@ fn settings(allow_peers: &[&str]) -> Settings {
     let credentials = RelayCredentials::new(REALM)
         .with_secret(Secret::new(SECRET))
         .with_user(USER.0, &Secret::new(USER.1));
-    let listeners = [Transport::Udp, Transport::Tcp, Transport::Tls].map(|transport| {
+    let listeners = Transport::ALL.map(|transport| {
         ["127.0.0.1:0", "[::1]:0"].map(|text| Listener {
             transport,
             address: address(text),
@@ -97,6 +97,7 @@ fn settings(allow_peers: &[&str]) -> Settings {
         connections: 1_000,
         connections_per_address: 0,
         tls: Some(tls::server()),
+        dtls: Some(tls::server_by_datagrams()),
         proxies: Vec::new(),
         copy_traffic_class: false,
         workers: 2,

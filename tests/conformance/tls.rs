@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
-use peerage::net::TlsConfig;
+use peerage::net::{DtlsConfig, DtlsIdentity, TlsConfig};
 use peerage::relay::Relay;
 use peerage::turn::Transport;
 use rcgen::{CertifiedKey, KeyPair};
@@ -43,6 +43,16 @@ pub(crate) fn server() -> TlsConfig {
         .expect("they belong together");
     config.alpn_protocols = vec![b"stun.turn".to_vec(), b"stun.nat-discovery".to_vec()];
     Arc::new(ArcSwap::from_pointee(config))
+}
+
+/// The same for DTLS.
+pub(crate) fn server_by_datagrams() -> DtlsConfig {
+    Arc::new(ArcSwap::from_pointee(identity(certificate())))
+}
+
+pub(crate) fn identity(shown: &CertifiedKey<KeyPair>) -> DtlsIdentity {
+    let CertifiedKey { cert, signing_key } = shown;
+    DtlsIdentity::new(cert.der(), &signing_key.serialize_der()).expect("an ECDSA key")
 }
 
 fn provider() -> Arc<rustls::crypto::CryptoProvider> {

@@ -36,7 +36,7 @@ const WRONG: &[(&str, &str)] = &[
     ),
     (
         "[turn]\nlisten = [\"sctp://0.0.0.0:3478\"]",
-        r#"turn.listen = "sctp://0.0.0.0:3478": must be a list, and each of it a listener such as "udp://0.0.0.0:3478" or "tls://[::]:5349" (peerage.toml line 2)"#,
+        r#"turn.listen = "sctp://0.0.0.0:3478": must be a list, and each of it a listener such as "udp://0.0.0.0:3478", "tls://[::]:5349" or "dtls://0.0.0.0:5349" (peerage.toml line 2)"#,
     ),
     (
         "[turn]\nrelay_ports = \"9-1\"",
@@ -193,6 +193,44 @@ fn flags_win_over_variables_and_variables_over_the_file() {
             "no {line:?} in\n{said}"
         );
     }
+}
+
+#[test]
+fn tls_and_dtls_are_served_on_port_5349_by_default() {
+    let said = String::from_utf8(run(&["check"]).stdout).expect("text");
+    for listener in ["\"tls://0.0.0.0:5349\"", "\"dtls://0.0.0.0:5349\""] {
+        assert!(said.contains(listener), "{said}");
+    }
+}
+
+#[test]
+fn check_tells_of_a_key_that_dtls_cannot_be_spoken_with() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256).expect("a key");
+    let params = rcgen::CertificateParams::new(["localhost".to_owned()]).expect("a name");
+    let certificate = params.self_signed(&key).expect("signed");
+    let files = [
+        ("certificate.pem", certificate.pem()),
+        ("key.pem", key.serialize_pem()),
+    ];
+    for (name, pem) in files {
+        fs::write(folder.path().join(name), pem).expect("written");
+    }
+    let file = folder.path().join("peerage.toml");
+    let check = |listen: &str| {
+        let text = format!(
+            "[http.tls]\ncertificate = \"certificate.pem\"\nkey = \"key.pem\"\n[turn]\n{listen}"
+        );
+        fs::write(&file, text).expect("written");
+        let output = run(&["check", "--config", file.to_str().expect("plain")]);
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        String::from_utf8(output.stderr).expect("text")
+    };
+    let said = check("listen = [\"udp://0.0.0.0:3478\", \"dtls://0.0.0.0:5349\"]");
+    let begins =
+        "warning: turn.listen: dtls://0.0.0.0:5349 left out, since the key in http.tls.key";
+    assert!(said.starts_with(begins), "{said}");
+    assert_eq!(check("listen = [\"tls://0.0.0.0:5349\"]"), "");
 }
 
 #[test]

@@ -248,6 +248,7 @@ fn turn_listen(
         on_all(Transport::Udp, PORT),
         on_all(Transport::Tcp, PORT),
         on_all(Transport::Tls, TLS_PORT),
+        on_all(Transport::Dtls, TLS_PORT),
     ];
     reader.get("turn.listen", default.concat())
 }

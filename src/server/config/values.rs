@@ -232,7 +232,8 @@ impl Value for Cidr {
 
 impl Value for Listener {
     fn allowed() -> String {
-        r#"a listener such as "udp://0.0.0.0:3478" or "tls://[::]:5349""#.into()
+        r#"a listener such as "udp://0.0.0.0:3478", "tls://[::]:5349" or "dtls://0.0.0.0:5349""#
+            .into()
     }
     fn from_text(text: &str) -> Option<Self> {
         let (scheme, address) = text.split_once("://")?;
@@ -240,6 +241,7 @@ impl Value for Listener {
             "udp" => Transport::Udp,
             "tcp" => Transport::Tcp,
             "tls" => Transport::Tls,
+            "dtls" => Transport::Dtls,
             _ => return None,
         };
         let address = address.parse().ok()?;

@@ -16,7 +16,7 @@ use arc_swap::ArcSwap;
 
 use super::config::CertificateSource;
 use super::state::StateDirectory;
-use crate::net::TlsConfig;
+use crate::net::{TlsConfig, UnfitKey};
 
 /// How clients of the relay name what they speak (RFC 7443).
 pub(super) const STUN_TURN: &[u8] = b"stun.turn";
@@ -77,13 +77,16 @@ pub fn load(
 
 /// Reads the operator's certificate files, if that is the source, and changes nothing.
 ///
+/// Gives why DTLS cannot be spoken with it, if it cannot.
+///
 /// # Errors
 /// As [`prepare`].
-pub fn check(source: &CertificateSource) -> Result<(), CertificateError> {
+pub fn check(source: &CertificateSource) -> Result<Option<UnfitKey>, CertificateError> {
     let CertificateSource::Files { certificate, key } = source else {
-        return Ok(());
+        return Ok(None);
     };
-    Loaded::new(files::chain(certificate)?, files::key(key)?, certificate).map(drop)
+    let loaded = Loaded::new(files::chain(certificate)?, files::key(key)?, certificate)?;
+    Ok(loaded.fits_dtls().err())
 }
 
 /// TLS 1.2 and 1.3 with HTTP/1.1 above.
