@@ -110,8 +110,8 @@ fn turn_urls(settings: &Settings) -> Vec<String> {
                 let host = name_for_tls(settings, address.ip())?;
                 format!("turns:{host}:{}?transport=tcp", address.port())
             }
-            // No browser speaks TURN over DTLS; those that take the URL at all would send plain
-            // TURN there.
+            // No browser speaks TURN over DTLS: their statistics know udp, tcp and tls only
+            // (webrtc-stats, relayProtocol). Every URL that leads nowhere holds up the others.
             Transport::Dtls => return None,
         })
     };
@@ -150,5 +150,38 @@ fn gateway_settings(settings: &Settings) -> gateway::Settings {
         max_connections: u32::try_from(settings.limits.connections).unwrap_or(u32::MAX),
         connections_per_address: settings.connections_per_address,
         ..gateway::Settings::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_are_told_of_every_transport_that_browsers_speak() {
+        let address = "192.0.2.1:5349".parse().expect("an address");
+        let relay = Transport::ALL.map(|transport| Listener { transport, address });
+        let settings = Settings {
+            limits: Signal {
+                connections: 1,
+                sessions: 1,
+                room_members: 2,
+                resume_window: Duration::from_secs(1),
+            },
+            connections_per_address: 0,
+            allowed_origins: Vec::new(),
+            public_url: None,
+            relay: relay.to_vec(),
+            certificate: CertificateSource::LocalCa,
+            secret: Secret::new("north"),
+            credential_lifetime: Duration::from_secs(60),
+        };
+        let told = [
+            "turn:192.0.2.1:5349?transport=udp",
+            "turn:192.0.2.1:5349?transport=tcp",
+            "turns:192.0.2.1:5349?transport=tcp",
+        ];
+        assert_eq!(turn_urls(&settings), told);
+        assert_eq!(stun_urls(&settings.relay), ["stun:192.0.2.1:5349"]);
     }
 }

@@ -330,18 +330,64 @@ fn hellos_without_a_cookie_leave_nothing_behind_and_are_not_amplified() {
     over_dtls(listener).bind();
 }
 
+/// Certificate files that can be replaced.
+struct Files(tempfile::TempDir);
+
+impl Files {
+    /// Files with a new certificate for such a key.
+    fn with(algorithm: &'static rcgen::SignatureAlgorithm) -> (Self, Vec<u8>) {
+        let this = Self(tempfile::tempdir().expect("a folder"));
+        let certificate = this.replace(algorithm);
+        (this, certificate)
+    }
+
+    /// Puts a new certificate in the place of the present one.
+    fn replace(&self, algorithm: &'static rcgen::SignatureAlgorithm) -> Vec<u8> {
+        let key = rcgen::KeyPair::generate_for(algorithm).expect("a key");
+        let params = rcgen::CertificateParams::new(["localhost".to_owned()]).expect("a name");
+        let certificate = params.self_signed(&key).expect("signed");
+        let [shown, secret] = self.paths();
+        std::fs::write(shown, certificate.pem()).expect("written");
+        std::fs::write(secret, key.serialize_pem()).expect("written");
+        certificate.der().to_vec()
+    }
+
+    fn paths(&self) -> [String; 2] {
+        ["certificate.pem", "key.pem"].map(|name| self.0.path().join(name).display().to_string())
+    }
+
+    /// A server that uses them.
+    fn serve(&self) -> Process {
+        let [shown, secret] = self.paths();
+        let files = format!("[http.tls]\ncertificate = \"{shown}\"\nkey = \"{secret}\"\n");
+        Process::start(&format!("{LISTEN}{files}"))
+    }
+}
+
+#[test]
+fn a_renewed_certificate_is_shown_over_dtls_unless_it_does_not_fit() {
+    let (files, first) = Files::with(&rcgen::PKCS_ECDSA_P256_SHA256);
+    let mut server = files.serve();
+    let listener = server.listeners("dtls")[0];
+    assert_eq!(over_dtls(listener).carrier.certificate, first);
+    let second = files.replace(&rcgen::PKCS_ECDSA_P384_SHA384);
+    server.signal("HUP");
+    server.wait_for_log("another certificate is shown");
+    assert_eq!(over_dtls(listener).carrier.certificate, second);
+    files.replace(&rcgen::PKCS_RSA_SHA256);
+    server.signal("HUP");
+    let told = server.wait_for_log("over DTLS the certificate of before is shown still");
+    assert!(
+        told.contains("WARN") && told.contains("http.tls.key"),
+        "{told}"
+    );
+    assert_eq!(over_dtls(listener).carrier.certificate, second);
+}
+
 #[test]
 fn an_rsa_key_leaves_only_dtls_out_and_says_so() {
-    let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256).expect("a key");
-    let params = rcgen::CertificateParams::new(["localhost".to_owned()]).expect("a name");
-    let certificate = params.self_signed(&key).expect("signed");
-    let folder = tempfile::tempdir().expect("a folder");
-    let [shown, secret] = ["certificate.pem", "key.pem"].map(|name| folder.path().join(name));
-    std::fs::write(&shown, certificate.pem()).expect("written");
-    std::fs::write(&secret, key.serialize_pem()).expect("written");
-    let [shown, secret] = [shown, secret].map(|path| path.display().to_string());
-    let files = format!("[http.tls]\ncertificate = \"{shown}\"\nkey = \"{secret}\"\n");
-    let server = Process::start(&format!("{LISTEN}{files}"));
+    let (files, _) = Files::with(&rcgen::PKCS_RSA_SHA256);
+    let server = files.serve();
     let told = server.log.lines().filter(|line| line.contains("WARN"));
     let told: Vec<_> = told.filter(|line| line.contains("dtls://")).collect();
     let all = [
