@@ -95,6 +95,17 @@ fn connections_to_peers_are_bounded_for_a_user_and_for_all() {
     await_that(|| alice.connect(peers[3].address()).is_ok());
 }
 
+#[test]
+fn data_connections_count_with_the_other_connections_of_clients() {
+    let server = process(&format!("{TO_LOOPBACK}\nconnections = 2"));
+    let mut pair = Pair::new(server.turn);
+    assert!(is_over(&mut crate::client::connect(server.turn)));
+    assert_joined(&mut pair.data, &mut pair.peer);
+    drop((pair.data, pair.peer));
+    await_that(|| server.metric("peerage_turn_connections") == 1);
+    over_tcp(server.turn).bind();
+}
+
 /// Writes until nobody takes anything any more; gives how many bytes were taken.
 fn fill(stream: &mut TcpStream) -> usize {
     let (mut taken, chunk) = (0, vec![7; 256 << 10]);

@@ -79,6 +79,14 @@ const WRONG: &[(&str, &str)] = &[
         r#"turn.nat_discovery_alternate = "10.0.0.6:3479": needs two addresses that the machine has itself, and turn.external_addresses says that it is behind a NAT (peerage.toml line 5)"#,
     ),
     (
+        "[turn]\nrelay_ports = \"none\"\ntcp_relay = true",
+        r#"turn.tcp_relay = true: must be false where turn.relay_ports is "none" (peerage.toml line 3)"#,
+    ),
+    (
+        "[turn]\npeer_connections = 0",
+        "turn.peer_connections = 0: must be a whole number from 1 to 1000000 (peerage.toml line 2)",
+    ),
+    (
         "[turn]\nsecret = 5",
         "turn.secret: must be a string that is not empty, or a list of such (peerage.toml line 2)",
     ),
