@@ -3,10 +3,12 @@
 use std::net::{SocketAddr, UdpSocket};
 use std::process::Command;
 use std::sync::Arc;
+use std::time::Duration;
 
 use peerage::relay::Relay;
 use peerage::stun::{Attribute, Method};
 use peerage::turn::Transport;
+use socket2::{Domain, Socket, Type};
 
 use crate::client::{Carrier, Client, over_tcp, over_udp};
 use crate::coturn_tools::{EchoPeer, assert_lossless, uclient, uclient_with_a_channel};
@@ -115,6 +117,46 @@ fn an_allocation_ends_with_its_association() {
         counters.allocations() == 0 && counters.connections() == 0
     });
     assert_eq!(client.carrier.receive(), None);
+}
+
+#[test]
+fn clients_hear_a_good_bye_when_the_relay_stops() {
+    let relay = relay::start(&[]);
+    let mut client = over_dtls(dtls(&relay));
+    client.allocate();
+    drop(relay);
+    assert_eq!(client.carrier.receive(), None);
+}
+
+#[test]
+fn a_record_that_the_kernel_gives_to_the_wrong_worker_still_arrives() {
+    const CLIENTS: usize = 48;
+    let relay = relay::start(&[]);
+    let mut clients: Vec<_> = (0..CLIENTS).map(|_| over_dtls(dtls(&relay))).collect();
+    for client in &mut clients {
+        client.allocate();
+    }
+    assert_eq!(relay::counters(&relay).packets_posted, 0);
+    // Takes its share of what the listeners got so far, and makes the kernel deal anew.
+    let intruder = Socket::new(Domain::IPV4, Type::DGRAM, None).expect("a socket");
+    intruder.set_reuse_port(true).expect("SO_REUSEPORT");
+    intruder.bind(&dtls(&relay).into()).expect("shared");
+    let intruder = UdpSocket::from(intruder);
+    intruder.set_nonblocking(true).expect("not blocking");
+    let mut lost = 0;
+    for client in &mut clients {
+        let request = [&[0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42][..], &[5; 12]].concat();
+        client.carrier.send(&request);
+        let socket = &client.carrier.socket;
+        let soon = Some(Duration::from_millis(500));
+        socket.set_read_timeout(soon).expect("a timeout");
+        lost += usize::from(client.carrier.step().is_none());
+    }
+    let taken = std::iter::from_fn(|| intruder.recv_from(&mut [0; 2_000]).ok());
+    assert_eq!(lost, taken.count(), "only what the intruder took was lost");
+    let counters = relay::counters(&relay);
+    assert!(counters.packets_posted > 0, "nobody has moved");
+    assert_eq!(counters.connections(), CLIENTS as u64);
 }
 
 #[test]
