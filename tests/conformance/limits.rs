@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use peerage::stun::{Attribute, Message, Method};
 
+use crate::peers::receive_from;
 use crate::prober::{Prober, code};
 use crate::process::Process;
-use crate::raw_client::receive_from;
 use crate::relay::{SECRET, time_limited_for};
 
 const NO_LIMITS: &str = "unauthenticated_rate = 0\nmax_allocations_per_user = 0";

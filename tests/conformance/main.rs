@@ -3,6 +3,7 @@
 //! through real sockets.
 
 mod abuse;
+mod answer;
 mod audit;
 mod churn;
 mod client;
@@ -15,10 +16,10 @@ mod ledger;
 mod limits;
 mod login;
 mod overload;
+mod peers;
 mod prober;
 mod process;
 mod proxy;
-mod raw_client;
 mod relay;
 mod reload;
 mod rfc5780;

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use peerage::stun::{Attribute, Class, Message, Method, TransactionId, Writer};
 
+use crate::answer::Answer;
 use crate::login::Login;
 use crate::relay::USER;
 
@@ -58,6 +59,11 @@ impl Prober {
     /// A client at `ip` that has not said anything.
     pub(crate) fn at(ip: impl Into<IpAddr>, server: SocketAddr) -> Self {
         let socket = UdpSocket::bind((ip.into(), 0)).expect("loopback has ports");
+        Self::on(socket, server)
+    }
+
+    /// The same with this socket.
+    pub(crate) fn on(socket: UdpSocket, server: SocketAddr) -> Self {
         socket.set_read_timeout(Some(PATIENCE)).expect("set");
         Self {
             socket,
@@ -174,6 +180,16 @@ impl Prober {
         Ok(relayed.expect("there").expect("an address"))
     }
 
+    /// Allocates with these attributes beside REQUESTED-TRANSPORT.
+    pub(crate) fn allocate_with(&self, attributes: &[(Attribute, &[u8])]) -> Answer {
+        Answer(self.request(Method::ALLOCATE, |writer| {
+            writer.attribute(Attribute::REQUESTED_TRANSPORT, &[17, 0, 0, 0]);
+            for (kind, value) in attributes {
+                writer.attribute(*kind, value);
+            }
+        }))
+    }
+
     pub(crate) fn refresh(&self, lifetime: u32) -> Result<(), u16> {
         code(&self.request(Method::REFRESH, |writer| {
             writer.u32(Attribute::LIFETIME, lifetime);
@@ -197,8 +213,21 @@ impl Prober {
 
     /// Sends `data` to `peer` by an indication.
     pub(crate) fn indicate(&self, peer: SocketAddr, data: &[u8]) {
+        self.indicate_with(&[], peer, data);
+    }
+
+    /// The same with these attributes beside the peer and the data.
+    pub(crate) fn indicate_with(
+        &self,
+        attributes: &[(Attribute, &[u8])],
+        peer: SocketAddr,
+        data: &[u8],
+    ) {
         self.send(&message(Class::Indication, Method::SEND, 1, |writer| {
             writer.xor_address(Attribute::XOR_PEER_ADDRESS, peer);
+            for (kind, value) in attributes {
+                writer.attribute(*kind, value);
+            }
             writer.attribute(Attribute::DATA, data);
         }));
     }

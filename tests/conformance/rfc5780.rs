@@ -9,9 +9,9 @@ use peerage::stun::{Attribute, Class, Message, Method, decode_address};
 use peerage::turn::Transport;
 
 use crate::coturn_tools::natdiscovery;
-use crate::prober::{code, message};
+use crate::peers::{bound, receive_from};
+use crate::prober::{Prober, code, message};
 use crate::process::Process;
-use crate::raw_client::{RawClient, bound, receive_from};
 use crate::relay;
 
 /// How long an answer may take on a busy machine.
@@ -116,14 +116,14 @@ fn the_addresses_beside_the_listener_serve_no_turn_and_are_no_peers() {
             assert_eq!(first.method(), Method::BINDING, "{place}");
         }
     }
-    let mut client = RawClient::new(places[0]);
-    assert_eq!(client.allocate(&[]).code(), 0);
+    let client = Prober::new(places[0]);
+    assert_eq!(client.allocate_with(&[]).code(), 0);
     for place in places {
         let answer = client.request(Method::CHANNEL_BIND, |writer| {
             writer.u32(Attribute::CHANNEL_NUMBER, 0x4000 << 16);
             writer.xor_address(Attribute::XOR_PEER_ADDRESS, place);
         });
-        assert_eq!(answer.code(), 403, "{place}");
+        assert_eq!(code(&answer), Err(403), "{place}");
     }
 }
 

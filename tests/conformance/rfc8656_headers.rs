@@ -9,7 +9,8 @@ use peerage::relay::Relay;
 use peerage::stun::Attribute;
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
-use crate::raw_client::{RawClient, at_peer, bound};
+use crate::peers::{at_peer, bound};
+use crate::prober::Prober;
 use crate::relay;
 
 /// Addresses of loopback where nobody else is heard, one a test.
@@ -107,19 +108,19 @@ fn has_df(header: &[u8; 20]) -> bool {
 fn dont_fragment_sets_df_on_its_packet_and_on_no_other() {
     let Some(wire) = wire(ALONE[0]) else { return };
     let relay = relay::start(&["127.0.0.0/8"]);
-    let mut client = RawClient::new(relay.addresses()[0]);
+    let client = Prober::new(relay.addresses()[0]);
     let dont_fragment = [(Attribute::DONT_FRAGMENT, &[][..])];
-    assert_eq!(client.allocate(&dont_fragment).code(), 0);
+    assert_eq!(client.allocate_with(&dont_fragment).code(), 0);
     let peer = bound(relay::address(&format!("{}:0", ALONE[0])));
     let place = peer.local_addr().expect("bound");
-    client.bind_channel(0x4000, place);
+    client.bind_channel(0x4000, place).expect("bound");
     for round in 0..10_u8 {
         for (number, df) in [(1, true), (2, false), (3, false)] {
             // One after the other: a train would show one header for all of its packets.
             match number {
-                1 => client.send(place, &[round, number], &dont_fragment),
-                2 => client.send(place, &[round, number], &[]),
-                _ => client.send_on(0x4000, &[round, number]),
+                1 => client.indicate_with(&dont_fragment, place, &[round, number]),
+                2 => client.indicate(place, &[round, number]),
+                _ => client.channel(0x4000, &[round, number]),
             }
             let header = header(&wire, place, &[round, number]);
             assert_eq!(has_df(&header), df, "packet {number}");
@@ -138,12 +139,13 @@ fn copying(copies: bool) -> Relay {
 }
 
 /// A client at `ip` with an allocation of that family, and its relayed address.
-fn allocated(relay: &Relay, ip: &str) -> (RawClient, SocketAddr) {
+fn allocated(relay: &Relay, ip: &str) -> (Prober, SocketAddr) {
     let socket = bound(SocketAddr::new(ip.parse().expect("an address"), 0));
     let is_ipv4 = socket.local_addr().expect("bound").is_ipv4();
     let (server, family) = if is_ipv4 { (0, 1) } else { (1, 2) };
-    let mut client = RawClient::on(relay.addresses()[server], socket);
-    let answer = client.allocate(&[(Attribute::REQUESTED_ADDRESS_FAMILY, &[family, 0, 0, 0])]);
+    let mut client = Prober::on(socket, relay.addresses()[server]);
+    client.learn_nonce();
+    let answer = client.allocate_with(&[(Attribute::REQUESTED_ADDRESS_FAMILY, &[family, 0, 0, 0])]);
     assert_eq!(answer.code(), 0);
     let relayed = answer.addresses(Attribute::XOR_RELAYED_ADDRESS)[0];
     (client, relayed)
@@ -152,20 +154,20 @@ fn allocated(relay: &Relay, ip: &str) -> (RawClient, SocketAddr) {
 /// Sends with each class there and back, by a channel and by indications; what leaves has the
 /// class that `expected` makes of it.
 fn goes_there_and_back(relay: &Relay, wire: &Socket, ip: &str, expected: impl Fn(u8) -> u8) {
-    let (mut client, relayed) = allocated(relay, ip);
+    let (client, relayed) = allocated(relay, ip);
     let at_client = client.socket.local_addr().expect("bound");
     let [peer, other] = [bound(at_client), bound(at_client)];
     let [place, elsewhere] = [&peer, &other].map(|it| it.local_addr().expect("bound"));
-    client.bind_channel(0x4000, place);
+    client.bind_channel(0x4000, place).expect("bound");
     for class in CLASSES {
         let passes = |to: SocketAddr, payload: &[u8]| {
             let seen = traffic_class(&header(wire, to, payload));
             assert_eq!(seen, expected(class), "{class:#x} to {to}");
         };
         set_traffic_class(&client.socket, class);
-        client.send_on(0x4000, &[class, 1, 1, 1]);
+        client.channel(0x4000, &[class, 1, 1, 1]);
         passes(place, &[class, 1, 1, 1]);
-        client.send(elsewhere, &[class, 2, 2, 2], &[]);
+        client.indicate(elsewhere, &[class, 2, 2, 2]);
         passes(elsewhere, &[class, 2, 2, 2]);
         for (from, number) in [(&peer, 3), (&other, 4)] {
             set_traffic_class(from, class);
@@ -193,21 +195,22 @@ fn dscp_and_ecn_are_copied_between_families_and_between_clients() {
     };
     let relay = copying(true);
     let at = |ip: &str| bound(SocketAddr::new(ip.parse().expect("an address"), 0));
-    let mut client = RawClient::on(relay.addresses()[0], at(ALONE[2]));
-    let dual = client.allocate(&[(Attribute::ADDITIONAL_ADDRESS_FAMILY, &[2, 0, 0, 0])]);
+    let mut client = Prober::on(at(ALONE[2]), relay.addresses()[0]);
+    client.learn_nonce();
+    let dual = client.allocate_with(&[(Attribute::ADDITIONAL_ADDRESS_FAMILY, &[2, 0, 0, 0])]);
     let relayed = dual.addresses(Attribute::XOR_RELAYED_ADDRESS);
     assert_eq!(relayed.len(), 2);
     let peer = at("::1");
     let place = peer.local_addr().expect("bound");
-    client.bind_channel(0x4000, place);
-    let (mut neighbour, of_neighbour) = allocated(&relay, ALONE[2]);
+    client.bind_channel(0x4000, place).expect("bound");
+    let (neighbour, of_neighbour) = allocated(&relay, ALONE[2]);
     let at_neighbour = neighbour.socket.local_addr().expect("bound");
-    client.bind_channel(0x4001, of_neighbour);
-    neighbour.permit(&[relayed[0]]);
+    client.bind_channel(0x4001, of_neighbour).expect("bound");
+    neighbour.permit(&[relayed[0]]).expect("permitted");
     for class in CLASSES {
         set_traffic_class(&client.socket, class);
         for (wire, channel, to) in [(&v6, 0x4000, place), (&v4, 0x4001, at_neighbour)] {
-            client.send_on(channel, &[class, 5, 5, 5]);
+            client.channel(channel, &[class, 5, 5, 5]);
             let seen = traffic_class(&header(wire, to, &[class, 5, 5, 5]));
             assert_eq!(seen, class, "to {to}");
         }
@@ -230,7 +233,7 @@ fn what_leaves_has_the_systems_ttl_and_no_class_unless_that_is_wanted() {
     // The TTL is the system's also where the class is copied.
     let relay = copying(true);
     for (wire, ip) in [(&v4, ALONE[3]), (&v6, "::1")] {
-        let (mut client, _) = allocated(&relay, ip);
+        let (client, _) = allocated(&relay, ip);
         let (own, peer) = (
             SockRef::from(&client.socket),
             bound(client.socket.local_addr().expect("bound")),
@@ -242,8 +245,8 @@ fn what_leaves_has_the_systems_ttl_and_no_class_unless_that_is_wanted() {
         };
         set.expect("set");
         let place = peer.local_addr().expect("bound");
-        client.bind_channel(0x4000, place);
-        client.send_on(0x4000, &[7; 4]);
+        client.bind_channel(0x4000, place).expect("bound");
+        client.channel(0x4000, &[7; 4]);
         let left = hops_left(&header(wire, place, &[7; 4]));
         let usual = hops_left(&header_of_own(wire, &peer));
         assert_eq!((left, usual != 9), (usual, true));

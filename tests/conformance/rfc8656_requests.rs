@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use peerage::stun::{Attribute, Class, Message, Method};
 
+use crate::peers::{at_peer, bound};
 use crate::prober::{Prober, code, message};
-use crate::raw_client::{RawClient, at_peer, bound};
 use crate::relay;
 
 #[test]
@@ -93,15 +93,15 @@ fn dont_fragment_does_nothing_to_what_goes_to_ipv6() {
     let relay = relay::start(&["::1"]);
     let dont_fragment = [(Attribute::DONT_FRAGMENT, &[][..])];
     for server in relay.addresses() {
-        let mut client = RawClient::new(server);
+        let client = Prober::new(server);
         let family = [(Attribute::REQUESTED_ADDRESS_FAMILY, &[2, 0, 0, 0][..])];
-        assert_eq!(client.allocate(&family).code(), 0);
+        assert_eq!(client.allocate_with(&family).code(), 0);
         let peer = bound(relay::address("[::1]:0"));
         let place = peer.local_addr().expect("bound");
-        client.permit(&[place]);
+        client.permit(&[place]).expect("permitted");
         // Longer than any link but loopback takes whole.
         for data in [&b"short"[..], &[7; 20_000]] {
-            client.send(place, data, &dont_fragment);
+            client.indicate_with(&dont_fragment, place, data);
             assert_eq!(at_peer(&peer).0, data);
         }
     }
