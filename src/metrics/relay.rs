@@ -79,7 +79,7 @@ pub struct RelayCounters {
     pub unanswered: Counter,
     /// Records of the audit log for which there was no room.
     pub records_lost: Counter,
-    /// Connections of clients taken.
+    /// Connections of clients taken, DTLS associations included.
     pub connections_made: Counter,
     /// Connections of clients ended, for whatever reason.
     pub connections_ended: Counter,

@@ -155,7 +155,7 @@ impl Relay {
         &self.listeners
     }
 
-    /// Where those for datagrams are bound.
+    /// Where those for plain datagrams are bound.
     #[must_use]
     pub fn addresses(&self) -> Vec<SocketAddr> {
         datagram_addresses(&self.listeners)

@@ -53,7 +53,7 @@ pub struct Settings {
     pub mobility: bool,
     /// Whether there are TCP allocations (RFC 6062), and within which bounds.
     pub tcp_relay: Option<TcpRelay>,
-    /// Connections of clients at a time.
+    /// Connections of clients at a time, DTLS associations included.
     pub connections: usize,
     /// The same for one address (/32, /64); 0 is no limit. Loopback has none.
     pub connections_per_address: usize,

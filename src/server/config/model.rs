@@ -126,7 +126,7 @@ pub struct Turn {
     pub peer_connections: usize,
     /// The same for one user; 0 is no limit.
     pub peer_connections_per_user: usize,
-    /// Connections of clients at a time.
+    /// Connections of clients at a time, DTLS associations included.
     pub connections: usize,
     /// The same for one address (/32, /64); 0 is no limit. Loopback has none.
     pub connections_per_address: usize,
