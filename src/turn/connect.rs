@@ -76,19 +76,19 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
         outcome: Result<(), ConnectFailed>,
         now: Now,
     ) {
-        let tcp = self.tcp.as_mut();
-        let Some(tcp) = tcp.filter(|tcp| tcp.find(connection).is_some()) else {
-            return;
-        };
+        let Some(tcp) = self.tcp.as_mut() else { return };
+        let found = tcp.find_mut(connection);
+        let found = found.filter(|found| matches!(found.stage, Stage::Connecting(_)));
+        // It may have taken too long.
+        let Some(found) = found else { return };
         if outcome.is_err() {
             return self.lose(connection, Loss::Unreachable);
         }
+        let before = std::mem::replace(&mut found.stage, Stage::Waiting);
         tcp.give_time(connection, now.instant);
-        let found = tcp.find_mut(connection);
-        let before = found.map(|it| std::mem::replace(&mut it.stage, Stage::Waiting));
-        if let Some(Stage::Connecting(mut response)) = before {
-            let peers = &mut self.tally.peers;
-            peers.advance(Progress::Connecting, Progress::Waiting);
+        let peers = &mut self.tally.peers;
+        peers.advance(Progress::Connecting, Progress::Waiting);
+        if let Stage::Connecting(mut response) = before {
             response.body = Body::Connection(connection);
             self.responses.push_back(*response);
         }

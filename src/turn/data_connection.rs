@@ -58,9 +58,11 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
         of_allocation.max(of_user)
     }
 
-    /// A data connection, or a connection that waits to become one, is over on both sides.
+    /// A connection to a peer is over; there is nothing to close.
     pub fn handle_connection_over(&mut self, connection: ConnectionId) {
-        self.forget(connection);
+        if let Some(PeerConnection { stage, .. }) = self.forget(connection) {
+            self.tell_failure(stage);
+        }
     }
 
     /// Ends the connections whose next step has not come in time.
@@ -140,12 +142,15 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::five_tuple::FiveTuple;
     use super::super::policy::{Machine, PeerPolicy, RelayAddress};
     use super::super::record::{End, Event};
     use super::super::terms::Terms;
     use super::super::world::{Client, World, address};
     use super::*;
-    use crate::stun::{Attribute, Method};
+    use crate::stun::{Attribute, Message, Method, Writer};
+    use proptest::prelude::*;
+    use std::net::SocketAddr;
 
     /// A client with a connection in every stage: connecting, waiting, bound.
     fn busy(world: &mut World) -> (Client, [ConnectionId; 3]) {
@@ -211,6 +216,10 @@ mod tests {
             world.server.handle_connection_over(connection);
             world.server.handle_connection_over(connection);
         }
+        // The Connect that waits is answered.
+        let told = world.told();
+        assert_eq!(told.len(), 1);
+        assert_eq!(World::code(&told[0].1), Err(447));
         assert_eq!(world.server.tally().peers.live, [0; 3]);
         assert_eq!(world.wanted(), []);
         world.release(&client);
@@ -299,5 +308,136 @@ mod tests {
             (traffic.bytes_from_client, traffic.bytes_to_client),
             (3_000, 3_000)
         );
+    }
+
+    /// What stands around a server with TCP allocations, and keeps count of all.
+    struct Shell {
+        world: World,
+        clients: Vec<Client>,
+        /// Connections to peers that are open or being opened.
+        open: Vec<ConnectionId>,
+        connects: usize,
+        answers: usize,
+    }
+
+    impl Shell {
+        fn new() -> Self {
+            Self {
+                world: World::relaying_tcp(),
+                clients: Vec::new(),
+                open: Vec::new(),
+                connects: 0,
+                answers: 0,
+            }
+        }
+
+        /// Does one of the things that clients, peers and time do.
+        fn step(&mut self, (what, who, which): (u8, u8, u8)) {
+            let peer = SocketAddr::from(([8, 8, 8, 8], 2_000 + u16::from(which % 4)));
+            let connection = self.open.get(usize::from(which % 8)).copied();
+            let known = self.clients.get(usize::from(who % 4)).cloned();
+            match (what % 10, known, connection) {
+                (0, _, _) => {
+                    let user = ["alice", "bob"][usize::from(who % 2)];
+                    let client = self.world.allocated_for_tcp(user);
+                    self.clients.push(client);
+                }
+                (1, Some(client), _) => {
+                    self.connects += 1;
+                    self.ask(&client, Method::CONNECT, |writer| {
+                        writer.xor_address(Attribute::XOR_PEER_ADDRESS, peer);
+                    });
+                }
+                (2, Some(client), _) => {
+                    self.ask(&client, Method::CREATE_PERMISSION, |writer| {
+                        writer.xor_address(Attribute::XOR_PEER_ADDRESS, peer);
+                    });
+                }
+                (3, Some(client), _) if self.world.is_bound(&client) => {
+                    let accepted = self.world.peer_connects(&client, peer);
+                    self.open.extend(accepted);
+                }
+                (4, _, Some(connection)) => self.world.connected(connection, true),
+                (5, _, Some(connection)) => {
+                    let lost = self.world.server.tally().peers.lost;
+                    self.world.connected(connection, false);
+                    // One that is there already cannot fail any more.
+                    if self.world.server.tally().peers.lost != lost {
+                        self.open.retain(|open| *open != connection);
+                    }
+                }
+                (6, _, Some(connection)) => {
+                    let user = ["alice", "bob"][usize::from(who % 2)];
+                    let data = self.world.connected_client(user);
+                    self.ask(&data, Method::CONNECTION_BIND, |writer| {
+                        writer.attribute(Attribute::CONNECTION_ID, &connection.0);
+                    });
+                    self.world.server.poll_bound();
+                }
+                (7, _, Some(connection)) => {
+                    self.world.server.handle_connection_over(connection);
+                    self.open.retain(|open| *open != connection);
+                }
+                (8, Some(client), _) => self.ask(&client, Method::REFRESH, |writer| {
+                    writer.u32(Attribute::LIFETIME, u32::from(which & 1) * 600);
+                }),
+                (9, Some(client), _) if which & 1 == 0 => {
+                    self.world.server.handle_disconnect(client.five_tuple);
+                }
+                _ => self.world.pass(u64::from(which % 40)),
+            }
+            self.world.pass(0);
+            self.settle();
+        }
+
+        fn ask(&mut self, client: &Client, method: Method, fill: impl FnOnce(&mut Writer<'_>)) {
+            let mut client = client.clone();
+            client.nonce = self.world.nonce(&client);
+            let told = self.world.request_that_tells_many(&client, method, fill);
+            self.count(&told);
+        }
+
+        /// Counts answers to Connect.
+        fn count(&mut self, told: &[(FiveTuple, Vec<u8>)]) {
+            let method = |bytes: &[u8]| Message::parse(bytes).expect("well formed").method();
+            let is_answer = |told: &&(FiveTuple, Vec<u8>)| method(&told.1) == Method::CONNECT;
+            self.answers += told.iter().filter(is_answer).count();
+        }
+
+        /// Does what is wanted, and holds all counts against each other.
+        fn settle(&mut self) {
+            for action in self.world.wanted() {
+                match action {
+                    TcpAction::Connect { connection, .. } => self.open.push(connection),
+                    TcpAction::Close { connection } => {
+                        let at = self.open.iter().position(|open| *open == connection);
+                        self.open.remove(at.expect("only what is open is closed"));
+                    }
+                    other => panic!("{other:?}"),
+                }
+            }
+            let told = self.world.told();
+            self.count(&told);
+            let live = self.world.server.tally().peers.live;
+            assert_eq!(live.iter().sum::<u64>(), self.open.len() as u64);
+            assert_eq!(self.connects - self.answers, live[0] as usize);
+            assert_eq!(self.world.claimed_connections(), self.open.len());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_happens_connections_balance_and_every_connect_has_one_answer(
+            steps in prop::collection::vec(any::<(u8, u8, u8)>(), 0..120),
+        ) {
+            let mut shell = Shell::new();
+            for step in steps {
+                shell.step(step);
+            }
+            shell.world.pass(3_600);
+            shell.settle();
+            prop_assert_eq!(shell.answers, shell.connects);
+            prop_assert_eq!(shell.open.len() + shell.world.left_behind(), 0);
+        }
     }
 }

@@ -558,6 +558,16 @@ impl World {
         self.server.handle_peer_connection(id, peer, self.now)
     }
 
+    /// Whether the relayed address of a client is still there.
+    pub(super) fn is_bound(&self, client: &Client) -> bool {
+        self.sockets.contains_key(&client.relayed)
+    }
+
+    /// How many connections to peers are claimed.
+    pub(super) fn claimed_connections(&self) -> usize {
+        self.shared.0.borrow().connections.len()
+    }
+
     /// A client with a TCP allocation.
     pub(super) fn allocated_for_tcp(&mut self, username: &str) -> Client {
         let mut client = self.connected_client(username);
