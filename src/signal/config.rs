@@ -32,6 +32,8 @@ pub struct Config {
     pub mailbox_messages: usize,
     /// How many bytes are kept for a session until it acknowledges them. 256 KiB.
     pub mailbox_bytes: usize,
+    /// How long a client that is connected may acknowledge nothing of what is kept. 30 s.
+    pub acknowledge_timeout: Duration,
     /// How long a connection may take to say `hello`. 10 s.
     pub hello_timeout: Duration,
     /// How long a connection may be silent. 45 s.
@@ -54,6 +56,7 @@ impl Default for Config {
             byte_burst: 1_024 * 1_024,
             mailbox_messages: 256,
             mailbox_bytes: 256 * 1_024,
+            acknowledge_timeout: Duration::from_secs(30),
             hello_timeout: Duration::from_secs(10),
             silence_timeout: Duration::from_secs(45),
             ice: IceConfig::default(),

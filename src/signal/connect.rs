@@ -202,7 +202,7 @@ impl Hub {
     ) -> Result<(), Rejection> {
         match command {
             Command::Hello(_) => return Err(Rejection::new(None, Reject::HelloRepeated)),
-            Command::Ack(seen) => self.acknowledge(session, seen),
+            Command::Ack(seen) => self.acknowledge(session, seen, now),
             Command::Ping => self.tell(id, Message::Pong),
             Command::Bye => self.bye(id, session, now),
             Command::Request { id, request } => {

@@ -68,6 +68,7 @@ impl Hub {
             match timer {
                 Timer::Connection(connection) => self.check_silence(connection, now),
                 Timer::Expiry(session) => self.expire(session, now),
+                Timer::Unheard(session) => self.check_acknowledged(session, now),
                 Timer::Ice(session) => self.renew_ice_servers(session, now),
             }
             self.tell_of_the_lost(now);
@@ -139,7 +140,14 @@ impl Hub {
             return;
         };
         let message = Arc::new(message);
-        let offset = session.mailbox.push(Arc::clone(&message), &self.config);
+        let offset = session
+            .mailbox
+            .push(Arc::clone(&message), &self.config, now);
+        if !session.is_watched {
+            session.is_watched = true;
+            let deadline = now.instant + self.config.acknowledge_timeout;
+            self.deadlines.set(Timer::Unheard(to), deadline);
+        }
         if let Some(connection) = session.connection {
             self.events.push_back(Event::Send {
                 connection,
@@ -149,17 +157,43 @@ impl Hub {
         }
     }
 
+    /// A client that takes in what it is told says so now and then. The timer is not moved with
+    /// every message; it is looked at again when it rings, and set anew with the next message.
+    fn check_acknowledged(&mut self, id: SessionId, now: Now) {
+        let Some(session) = self.sessions.get_mut(&id) else {
+            return;
+        };
+        session.is_watched = false;
+        let (Some(connection), Some(since)) = (session.connection, session.mailbox.waits_since())
+        else {
+            return;
+        };
+        let deadline = since + self.config.acknowledge_timeout;
+        if deadline <= now.instant {
+            self.close(connection, Close::TooSlow, now);
+        } else {
+            session.is_watched = true;
+            self.deadlines.set(Timer::Unheard(id), deadline);
+        }
+    }
+
     /// Whether a message of this size fits the mailbox. Where it does not, a session that is
-    /// connected is suspended: its client does not keep up.
+    /// connected is suspended, since its client does not keep up, and presence is forgotten.
     pub(super) fn make_room(&mut self, to: SessionId, size: usize, now: Now) -> bool {
         let Some(session) = self.sessions.get(&to) else {
             return false;
         };
-        let has_room = session.mailbox.has_room_for(size, &self.config);
-        if let (false, Some(connection)) = (has_room, session.connection) {
+        if session.mailbox.has_room_for(size, &self.config) {
+            return true;
+        }
+        if let Some(connection) = session.connection {
             self.close(connection, Close::TooSlow, now);
         }
-        has_room
+        let Some(session) = self.sessions.get_mut(&to) else {
+            return false;
+        };
+        session.mailbox.forget_presence();
+        session.mailbox.has_room_for(size, &self.config)
     }
 
     /// Sends again everything that is kept for a session.

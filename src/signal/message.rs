@@ -20,6 +20,8 @@ pub enum Message {
         re: u64,
         /// The room.
         room: RoomName,
+        /// The room's version.
+        version: u64,
         /// The *other* members, in the order in which they joined.
         members: Vec<Member>,
     },
@@ -41,11 +43,32 @@ pub enum Message {
     Presence {
         /// The room.
         room: RoomName,
+        /// The room's version, with this change.
+        version: u64,
         /// The member, whole.
         member: Member,
     },
     /// An offer, an answer or a candidate of another member.
     Delivery(Delivery),
+    /// Everything directed to a member up to this id has arrived there.
+    Delivered {
+        /// The addressee.
+        to: SessionId,
+        /// The sender's id of the last message that has arrived.
+        through: u64,
+    },
+    /// What has been directed to a member and has not been delivered, never will be.
+    Undeliverable {
+        /// The addressee.
+        to: SessionId,
+        /// Why.
+        reason: Reason,
+    },
+    /// All rooms of the session as they are, after something was forgotten that it has not heard.
+    Snapshot {
+        /// The rooms, in the order in which the session joined them.
+        rooms: Vec<RoomSnapshot>,
+    },
     /// New credentials in place of those that will expire.
     IceServers(IceServers),
     /// The answer to `ping`.
@@ -59,9 +82,22 @@ pub enum Message {
     Error(Rejection),
 }
 
+/// A room as it is.
+#[derive(Debug)]
+pub struct RoomSnapshot {
+    /// The room.
+    pub room: RoomName,
+    /// Its version: every change of a member counts it up.
+    pub version: u64,
+    /// The *other* members, in the order in which they joined.
+    pub members: Vec<Member>,
+}
+
 /// What one member has said to another.
 #[derive(Debug)]
 pub struct Delivery {
+    /// The sender's id of the message. The addressee is not told.
+    pub id: u64,
     /// An offer, an answer or a candidate.
     pub kind: Kind,
     /// The room in which both are.
@@ -92,8 +128,8 @@ pub struct Welcome {
     pub session: SessionId,
     /// The proof of being that session.
     pub token: Secret,
-    /// Whether it is the session that was asked for, with nothing missing.
-    pub resumed: bool,
+    /// What has become of the session that was asked for.
+    pub resumed: Resumed,
     /// How long the session is kept when its connection is lost.
     pub resume_window: Duration,
     /// The largest id that has been applied.
@@ -102,6 +138,17 @@ pub struct Welcome {
     pub ice: IceServers,
     /// What the server enforces.
     pub limits: Limits,
+}
+
+/// What has become of a session that a client wanted to go on with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resumed {
+    /// It goes on, and nothing is missing.
+    Full,
+    /// It goes on, and a snapshot follows in place of what is missing.
+    Snapshot,
+    /// It cannot be had, or none was asked for: this is a new one.
+    None,
 }
 
 /// What the server enforces, as clients are told.
@@ -165,8 +212,6 @@ pub enum Reason {
     Bye,
     /// It did not come back in time.
     Expired,
-    /// It came back, but had missed too much; a new session takes its place.
-    Replaced,
 }
 
 /// Roughly what the fields of a message other than names, data and bodies come to.
@@ -179,10 +224,17 @@ impl Message {
         FIXED_BYTES
             + match self {
                 Self::Joined { members, .. } => members.iter().map(Member::size).sum(),
+                Self::Snapshot { rooms } => rooms.iter().map(RoomSnapshot::size).sum(),
                 Self::Presence { member, .. } => member.size(),
                 Self::Delivery(delivery) => delivery.body.get().len(),
                 _ => 0,
             }
+    }
+}
+
+impl RoomSnapshot {
+    fn size(&self) -> usize {
+        FIXED_BYTES + self.members.iter().map(Member::size).sum::<usize>()
     }
 }
 

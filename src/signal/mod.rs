@@ -26,6 +26,8 @@
 //! | `room` | join, update, leave; who is polite, and the epoch |
 //! | `presence` | what members are told of each other |
 //! | `directed` | offers, answers, candidates |
+//! | `receipt` | what became of them |
+//! | `snapshot` | all rooms at once, in place of what was missed |
 //! | `ice`, `limits`, `random` | ICE servers; rates; ids and tokens |
 //! | `command`, `message`, `reject`, `close` | what goes in and out |
 
@@ -50,11 +52,13 @@ mod mailbox;
 mod message;
 mod presence;
 mod random;
+mod receipt;
 mod reject;
 mod renew;
 mod resume;
 mod room;
 mod session;
+mod snapshot;
 mod timer;
 
 pub use close::Close;
@@ -64,7 +68,8 @@ pub use hub::Hub;
 pub use ice::IceServers;
 pub use ids::{ConnectionId, Offset, RoomName, SessionId};
 pub use message::{
-    Delivery, Event, Kind, Limits, Member, Message, Profile, Reason, State, Welcome,
+    Delivery, Event, Kind, Limits, Member, Message, Profile, Reason, Resumed, RoomSnapshot, State,
+    Welcome,
 };
 pub use reject::{Reject, Rejection};
 

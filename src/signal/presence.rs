@@ -35,9 +35,10 @@ impl Hub {
         state: State,
         now: Now,
     ) {
-        let Some((_, members)) = self.rooms.get(room) else {
+        let Some(members) = self.rooms.find_mut(room) else {
             return;
         };
+        let version = members.change();
         let receivers = members.members().iter();
         let receivers: Vec<_> = receivers
             .filter(|receiver| receiver.session() != about.session())
@@ -46,6 +47,7 @@ impl Hub {
         for (receiver, member) in receivers {
             let presence = Message::Presence {
                 room: Arc::clone(room),
+                version,
                 member,
             };
             self.post(receiver, presence, now);

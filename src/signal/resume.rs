@@ -4,7 +4,7 @@ use super::message::Welcome;
 use super::timer::Timer;
 use super::{
     Close, ConnectionId, Hub, Limits, MESSAGE_BYTES, Message, Offset, Reason, Reject, Request,
-    Resume, SessionId, State,
+    Resume, Resumed, SessionId, State,
 };
 use crate::time::Now;
 
@@ -16,38 +16,44 @@ impl Hub {
         }
         let session = SessionId::from_random(self.random.next());
         self.sessions.insert(session, Box::default());
-        self.welcome(connection, session, false, now);
+        self.welcome(connection, session, Resumed::None, now);
     }
 
     /// A connection wants to go on with a session.
     pub(super) fn resume(&mut self, connection: ConnectionId, resume: &Resume, now: Now) {
         match self.proven(resume) {
+            Some(session) => self.take_over(connection, session, resume.seen, now),
             None => self.begin(connection, now),
-            Some((session, true)) => self.take_over(connection, session, resume.seen, now),
-            Some((session, false)) => {
-                self.close_carrier(session, now);
-                self.end(session, Reason::Replaced, now);
-                self.begin(connection, now);
-            }
         }
     }
 
-    /// The session that the client has proven to be, and whether nothing it needs is missing.
-    fn proven(&self, resume: &Resume) -> Option<(SessionId, bool)> {
+    /// The session that the client has proven to be.
+    fn proven(&self, resume: &Resume) -> Option<SessionId> {
         let id = resume.session?;
         let session = self.sessions.get(&id)?;
         let is_token = |welcomes| self.random.is_token(&resume.token, id, welcomes);
         // A welcome may have been lost with its connection; the client has the token before then.
         let is_proven = is_token(session.welcomes)
             || (!session.is_confirmed && session.welcomes > 1 && is_token(session.welcomes - 1));
-        is_proven.then(|| (id, session.mailbox.can_resume_after(resume.seen)))
+        is_proven.then_some(id)
     }
 
     fn take_over(&mut self, connection: ConnectionId, id: SessionId, seen: Offset, now: Now) {
         let was_suspended = self.connection_of(id).is_none();
         self.close_carrier(id, now);
-        self.acknowledge(id, seen);
-        self.welcome(connection, id, true, now);
+        let mailbox = self.sessions.get(&id).map(|session| &session.mailbox);
+        let is_whole = mailbox.is_some_and(|mailbox| mailbox.can_resume_after(seen));
+        let is_possible = mailbox.is_some_and(|mailbox| seen <= mailbox.last());
+        // What was taken in before is not said again, whatever follows.
+        if is_possible {
+            self.acknowledge(id, seen, now);
+        }
+        if is_whole {
+            self.welcome(connection, id, Resumed::Full, now);
+        } else {
+            self.replace_by_snapshot(id, now);
+            self.welcome(connection, id, Resumed::Snapshot, now);
+        }
         self.replay(id, connection);
         if was_suspended {
             self.announce(id, State::Joined, now);
@@ -62,7 +68,7 @@ impl Hub {
         }
     }
 
-    fn welcome(&mut self, connection: ConnectionId, id: SessionId, resumed: bool, now: Now) {
+    fn welcome(&mut self, connection: ConnectionId, id: SessionId, resumed: Resumed, now: Now) {
         self.deadlines.clear(Timer::Expiry(id));
         self.carry(connection, id, now);
         let ice = self.issue_ice_servers(id, now);
@@ -132,15 +138,12 @@ impl Hub {
         };
         self.deadlines.clear(Timer::Ice(id));
         self.deadlines.clear(Timer::Expiry(id));
+        self.deadlines.clear(Timer::Unheard(id));
         for room in &session.rooms {
             self.remove_member(room, id, reason, now);
         }
-    }
-
-    pub(super) fn acknowledge(&mut self, session: SessionId, seen: Offset) {
-        if let Some(session) = self.sessions.get_mut(&session) {
-            session.mailbox.acknowledge(seen);
-        }
+        let missed = session.mailbox.kept().map(|(_, message)| message);
+        self.give_up(id, missed, reason, now);
     }
 
     /// Does what a message asks for, unless it has been done: ids only ever rise.
@@ -163,7 +166,7 @@ impl Hub {
                 self.update(id, request_id, &room, (name, data), now)?;
             }
             Request::Leave { room } => self.leave(id, request_id, &room, now)?,
-            Request::Directed(directed) => self.direct(id, directed, now)?,
+            Request::Directed(directed) => self.direct(id, request_id, directed, now)?,
         }
         if let Some(session) = self.sessions.get_mut(&id) {
             session.applied = request_id;
@@ -177,7 +180,7 @@ mod tests {
     use std::time::Duration;
 
     use super::super::testing::{World, join, leave, offer};
-    use super::super::{Close, Command, Config, Input, Message, Offset, Reason, State};
+    use super::super::{Close, Command, Config, Input, Message, Offset, Reason, Resumed, State};
 
     fn states(world: &mut World, connection: super::ConnectionId) -> Vec<State> {
         let got = world.got(connection);
@@ -194,8 +197,9 @@ mod tests {
         let ada = world.member("blue");
         let grace = world.member("blue");
         world.input(grace.connection, Input::Closed);
+        world.say(ada.connection, Command::Ack(Offset(3)));
         world.wait(Duration::from_secs(40));
-        world.input(ada.connection, Input::Alive);
+        world.say(ada.connection, Command::Ack(Offset(3)));
         world.wait(Duration::from_secs(19));
         assert_eq!(
             states(&mut world, ada.connection),
@@ -207,7 +211,7 @@ mod tests {
             [State::Left(Reason::Expired)]
         );
         assert_eq!(world.hub.sessions(), 1);
-        assert!(!world.resume(&grace, 0).resumed);
+        assert_ne!(world.resume(&grace, 0).resumed, Resumed::Full);
     }
 
     #[test]
@@ -220,8 +224,9 @@ mod tests {
             world.ask(&grace, offer("blue", &ada, 2));
         }
         let ada = world.resume(&ada, 2);
-        assert!(ada.resumed);
+        assert_eq!(ada.resumed, Resumed::Full);
         assert_eq!(world.offsets(ada.connection), [3, 4, 5]);
+        world.say(ada.connection, Command::Ack(Offset(5)));
         world.wait(Duration::from_secs(61));
         assert_eq!(world.closed.get(&ada.connection), Some(&Close::Silent));
     }
@@ -233,14 +238,18 @@ mod tests {
         let old = world.member("blue");
         world.got(ada.connection);
         let new = world.resume(&old, 1);
-        assert!(new.resumed);
+        assert_eq!(new.resumed, Resumed::Full);
         assert_eq!(world.closed[&old.connection], Close::Replaced);
         world.input(old.connection, Input::Closed);
         world.say(old.connection, Command::Bye);
         assert!(states(&mut world, ada.connection).is_empty());
         world.say(new.connection, Command::Ping);
-        assert!(!world.resume(&old, 1).resumed, "its token is void");
-        assert!(world.resume(&new, 1).resumed);
+        assert_ne!(
+            world.resume(&old, 1).resumed,
+            Resumed::Full,
+            "its token is void"
+        );
+        assert_eq!(world.resume(&new, 1).resumed, Resumed::Full);
     }
 
     #[test]
@@ -251,10 +260,10 @@ mod tests {
             // The welcome is on its way when the connection is lost: the client has not heard it.
             world.input(ada.connection, Input::Closed);
             let lost = world.resume(&ada, 1);
-            assert!(lost.resumed);
+            assert_eq!(lost.resumed, Resumed::Full);
             world.input(lost.connection, Input::Closed);
             let found = world.resume(&ada, 1);
-            assert!(found.resumed);
+            assert_eq!(found.resumed, Resumed::Full);
             world.input(found.connection, Input::Closed);
         }
     }
@@ -265,10 +274,32 @@ mod tests {
             let mut world = World::new(Config::default());
             let ada = world.member("blue");
             world.say(ada.connection, Command::Ack(Offset(1)));
-            assert!(!world.resume(&ada, seen).resumed);
-            assert_eq!(world.hub.sessions(), 1);
-            assert_eq!(world.hub.rooms(), 0);
+            let back = world.resume(&ada, seen);
+            assert_eq!(back.resumed, Resumed::Snapshot);
+            assert_eq!(back.session, ada.session);
+            assert_eq!((world.hub.sessions(), world.hub.rooms()), (1, 1));
         }
+    }
+
+    #[test]
+    fn who_acknowledges_nothing_for_half_a_minute_is_suspended() {
+        let mut world = World::new(Config::default());
+        let ada = world.member("blue");
+        let grace = world.member("blue");
+        for _ in 0..10 {
+            world.wait(Duration::from_millis(2_999));
+            world.say(ada.connection, Command::Ping);
+            world.say(grace.connection, Command::Ping);
+        }
+        world.say(grace.connection, Command::Ack(Offset(1)));
+        assert!(world.closed.is_empty());
+        world.wait(Duration::from_millis(10));
+        assert_eq!(world.closed.get(&ada.connection), Some(&Close::TooSlow));
+        // The presence that has come with that is all that the other has not acknowledged.
+        world.wait(Duration::from_millis(29_980));
+        assert_eq!(world.closed.len(), 1);
+        world.wait(Duration::from_millis(30));
+        assert_eq!(world.closed.get(&grace.connection), Some(&Close::TooSlow));
     }
 
     #[test]
@@ -302,6 +333,6 @@ mod tests {
         };
         world.say(stranger, Command::Hello(hello));
         assert_eq!(world.closed[&stranger], Close::Full);
-        assert!(world.resume(&ada, 0).resumed);
+        assert_eq!(world.resume(&ada, 0).resumed, Resumed::Full);
     }
 }

@@ -21,6 +21,8 @@ pub(super) struct Rooms {
 pub(super) struct Room {
     members: Vec<Membership>,
     joins: u64,
+    /// How often anything about a member has changed.
+    version: u64,
 }
 
 /// A member, as its room knows it.
@@ -61,6 +63,17 @@ impl Membership {
 impl Room {
     pub(super) fn members(&self) -> &[Membership] {
         &self.members
+    }
+
+    /// Which state of the room this is. Of two, the one with the larger number is the later.
+    pub(super) fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// Something about a member has changed. Gives the new version.
+    pub(super) fn change(&mut self) -> u64 {
+        self.version += 1;
+        self.version
     }
 
     pub(super) fn find(&self, session: SessionId) -> Option<&Membership> {
@@ -117,6 +130,10 @@ impl Rooms {
         self.by_name.get_key_value(name)
     }
 
+    pub(super) fn find_mut(&mut self, name: &str) -> Option<&mut Room> {
+        self.by_name.get_mut(name)
+    }
+
     pub(super) fn get_or_make(&mut self, name: &RoomName) -> &mut Room {
         let joins = self.counted;
         self.by_name
@@ -124,6 +141,7 @@ impl Rooms {
             .or_insert_with(|| Room {
                 members: Vec::new(),
                 joins,
+                version: joins,
             })
     }
 
@@ -131,7 +149,7 @@ impl Rooms {
         if let Some(room) = self.by_name.get(name)
             && room.members.is_empty()
         {
-            self.counted = self.counted.max(room.joins);
+            self.counted = self.counted.max(room.joins).max(room.version);
             self.by_name.remove(name);
         }
     }

@@ -17,6 +17,8 @@ pub(super) struct Session {
     pub(super) applied: u64,
     /// How many tokens it has been given: which one is good.
     pub(super) welcomes: u64,
+    /// Whether a timer looks after its acknowledgements.
+    pub(super) is_watched: bool,
     /// Whether the client has been heard since its last welcome, and so has the token of it.
     pub(super) is_confirmed: bool,
 }

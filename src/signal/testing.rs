@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use super::{
     Close, Command, Config, ConnectionId, Directed, Event, Hello, Hub, Input, Kind, Message,
-    Offset, Reject, Request, Resume, SessionId,
+    Offset, Reject, Request, Resume, Resumed, SessionId,
 };
 use crate::auth::Secret;
 use crate::time::Now;
@@ -30,7 +30,7 @@ pub(super) struct Client {
     pub(super) connection: ConnectionId,
     pub(super) session: SessionId,
     pub(super) token: Secret,
-    pub(super) resumed: bool,
+    pub(super) resumed: Resumed,
 }
 
 impl World {
@@ -69,6 +69,11 @@ impl World {
         self.requests += 1;
         let id = self.requests;
         self.say(client.connection, Command::Request { id, request });
+    }
+
+    /// The id of the last request.
+    pub(super) fn last_request(&self) -> u64 {
+        self.requests
     }
 
     fn hello(&mut self, resume: Option<Resume>) -> Client {

@@ -9,6 +9,8 @@ pub(super) enum Timer {
     Connection(ConnectionId),
     /// A suspended session has not come back.
     Expiry(SessionId),
+    /// A session that is connected has not acknowledged what it was told.
+    Unheard(SessionId),
     /// A session's ICE credentials are to be replaced.
     Ice(SessionId),
 }

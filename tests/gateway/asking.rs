@@ -203,6 +203,11 @@ impl Asking {
 
     /// The next message, or `None` once the connection is closed.
     pub(crate) async fn receive(&mut self) -> Option<Value> {
+        let received = tokio::time::timeout(PATIENCE, self.receive_at_last());
+        received.await.expect("something in time")
+    }
+
+    async fn receive_at_last(&mut self) -> Option<Value> {
         while self.unseen.is_empty() {
             if self.way == Way::Events {
                 self.read_event().await?;

@@ -90,7 +90,7 @@ async fn a_token_is_good_until_the_next_one_has_arrived() {
 }
 
 #[tokio::test]
-async fn who_needs_what_is_no_longer_kept_is_replaced() {
+async fn who_needs_what_is_no_longer_kept_gets_a_snapshot() {
     let server = Server::start().await;
     let (mut ada, _) = server.member("blue").await;
     let (mut grace, _) = server.member("blue").await;
@@ -99,9 +99,17 @@ async fn who_needs_what_is_no_longer_kept_is_replaced() {
     grace.ping().await;
     let mut again = server.connect().await;
     let welcome = again.resume(&grace.session, &grace.token, 0).await;
-    assert_eq!(welcome["resumed"], "none");
+    assert_eq!(welcome["resumed"], "snapshot");
+    assert_eq!(welcome["session"], grace.session);
     assert_eq!(grace.close_code().await, 4409);
-    let left = ada.expect("presence").await;
-    assert_eq!(left["member"]["session"], grace.session);
-    assert_eq!(left["member"]["reason"], "replaced");
+    let member = json!({"session": ada.session, "state": "joined", "polite": true, "epoch": 2});
+    let rooms = json!([{"room": "blue", "version": 2, "members": [member]}]);
+    let snapshot = again.receive().await;
+    assert_eq!(
+        snapshot,
+        json!({"type": "snapshot", "seq": 2, "rooms": rooms})
+    );
+    // Nobody else has seen anything of it.
+    ada.send(json!({"type": "ping"})).await;
+    assert_eq!(ada.receive().await["type"], "pong");
 }

@@ -16,7 +16,7 @@ async fn two_members_exchange_an_offer_an_answer_and_candidates() {
     let (mut ada, joined) = server.member("blue").await;
     assert_eq!(
         joined,
-        json!({"type": "joined", "seq": 1, "re": 1, "room": "blue", "members": []})
+        json!({"type": "joined", "seq": 1, "re": 1, "room": "blue", "version": 1, "members": []})
     );
     let (mut grace, joined) = server.member("blue").await;
     let member = &joined["members"][0];
@@ -57,6 +57,32 @@ async fn two_members_exchange_an_offer_an_answer_and_candidates() {
         (&end["type"], &end["body"]),
         (&json!("candidate"), &json!(null))
     );
+}
+
+#[tokio::test]
+async fn who_says_something_learns_what_became_of_it() {
+    let server = Server::start().await;
+    let (mut ada, _) = server.member("blue").await;
+    let (mut grace, joined) = server.member("blue").await;
+    ada.expect("presence").await;
+    let epoch = &joined["members"][0]["epoch"];
+    let offer = |id: u64| {
+        json!({"type": "offer", "id": id, "room": "blue", "to": ada.session,
+            "epoch": epoch, "body": id})
+    };
+    for id in 2..5 {
+        grace.send(offer(id)).await;
+    }
+    for id in 2..5 {
+        assert_eq!(ada.expect("offer").await["body"], id);
+    }
+    ada.send(json!({"type": "ack", "seq": 4})).await;
+    let receipt = json!({"type": "delivered", "seq": 2, "to": ada.session, "through": 3});
+    assert_eq!(grace.receive().await, receipt);
+    ada.send(json!({"type": "bye"})).await;
+    assert_eq!(grace.receive().await["member"]["state"], "left");
+    let end = json!({"type": "undeliverable", "seq": 4, "to": ada.session, "reason": "bye"});
+    assert_eq!(grace.receive().await, end);
 }
 
 #[tokio::test]

@@ -1,11 +1,11 @@
 //! A client that keeps to the protocol, and holds the server to it.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use peerage::auth::Secret;
 use peerage::signal::{
-    Command, Delivery, Directed, Hello, Kind, Member, Message, Offset, Request, Resume, SessionId,
-    State, Welcome,
+    Command, Delivery, Directed, Hello, Kind, Member, Message, Offset, Request, Resume, Resumed,
+    SessionId, State, Welcome,
 };
 use serde_json::value::RawValue;
 
@@ -28,6 +28,14 @@ pub(crate) struct Client {
     pub(crate) identity: Option<(SessionId, Secret)>,
     pub(crate) is_welcome: bool,
     pub(crate) rooms: BTreeMap<String, BTreeMap<SessionId, View>>,
+    /// Whether a snapshot has taken the place of something missed, or is about to.
+    awaits_snapshot: bool,
+    pub(crate) had_snapshot: bool,
+    versions: BTreeMap<String, u64>,
+    /// How far what it has said to each other has arrived, by the id of the message; and to whom
+    /// nothing more will.
+    pub(crate) delivered: BTreeMap<SessionId, u64>,
+    pub(crate) undeliverable: BTreeSet<SessionId>,
     pub(crate) received: Vec<Said>,
     /// Sessions that this client had before, and lost.
     pub(crate) former: Vec<SessionId>,
@@ -108,19 +116,51 @@ impl Client {
     /// Takes in a message; gives what to say at once.
     pub(crate) fn take(&mut self, offset: Option<Offset>, message: &Message) -> Vec<Command> {
         if let Some(offset) = offset {
-            assert_eq!(offset, self.seen.next(), "neither gap nor repetition");
+            let follows = offset == self.seen.next();
+            assert!(
+                follows || self.awaits_snapshot,
+                "neither gap nor repetition"
+            );
             self.seen = offset;
         }
         match message {
             Message::Welcome(welcome) => return self.welcome(welcome),
-            Message::Joined { room, members, .. } => {
-                let members = members.iter().map(|member| (id(member), view(member)));
-                self.rooms.insert(room.to_string(), members.collect());
+            Message::Joined {
+                room,
+                version,
+                members,
+                ..
+            } => self.enter(room, *version, members),
+            Message::Snapshot { rooms } => {
+                assert!(self.awaits_snapshot, "only where something is missing");
+                (self.awaits_snapshot, self.had_snapshot) = (false, true);
+                self.rooms.clear();
+                for room in rooms {
+                    self.enter(&room.room, room.version, &room.members);
+                }
+            }
+            Message::Delivered { to, through } => {
+                let before = self.delivered.insert(*to, *through);
+                assert!(
+                    before <= Some(*through),
+                    "it may be told again, and further"
+                );
+            }
+            Message::Undeliverable { to, .. } => {
+                self.undeliverable.insert(*to);
             }
             Message::Left { room, .. } => {
                 assert!(self.rooms.remove(&**room).is_some());
             }
-            Message::Presence { room, member } => self.presence(room, member),
+            Message::Presence {
+                room,
+                version,
+                member,
+            } => {
+                let before = self.versions.insert(room.to_string(), *version);
+                assert!(before < Some(*version), "a later version each time");
+                self.presence(room, member);
+            }
             Message::Delivery(delivery) => self.deliver(delivery),
             Message::Updated { .. } => {}
             Message::Error(rejection) => self.unsure.retain(|(id, _)| Some(*id) != rejection.re),
@@ -133,7 +173,8 @@ impl Client {
         self.is_welcome = true;
         let token = welcome.token.clone();
         let former = self.identity.replace((welcome.session, token));
-        if welcome.resumed {
+        if welcome.resumed != Resumed::None {
+            self.awaits_snapshot = welcome.resumed == Resumed::Snapshot;
             let former = former.expect("who resumes was somebody");
             assert_eq!(former.0, welcome.session);
             // Also what the server says it has applied: it must not apply it again.
@@ -145,10 +186,21 @@ impl Client {
         self.former.extend(former.map(|(session, _)| session));
         assert_eq!(welcome.applied, 0);
         self.rooms.clear();
+        self.versions.clear();
+        self.delivered.clear();
+        self.undeliverable.clear();
+        (self.awaits_snapshot, self.had_snapshot) = (false, false);
         self.unsure.clear();
         self.seen = Offset(0);
         self.next_id = 0;
         Vec::new()
+    }
+
+    fn enter(&mut self, room: &str, version: u64, members: &[Member]) {
+        let before = self.versions.insert(room.to_owned(), version);
+        assert!(before <= Some(version), "never an earlier version");
+        let members = members.iter().map(|member| (id(member), view(member)));
+        self.rooms.insert(room.to_owned(), members.collect());
     }
 
     fn presence(&mut self, room: &str, member: &Member) {
@@ -171,12 +223,11 @@ impl Client {
     }
 
     fn deliver(&mut self, delivery: &Delivery) {
-        let members = self
-            .rooms
-            .get(&*delivery.room)
-            .expect("only in one's rooms");
-        let from = members.get(&delivery.from).expect("only from a member");
-        assert_eq!(from.epoch, delivery.epoch, "only of this meeting");
+        let room = self.rooms.get(&*delivery.room);
+        let from = room.and_then(|members| members.get(&delivery.from));
+        // What was said in a meeting that a snapshot knows no more is of no use, and harms nobody.
+        let is_of_this_meeting = from.is_some_and(|from| from.epoch == delivery.epoch);
+        assert!(is_of_this_meeting || self.had_snapshot, "only of a meeting");
         let body: (u64, u64) = serde_json::from_str(delivery.body.get()).expect("as it was said");
         let (number, epoch) = body;
         assert_eq!(epoch, delivery.epoch, "said in this meeting");

@@ -15,6 +15,8 @@ use crate::random::Random;
 const ROOMS: [&str; 2] = ["blue", "green"];
 const CLIENTS: usize = 5;
 const MAILBOX: usize = 24;
+/// After a snapshot there may be more: it, and what became of one's own words.
+const MOST_KEPT: usize = MAILBOX + 1 + 2 * CLIENTS;
 
 /// A connection as the network knows it. A cut loses what is on its way.
 #[derive(Default)]
@@ -216,7 +218,10 @@ impl World {
         assert!(!wire.is_closed, "nothing follows a close");
         if let Some(offset) = offset {
             assert!(wire.unacknowledged.insert(offset.0));
-            assert!(wire.unacknowledged.len() <= MAILBOX, "a mailbox is bounded");
+            assert!(
+                wire.unacknowledged.len() <= MOST_KEPT,
+                "a mailbox is bounded"
+            );
         }
         if let Message::Error(rejection) = &*message {
             assert_ne!(rejection.reject, Reject::Malformed);
@@ -262,6 +267,8 @@ impl World {
                 }
                 self.acknowledge(connection);
             }
+            // Acknowledgements have brought receipts.
+            is_quiet &= self.wires.values().all(|wire| wire.down.is_empty());
             if is_quiet && self.current.iter().all(Option::is_some) {
                 return;
             }
@@ -280,6 +287,7 @@ impl World {
     pub(crate) fn check(&self) {
         self.check_views();
         self.check_deliveries();
+        self.check_receipts();
     }
 
     /// Everybody sees the same rooms, and each pair agrees on its roles and its epoch.
@@ -313,6 +321,42 @@ impl World {
                 assert!(received.contains(said), "seed {}: lost {said:?}", self.seed);
             }
         }
+    }
+
+    /// Who has said something that was taken in knows whether it has arrived, and is right.
+    fn check_receipts(&self) {
+        let received: BTreeSet<Said> = self.received().into_iter().collect();
+        for (key, said) in &self.said {
+            let mut senders = self.clients.iter();
+            let sender = senders.find(|client| client.session() == Some(key.0));
+            let Some(sender) = sender else { continue };
+            if !self.arrived.contains(key) || self.refused.contains(key) {
+                continue;
+            }
+            let through = sender.delivered.get(&said.1).copied();
+            let is_delivered = through.is_some_and(|through| key.1 <= through);
+            let is_given_up = sender.undeliverable.contains(&said.1);
+            let seed = self.seed;
+            assert!(
+                is_delivered || is_given_up,
+                "seed {seed}: unresolved {said:?}"
+            );
+            assert!(
+                !is_delivered || received.contains(said),
+                "seed {seed}: {said:?}"
+            );
+        }
+    }
+
+    /// What has happened in this world at all.
+    pub(crate) fn seen(&self) -> [(&'static str, bool); 4] {
+        let any = |has: fn(&Client) -> bool| self.clients.iter().any(has);
+        [
+            ("a snapshot", any(|client| client.had_snapshot)),
+            ("a former session", any(|client| !client.former.is_empty())),
+            ("a receipt", any(|client| !client.delivered.is_empty())),
+            ("an end", any(|client| !client.undeliverable.is_empty())),
+        ]
     }
 
     pub(crate) fn received(&self) -> Vec<Said> {

@@ -6,8 +6,8 @@ use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
 use crate::signal::{
-    Delivery, IceServers, Kind, Limits, Member, Message, Offset, Reason, Rejection, SessionId,
-    State, Welcome,
+    Delivery, IceServers, Kind, Limits, Member, Message, Offset, Reason, Rejection, Resumed,
+    RoomSnapshot, SessionId, State, Welcome,
 };
 
 /// Appends one message to `out`, with its position where it has one.
@@ -25,6 +25,7 @@ enum Frame<'a> {
         seq: Option<u64>,
         re: u64,
         room: &'a str,
+        version: u64,
         members: Vec<MemberFields<'a>>,
     },
     Left {
@@ -40,11 +41,26 @@ enum Frame<'a> {
     Presence {
         seq: Option<u64>,
         room: &'a str,
+        version: u64,
         member: MemberFields<'a>,
     },
     Offer(DeliveryFields<'a>),
     Answer(DeliveryFields<'a>),
     Candidate(DeliveryFields<'a>),
+    Delivered {
+        seq: Option<u64>,
+        to: Id,
+        through: u64,
+    },
+    Undeliverable {
+        seq: Option<u64>,
+        to: Id,
+        reason: &'static str,
+    },
+    Snapshot {
+        seq: Option<u64>,
+        rooms: Vec<RoomFields<'a>>,
+    },
     IceServers(IceFields<'a>),
     Pong,
     Goaway {
@@ -57,20 +73,45 @@ enum Frame<'a> {
 fn frame(seq: Option<u64>, message: &Message) -> Frame<'_> {
     match message {
         Message::Welcome(welcome) => Frame::Welcome(welcome_fields(welcome)),
-        Message::Joined { re, room, members } => Frame::Joined {
+        Message::Joined {
+            re,
+            room,
+            version,
+            members,
+        } => Frame::Joined {
             seq,
             re: *re,
             room,
+            version: *version,
             members: members.iter().map(member_fields).collect(),
         },
         Message::Left { re, room } => Frame::Left { seq, re: *re, room },
         Message::Updated { re, room } => Frame::Updated { seq, re: *re, room },
-        Message::Presence { room, member } => Frame::Presence {
+        Message::Presence {
+            room,
+            version,
+            member,
+        } => Frame::Presence {
             seq,
             room,
+            version: *version,
             member: member_fields(member),
         },
         Message::Delivery(delivery) => delivery_frame(seq, delivery),
+        Message::Delivered { to, through } => Frame::Delivered {
+            seq,
+            to: Id(*to),
+            through: *through,
+        },
+        Message::Undeliverable { to, reason } => Frame::Undeliverable {
+            seq,
+            to: Id(*to),
+            reason: reason_word(*reason),
+        },
+        Message::Snapshot { rooms } => Frame::Snapshot {
+            seq,
+            rooms: rooms.iter().map(room_fields).collect(),
+        },
         Message::IceServers(servers) => Frame::IceServers(ice_fields(servers)),
         Message::Pong => Frame::Pong,
         Message::Goaway { reconnect_in } => Frame::Goaway {
@@ -97,7 +138,11 @@ fn welcome_fields(welcome: &Welcome) -> WelcomeFields<'_> {
     WelcomeFields {
         session: Id(welcome.session),
         token: welcome.token.expose(),
-        resumed: if welcome.resumed { "full" } else { "none" },
+        resumed: match welcome.resumed {
+            Resumed::Full => "full",
+            Resumed::Snapshot => "snapshot",
+            Resumed::None => "none",
+        },
         resume_window_ms: milliseconds(welcome.resume_window),
         applied: welcome.applied,
         ice: ice_fields(&welcome.ice),
@@ -164,6 +209,21 @@ fn ice_fields(servers: &IceServers) -> IceFields<'_> {
 }
 
 #[derive(Serialize)]
+struct RoomFields<'a> {
+    room: &'a str,
+    version: u64,
+    members: Vec<MemberFields<'a>>,
+}
+
+fn room_fields(room: &RoomSnapshot) -> RoomFields<'_> {
+    RoomFields {
+        room: &room.room,
+        version: room.version,
+        members: room.members.iter().map(member_fields).collect(),
+    }
+}
+
+#[derive(Serialize)]
 struct MemberFields<'a> {
     session: Id,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -199,7 +259,6 @@ fn reason_word(reason: Reason) -> &'static str {
         Reason::Left => "left",
         Reason::Bye => "bye",
         Reason::Expired => "expired",
-        Reason::Replaced => "replaced",
     }
 }
 
@@ -343,7 +402,8 @@ mod tests {
         assert_eq!(
             answers[1..],
             [
-                json!({"type": "joined", "seq": 1, "re": 1, "room": "blue", "members": []}),
+                json!({"type": "joined", "seq": 1, "re": 1, "room": "blue",
+                    "version": 1, "members": []}),
                 json!({"type": "updated", "seq": 2, "re": 2, "room": "blue"}),
                 json!({"type": "left", "seq": 3, "re": 3, "room": "blue"}),
                 json!({"type": "pong"}),

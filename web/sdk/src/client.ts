@@ -154,7 +154,7 @@ export class Client extends Emitter<ClientEvents> {
   #greet(welcome: Welcome, lost: readonly Entry[]): void {
     this.#welcome = welcome;
     this.#useIceServers(welcome.ice_servers);
-    if (welcome.resumed === "full") return;
+    if (welcome.resumed !== "none") return;
     this.emit("session", { session: welcome.session });
     for (const room of this.#rooms.values()) this.#rejoin(room);
     for (const { message, settle } of lost) {
@@ -191,6 +191,9 @@ export class Client extends Emitter<ClientEvents> {
       case "answer":
       case "candidate":
         this.#rooms.get(message.room)?.handle(message);
+        return;
+      case "snapshot":
+        for (const { room, members } of message.rooms) this.#rooms.get(room)?.enter(members);
         return;
       case "ice_servers":
         this.#useIceServers(message.ice_servers);

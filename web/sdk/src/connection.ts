@@ -11,6 +11,7 @@ import {
   parseServerMessage,
   type ServerMessage,
   type ServerRefusal,
+  type Snapshot,
   type Welcome,
 } from "./messages.js";
 import { type Entry, Outbox, type Settle } from "./outbox.js";
@@ -75,6 +76,8 @@ export class Connection extends Emitter<ConnectionEvents> {
   #farewell = { text: "", wait: undefined as number | undefined };
   /** For each ping on the way, the last id that had been sent before it. */
   #pings: number[] = [];
+  /** What was applied, and whose answers were missed. */
+  readonly #unanswered: Entry[] = [];
 
   constructor(options: ConnectionOptions) {
     super();
@@ -167,6 +170,10 @@ export class Connection extends Emitter<ConnectionEvents> {
       case "goaway":
         this.#farewell.wait = message.reconnect_in_ms;
         return;
+      case "snapshot":
+        this.#settle(message);
+        this.emit("message", message);
+        return;
       case "joined":
       case "updated":
       case "left":
@@ -190,16 +197,33 @@ export class Connection extends Emitter<ConnectionEvents> {
       this.#options.now(),
     );
     let lost: Entry[] = [];
-    if (welcome.resumed === "full") {
+    if (welcome.resumed === "snapshot") {
+      this.#inbox.jump();
+      this.#unanswered.push(...this.#outbox.unanswered(welcome.applied ?? 0));
+    }
+    if (welcome.resumed !== "none") {
       this.#outbox.resend(welcome.applied ?? 0);
     } else if (!first) {
       this.#inbox.reset();
-      lost = this.#outbox.clear();
+      lost = this.#clear();
     }
     this.#liveness.heard();
     this.#enter("connected");
     this.emit("welcome", { welcome, lost });
     this.#flush();
+  }
+
+  /** A snapshot stands for the answers that were missed as well. */
+  #settle({ rooms }: Snapshot): void {
+    for (const { id, message, settle } of this.#unanswered.splice(0)) {
+      const found = rooms.find(({ room }) => room === message.room);
+      settle?.resolve({ re: id, room: message.room, members: found?.members ?? [] });
+    }
+  }
+
+  /** Takes out everything that the server may not have applied, or has not answered. */
+  #clear(): Entry[] {
+    return [...this.#unanswered.splice(0), ...this.#outbox.clear()];
   }
 
   #refuse(refusal: ServerRefusal): void {
@@ -277,7 +301,7 @@ export class Connection extends Emitter<ConnectionEvents> {
     if (this.#state === "closed") return;
     this.#drop();
     this.#enter("closed");
-    for (const entry of this.#outbox.clear()) entry.settle?.reject(error);
+    for (const entry of this.#clear()) entry.settle?.reject(error);
     this.emit("closed", error);
   }
 

@@ -12,6 +12,7 @@ export class Inbox {
   readonly #acknowledge: (seq: number) => void;
   #seq = 0;
   #acknowledged = 0;
+  #mayJump = false;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(acknowledge: (seq: number) => void) {
@@ -25,8 +26,11 @@ export class Inbox {
 
   /** Sorts a message in: whether it is the next one, came before, or leaves a gap. */
   take(seq: number): "next" | "repeated" | "gap" {
-    if (seq <= this.#seq) return "repeated";
-    if (seq > this.#seq + 1) return "gap";
+    if (!this.#mayJump) {
+      if (seq <= this.#seq) return "repeated";
+      if (seq > this.#seq + 1) return "gap";
+    }
+    this.#mayJump = false;
     this.#seq = seq;
     if (this.#seq - this.#acknowledged >= ACK_EVERY) this.#flush();
     else this.#timer ??= setTimeout(() => this.#flush(), ACK_WITHIN);
@@ -38,6 +42,11 @@ export class Inbox {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     this.#acknowledged = this.#seq;
+  }
+
+  /** A snapshot comes next, in place of whatever is missing. */
+  jump(): void {
+    this.#mayJump = true;
   }
 
   /** A new session counts from the start. */

@@ -34,7 +34,7 @@ export interface Welcome {
   readonly type: "welcome";
   readonly session: string;
   readonly token: string;
-  readonly resumed: "none" | "full";
+  readonly resumed: "none" | "snapshot" | "full";
   readonly resume_window_ms: number;
   readonly applied?: number;
   readonly ice_servers: readonly RTCIceServer[];
@@ -61,6 +61,12 @@ export interface Joined {
   readonly members: readonly Member[];
 }
 
+/** @internal All rooms of the session as they are, in place of what it has missed. */
+export interface Snapshot {
+  readonly type: "snapshot";
+  readonly rooms: readonly { readonly room: string; readonly members: readonly Member[] }[];
+}
+
 /** @internal */
 export interface Presence {
   readonly type: "presence";
@@ -81,6 +87,7 @@ export interface ServerRefusal {
 export type ServerMessage =
   | Welcome
   | Joined
+  | Snapshot
   | Presence
   | Signal
   | { readonly type: "updated"; readonly re: number; readonly room: string }
@@ -124,6 +131,7 @@ type FieldType = "string" | "number" | "object";
 const REQUIRED: Readonly<Record<ServerMessage["type"], Readonly<Record<string, FieldType>>>> = {
   welcome: { session: "string", token: "string", resumed: "string", limits: "object" },
   joined: { room: "string", members: "object", re: "number" },
+  snapshot: { rooms: "object" },
   presence: { room: "string", member: "object" },
   updated: { re: "number" },
   left: { re: "number" },

@@ -64,6 +64,13 @@ export class Outbox {
     this.#entries = this.#entries.filter((entry) => entry.id > id || entry.settle !== undefined);
   }
 
+  /** Takes out what is applied and waits for an answer that will not come. */
+  unanswered(applied: number): Entry[] {
+    const entries = this.#entries.filter(({ id }) => id <= applied);
+    this.#entries = this.#entries.filter(({ id }) => id > applied);
+    return entries;
+  }
+
   /** Takes out the one message that the server has answered. */
   answered(id: number): Entry | undefined {
     const entry = this.#entries.find((candidate) => candidate.id === id);

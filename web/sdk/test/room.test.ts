@@ -135,6 +135,36 @@ describe("the loss of the server", () => {
     expect(client.session).toBe("again");
   });
 
+  it("takes a snapshot in place of what it has missed, and answers too", async () => {
+    const { server, client, room, connections } = await inRoom([member("a", 1), member("b", 2)]);
+    const left = vi.fn();
+    room.on("peerleft", left);
+    const updated = room.update({ data: 1 });
+    const leaves = client.join("other");
+    await vi.advanceTimersByTimeAsync(0);
+    server.last.end(1006);
+    await vi.advanceTimersByTimeAsync(0);
+    server.last.welcome({ resumed: "snapshot", applied: 3 });
+    const rooms = [
+      { room: "r", version: 9, members: [member("b", 2), member("c", 3)] },
+      { room: "other", version: 1, members: [] },
+    ];
+    server.last.say({ type: "snapshot", seq: 40, rooms });
+    await updated;
+    expect((await leaves).peers.size).toBe(0);
+    expect([...room.peers.keys()]).toEqual(["b", "c"]);
+    expect(left).toHaveBeenCalledOnce();
+    expect(connections.map(({ connectionState }) => connectionState)).toEqual([
+      "closed",
+      "new",
+      "new",
+    ]);
+    expect(client.session).toBe("me");
+    // What follows is counted from there.
+    server.last.say({ type: "presence", seq: 41, room: "r", member: member("d", 4) });
+    expect(room.peers.size).toBe(3);
+  });
+
   it("joins again only once when it is lost again before the answer", async () => {
     const { server } = await inRoom([]);
     for (let count = 0; count < 2; count += 1) {

@@ -1,0 +1,100 @@
+//! All rooms of a session as they are, in place of what it has missed.
+
+use std::sync::Arc;
+
+use super::message::RoomSnapshot;
+use super::{Hub, Message, SessionId};
+use crate::time::Now;
+
+impl Hub {
+    /// What the session has missed is replaced by a snapshot of its rooms. What others have said to
+    /// it stays, and follows.
+    pub(super) fn replace_by_snapshot(&mut self, id: SessionId, now: Now) {
+        let rooms = self.snapshots(id);
+        if let Some(session) = self.sessions.get_mut(&id) {
+            let snapshot = Arc::new(Message::Snapshot { rooms });
+            session.mailbox.begin_anew(snapshot, now);
+        }
+    }
+
+    fn snapshots(&self, id: SessionId) -> Vec<RoomSnapshot> {
+        let session = self.sessions.get(&id);
+        let rooms = session.map_or(&[][..], |session| &session.rooms);
+        let of = |name| {
+            let (name, room) = self.rooms.get(name)?;
+            Some(RoomSnapshot {
+                room: Arc::clone(name),
+                version: room.version(),
+                members: self.others(name, room.find(id)?),
+            })
+        };
+        rooms.iter().filter_map(|name| of(name)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{World, offer};
+    use super::super::{Command, Config, Input, Offset, Resumed, State};
+    use super::*;
+
+    #[test]
+    fn who_has_missed_too_much_gets_all_rooms_at_once_and_what_was_said_to_it() {
+        let config = Config {
+            mailbox_messages: 4,
+            ..Config::default()
+        };
+        let mut world = World::new(config);
+        let grace = world.member("blue");
+        let ada = world.member("blue");
+        world.input(ada.connection, Input::Closed);
+        let mut others = Vec::new();
+        for _ in 0..3 {
+            world.say(grace.connection, Command::Ack(Offset(9)));
+            others.push(world.member("blue"));
+        }
+        world.say(grace.connection, Command::Ack(Offset(9)));
+        world.ask(&grace, offer("blue", &ada, 2));
+        assert_eq!(world.error(&grace), None);
+        world.say(others[0].connection, Command::Bye);
+        let back = world.resume(&ada, 1);
+        assert_eq!(back.resumed, Resumed::Snapshot);
+        assert_eq!(back.session, ada.session);
+        let got = world.got(back.connection);
+        let Message::Snapshot { rooms } = &*got[1] else {
+            panic!("no snapshot: {got:?}");
+        };
+        let [blue] = &rooms[..] else {
+            panic!("one room: {rooms:?}");
+        };
+        let members = blue.members.iter();
+        let members: Vec<_> = members.map(|it| (it.profile.session, it.state)).collect();
+        let here = [&grace, &others[1], &others[2]].map(|it| (it.session, State::Joined));
+        assert_eq!(members, here);
+        assert!(matches!(&*got[2], Message::Delivery(it) if it.from == grace.session));
+        assert_eq!(got.len(), 3);
+        // From here on it is as if nothing had been missed.
+        world.input(back.connection, Input::Closed);
+        assert_eq!(world.resume(&back, 0).resumed, Resumed::Snapshot);
+    }
+
+    #[test]
+    fn a_room_is_always_of_a_later_version() {
+        let mut world = World::new(Config::default());
+        let ada = world.member("blue");
+        let mut versions = Vec::new();
+        for _ in 0..3 {
+            let grace = world.member("blue");
+            world.input(grace.connection, Input::Closed);
+            for message in world.got(ada.connection) {
+                match &*message {
+                    Message::Presence { version, .. } | Message::Joined { version, .. } => {
+                        versions.push(*version);
+                    }
+                    _ => {}
+                }
+            }
+        }
+        assert_eq!(versions, [1, 2, 3, 4, 5, 6, 7]);
+    }
+}
