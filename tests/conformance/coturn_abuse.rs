@@ -9,6 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::coturn_tools::{EchoPeer, received, uclient};
+use crate::prober::Prober;
 use crate::process::Process;
 use crate::relay::USER;
 
@@ -105,18 +106,21 @@ fn allocations_that_uclient_leaves_behind_stop_at_the_quota() {
     assert_serves_bob(&server);
 }
 
+/// Who gets how much meanwhile is a matter of `overload`.
 #[test]
-fn a_flood_of_data_by_uclient_leaves_others_their_turn() {
+fn a_flood_of_data_by_uclient_keeps_nobody_out_and_leaves_nothing_behind() {
     const RELAYED: &str = "peerage_turn_packets_to_clients_total";
     let server = Process::start(SETTINGS);
     let peer = EchoPeer::start("127.0.0.1");
     let assault = Assault::begin(1, server.turn, &peer, &["-m", "4"]);
     await_sum(&server, RELAYED, 1_000);
     let before = server.resident();
-    assert_serves_bob(&server);
-    // It has gone on all the time.
-    await_sum(&server, RELAYED, sum(&server, RELAYED) + 1_000);
+    let mut bob = Prober::new(server.turn);
+    bob.sign_in_as("bob", "bob's password");
+    assert!(bob.allocate().is_ok());
+    await_sum(&server, RELAYED, sum(&server, RELAYED) + 10_000);
     drop(assault);
+    assert_serves_bob(&server);
     assert_flat(&server, before);
 }
 
