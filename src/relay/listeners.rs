@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpListener};
 use super::listener::Listener;
 use super::settings::StartError;
 use crate::net::{Buffers, UdpSocket, listen_tcp};
-use crate::turn::{NatDiscovery, Transport};
+use crate::turn::{NatDiscovery, PeerPolicy, Transport};
 
 /// What may wait at a listener: half a second of a hundred video streams.
 const LISTENER_BUFFERS: Buffers = Buffers {
@@ -49,11 +49,43 @@ pub(super) struct Bound {
 }
 
 impl Bound {
-    /// All addresses where something is bound, whatever carries what comes to them.
-    pub(super) fn addresses(&self) -> Vec<SocketAddr> {
+    /// All addresses where something is bound.
+    pub(super) fn addresses(&self) -> Addresses {
         let extra = self.nat_discovery.iter().flat_map(NatDiscovery::extra);
-        let listeners = self.listeners.iter().map(|listener| listener.address);
-        listeners.chain(extra.copied()).collect()
+        let (streams, datagrams): (Vec<_>, Vec<_>) = self
+            .listeners
+            .iter()
+            .partition(|listener| listener.transport.is_stream());
+        let of = |listeners: Vec<&Listener>| -> Vec<_> {
+            listeners.iter().map(|listener| listener.address).collect()
+        };
+        let mut datagrams = of(datagrams);
+        datagrams.extend(extra);
+        Addresses {
+            datagrams,
+            streams: of(streams),
+        }
+    }
+}
+
+/// Where clients are served, and more that is bound for them.
+#[derive(Clone, Debug)]
+pub(super) struct Addresses {
+    datagrams: Vec<SocketAddr>,
+    streams: Vec<SocketAddr>,
+}
+
+impl Addresses {
+    /// The policy that refuses them as peers, too.
+    pub(super) fn refused_by(&self, policy: PeerPolicy) -> PeerPolicy {
+        policy
+            .with_listeners(self.datagrams.clone())
+            .with_stream_listeners(self.streams.clone())
+    }
+
+    /// All of them, whatever carries what comes to them.
+    pub(super) fn all(&self) -> Vec<SocketAddr> {
+        [&self.datagrams[..], &self.streams].concat()
     }
 }
 

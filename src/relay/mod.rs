@@ -51,7 +51,7 @@ use crate::net::{
 };
 use crate::turn::{self, Cidr, Machine, PeerPolicy};
 use binding::PORTLESS_RANGE;
-use listeners::{Bound, Listeners, bind_listeners, datagram_addresses};
+use listeners::{Addresses, Bound, Listeners, bind_listeners, datagram_addresses};
 use peer_claims::PeerClaims;
 use post::Postbox;
 use siblings::{OfWorker, Quota, Siblings};
@@ -72,7 +72,7 @@ pub use terms::Terms;
 pub struct Relay {
     listeners: Vec<Listener>,
     /// Where anything is bound for clients, the listeners and more.
-    bound: Vec<SocketAddr>,
+    bound: Addresses,
     counters: Vec<Arc<RelayCounters>>,
     siblings: Arc<Siblings>,
     entrance: Entrance,
@@ -178,8 +178,8 @@ impl Relay {
             this_machine()?,
             terms.allow_peers,
         )
-        .with_listeners(self.bound.clone())
         .with_services(self.services.clone());
+        let policy = self.bound.refused_by(policy);
         self.siblings.set_quota(Quota {
             of_user: terms.max_allocations_per_user,
             of_server: terms.max_allocations,
@@ -257,7 +257,7 @@ fn mobility_key(wanted: bool) -> Result<Option<[u8; 32]>, StartError> {
 
 impl Shared {
     fn new(settings: Settings, listening: &Bound) -> Result<Self, StartError> {
-        let (listeners, workers) = (listening.addresses(), listening.of_workers.len());
+        let (listening_at, workers) = (listening.addresses(), listening.of_workers.len());
         let nonce_keys =
             nonce_keys(&settings.credentials).map_err(|error| StartError::System(error.into()))?;
         let mobility_key = mobility_key(settings.mobility)?;
@@ -279,14 +279,14 @@ impl Shared {
         )
         .with_bandwidth_of_user(settings.max_bandwidth_per_user)
         .with_new_peers_of_user(settings.max_new_peers_per_user);
-        siblings.keep_free_of(&listeners);
+        siblings.keep_free_of(&listening_at.all());
         let peers = PeerClaims::within(settings.tcp_relay.as_ref());
         let siblings = Arc::new(siblings.with_peers(peers));
         Ok(Self {
             config: turn::Config {
                 realm: settings.realm,
                 portless: settings.relay_ports.is_none(),
-                policy: policy.with_listeners(listeners),
+                policy: listening_at.refused_by(policy),
                 max_bandwidth_per_allocation: settings.max_bandwidth_per_allocation,
                 strict_expiry: settings.strict_expiry,
                 unauthenticated_rate: a_workers(settings.unauthenticated_rate, workers),

@@ -396,13 +396,18 @@ mod tests {
                 Machine::default(),
                 vec![range("0.0.0.0/0")],
             );
-            config.policy = policy.with_listeners(vec![address("0.0.0.0:3478")]);
+            config.policy = policy
+                .with_listeners(vec![address("0.0.0.0:3478")])
+                .with_stream_listeners(vec![address("0.0.0.0:443")]);
         });
         let listener = address("198.51.100.9:3478");
         let client = world.allocated("alice");
         world.permit(&client, listener);
-        assert_eq!(world.send(&client, listener, b"hello"), None);
-        assert_eq!(world.try_bind_channel(&client, 0x4000, listener), Err(403));
+        let for_streams = address("198.51.100.9:443");
+        for peer in [listener, for_streams] {
+            assert_eq!(world.send(&client, peer, b"hello"), None);
+            assert_eq!(world.try_bind_channel(&client, 0x4000, peer), Err(403));
+        }
         for source in [listener, client.relayed] {
             let mut forged = client.clone();
             forged.five_tuple.client = source;
@@ -410,6 +415,10 @@ mod tests {
                 assert_eq!(world.unsigned(&forged, method), None, "{source}");
             }
         }
+        // No datagram of ours comes from there.
+        let mut neighbour = client.clone();
+        neighbour.five_tuple.client = for_streams;
+        assert!(world.unsigned(&neighbour, Method::BINDING).is_some());
     }
 
     #[test]

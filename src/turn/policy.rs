@@ -64,6 +64,7 @@ pub struct PeerPolicy {
     relay_addresses: Vec<RelayAddress>,
     machine: Machine,
     listeners: Vec<SocketAddr>,
+    stream_listeners: Vec<SocketAddr>,
     services: Vec<SocketAddr>,
     allowed: Vec<Cidr>,
 }
@@ -86,6 +87,7 @@ impl PeerPolicy {
             relay_addresses,
             machine,
             listeners: Vec::new(),
+            stream_listeners: Vec::new(),
             services: Vec::new(),
             allowed,
         }
@@ -103,10 +105,18 @@ impl PeerPolicy {
         }
     }
 
-    /// Also refuses what this process listens on, even where its address is allowed.
+    /// Also refuses where this process listens for datagrams, even where the address is allowed.
     #[must_use]
     pub fn with_listeners(mut self, listeners: Vec<SocketAddr>) -> Self {
         self.listeners = listeners;
+        self
+    }
+
+    /// The same for connections. A datagram may come from such an address: another program of this
+    /// machine has it.
+    #[must_use]
+    pub fn with_stream_listeners(mut self, listeners: Vec<SocketAddr>) -> Self {
+        self.stream_listeners = listeners;
         self
     }
 
@@ -168,6 +178,11 @@ impl PeerPolicy {
     /// Whether `address` is a listener of this process: as a peer it would make the server its own
     /// client.
     pub(super) fn is_listener(&self, address: SocketAddr) -> bool {
+        self.sends_datagrams(address) || self.is_one_of(&self.stream_listeners, address)
+    }
+
+    /// Whether it is one from which datagrams are sent.
+    pub(super) fn sends_datagrams(&self, address: SocketAddr) -> bool {
         self.is_one_of(&self.listeners, address)
     }
 

@@ -571,7 +571,7 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
         let source = client.client;
         let is_relayed = || self.siblings.reach(source, |_| ()).is_some();
         // Relayed addresses without sockets send nothing; who has the same address is a neighbour.
-        self.config.policy.is_listener(source) || !self.config.portless && is_relayed()
+        self.config.policy.sends_datagrams(source) || !self.config.portless && is_relayed()
     }
 
     /// A request that needs credentials: who is it, is it understood, and then the procedure.
