@@ -40,6 +40,16 @@ test("where no WebSocket passes, a stream of events carries the call", { timeout
   assert.equal(proxy.asked.get("/v1/poll"), undefined);
 });
 
+test("a stream that breaks goes on where it was, and nobody sees it", { timeout }, async () => {
+  const people = await pairAcross({});
+  const asked = (path) => proxy.asked.get(path);
+  const [streams, connections] = [asked("/v1/events"), asked("/v1/connect")];
+  proxy.cutStreams();
+  await eventually("another stream", () => assert.ok(asked("/v1/events") > streams));
+  await talk(people);
+  assert.equal(asked("/v1/connect"), connections);
+});
+
 test("where streams are held back too, held requests carry the call", { timeout }, async () => {
   const people = await pairAcross({ streams: false });
   await talk(people);

@@ -15,6 +15,7 @@ export class ObstructingProxy {
   patience = Infinity;
   /** What was asked for, by path. */
   asked = new Map();
+  #streams = new Set();
 
   static async before(server) {
     const proxy = new ObstructingProxy();
@@ -28,6 +29,11 @@ export class ObstructingProxy {
 
   get url() {
     return `http://127.0.0.1:${this.#listener.address().port}`;
+  }
+
+  /** Breaks every stream of events there is. */
+  cutStreams() {
+    for (const answer of this.#streams) answer.destroy();
   }
 
   async close() {
@@ -51,7 +57,11 @@ export class ObstructingProxy {
       else answer.flushHeaders();
     });
     onward.on("error", () => answer.destroy());
-    answer.on("close", () => onward.destroy());
+    if (path === "/v1/events") this.#streams.add(answer);
+    answer.on("close", () => {
+      this.#streams.delete(answer);
+      onward.destroy();
+    });
     page.pipe(onward);
   }
 

@@ -24,6 +24,9 @@ use webrtc::peer_connection::{
 
 const REPORT_EVERY: Duration = Duration::from_secs(1);
 
+/// How long a direct way is looked for before one by a relay will do.
+const RELAY_WAIT: Duration = Duration::from_secs(6);
+
 /// How connections are made.
 #[derive(Clone)]
 pub(crate) struct Settings {
@@ -56,6 +59,12 @@ impl Settings {
             true => MulticastDnsMode::Disabled,
             false => MulticastDnsMode::QueryOnly,
         }
+    }
+
+    /// The crate takes the first pair that works after this wait, and never leaves it for a better
+    /// one: a busy machine must not make it settle for a relay that is not needed.
+    fn relay_wait(&self) -> Option<Duration> {
+        (!self.relay_only).then_some(RELAY_WAIT)
     }
 }
 
@@ -275,6 +284,7 @@ async fn connect(
     let setting = SettingEngineBuilder::new()
         .with_answering_dtls_role(RTCDtlsRole::Server)
         .with_multicast_dns_mode(settings.multicast_dns())
+        .with_relay_acceptance_min_wait(settings.relay_wait())
         .build();
     let connection = PeerConnectionBuilder::new()
         .with_configuration(settings.configuration())

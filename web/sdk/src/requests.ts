@@ -8,6 +8,9 @@ export type Reading = "events" | "held" | "polls";
 const HELD = 25;
 /** A stream of which nothing has come by then is held back on its way. */
 const FIRST_BYTES_WITHIN = 4_000;
+/** How often in a row a request that reads may fail, and the wait before the next one. */
+const RETRIES = 2;
+const RETRY_AFTER = 500;
 /** Where the server does not say when to ask again, in milliseconds. */
 const PAUSE = 2_000;
 /** The server takes 65,536 bytes a request; this many characters are at most so many bytes. */
@@ -118,9 +121,20 @@ class RequestTransport implements Transport {
     if (this.#reading === "events" && first.closed === undefined) {
       await this.#stream(first.cursor, () => this.#take(first));
     } else this.#take(first);
+    let failures = 0;
     while (!this.#isOver) {
-      if (this.#reading === "events") await this.#stream(this.#cursor);
-      else await this.#poll(this.#reading === "held" ? HELD : 0);
+      const before = this.#cursor;
+      try {
+        if (this.#reading === "events") await this.#stream(before);
+        else await this.#poll(this.#reading === "held" ? HELD : 0);
+        failures = 0;
+      } catch (error) {
+        // The server, or what is in the way, ends a request now and then. Nothing is lost by it:
+        // the next one goes on where this one was.
+        failures = this.#cursor === before ? failures + 1 : 1;
+        if (error instanceof Ended || failures > RETRIES) throw error;
+        await new Promise((resolve) => setTimeout(resolve, RETRY_AFTER));
+      }
     }
   }
 
