@@ -21,8 +21,10 @@ pub(super) struct Carried {
     changed: Notify,
     /// How long the client may ask for nothing.
     absence: Duration,
-    _places: (OwnedSemaphorePermit, Option<Place>),
 }
+
+/// What is free for another connection once this one is forgotten.
+pub(super) type Places = (OwnedSemaphorePermit, Option<Place>);
 
 #[derive(Debug)]
 struct State {
@@ -33,6 +35,7 @@ struct State {
     held: usize,
     /// When the client was last there.
     seen: Instant,
+    places: Option<Places>,
 }
 
 /// A request that waits for what is said. While there is one, the client is there.
@@ -59,7 +62,7 @@ impl Carried {
         id: ConnectionId,
         hub: mpsc::Sender<ToHub>,
         absence: Duration,
-        places: (OwnedSemaphorePermit, Option<Place>),
+        places: Places,
     ) -> Self {
         Self {
             id,
@@ -69,10 +72,10 @@ impl Carried {
                 newest: 0,
                 held: 0,
                 seen: Instant::now(),
+                places: Some(places),
             }),
             changed: Notify::new(),
             absence,
-            _places: places,
         }
     }
 
@@ -100,6 +103,10 @@ impl Carried {
         debug!(connection = self.id.0, reason = close.reason(), "over");
         drop(outbox);
         self.state().line.close(close);
+        if close == Close::GoingAway {
+            // Nobody else is let in, and a server that stops waits for all places.
+            self.state().places = None;
+        }
         self.changed.notify_waiters();
         // An error means that the hub is gone.
         let _ = self.hub.send(ToHub::Input(self.id, Input::Closed)).await;
