@@ -11,6 +11,7 @@ const CHANGED_PARTS = 8;
 export const WITHOUT_SERVER = [
   /WebSocket connection to .* failed/,
   /WebSocket is closed before the connection is established/,
+  /Failed to load resource: net::ERR_/,
 ];
 /** What the page writes when a device does not start. */
 export const WITHOUT_DEVICE = [/did not start/];

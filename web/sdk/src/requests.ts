@@ -44,6 +44,8 @@ class RequestTransport implements Transport {
   #isSending = false;
   #key: string | undefined;
   #cursor = 0;
+  /** What came with the first answer, as long as it is not sure that more can be read. */
+  #untold: Batch | undefined;
 
   constructor(url: string, listener: TransportListener, reading: Reading) {
     this.#base = new URL(".", url).href.replace(/^ws/, "http");
@@ -52,6 +54,11 @@ class RequestTransport implements Transport {
     queueMicrotask(() => {
       if (!this.#isOver) listener.onOpen();
     });
+  }
+
+  /** Whether more can be read than the first answer. */
+  get #isSure(): boolean {
+    return this.#untold === undefined;
   }
 
   get #isOver(): boolean {
@@ -118,36 +125,39 @@ class RequestTransport implements Transport {
 
   /** Passes `first` on once it is sure that more can be read. */
   async #read(first: Batch): Promise<void> {
-    if (this.#reading === "events" && first.closed === undefined) {
-      await this.#stream(first.cursor, () => this.#take(first));
-    } else this.#take(first);
+    this.#untold = first;
+    const tell = () => {
+      const batch = this.#untold;
+      this.#untold = undefined;
+      if (batch) this.#take(batch);
+    };
+    this.#cursor = first.cursor;
+    if (this.#reading !== "events" || first.closed) tell();
     let failures = 0;
     while (!this.#isOver) {
       const before = this.#cursor;
       try {
-        if (this.#reading === "events") await this.#stream(before);
+        if (this.#reading === "events") await this.#stream(before, tell);
         else await this.#poll(this.#reading === "held" ? HELD : 0);
         failures = 0;
       } catch (error) {
         // The server, or what is in the way, ends a request now and then. Nothing is lost by it:
         // the next one goes on where this one was.
         failures = this.#cursor === before ? failures + 1 : 1;
-        if (error instanceof Ended || failures > RETRIES) throw error;
+        if (error instanceof Ended || !this.#isSure || failures > RETRIES) throw error;
         await new Promise((resolve) => setTimeout(resolve, RETRY_AFTER));
       }
     }
   }
 
-  async #stream(cursor: number, onFirstBytes?: () => void): Promise<void> {
-    let first = onFirstBytes;
-    const onBytes = () => {
-      clearTimeout(late);
-      first?.();
-      first = undefined;
-    };
+  async #stream(cursor: number, onFirstBytes: () => void): Promise<void> {
     const stream = new AbortController();
     const signal = AbortSignal.any([stream.signal, this.#stopping.signal]);
     const late = setTimeout(() => stream.abort(), FIRST_BYTES_WITHIN);
+    const onBytes = () => {
+      clearTimeout(late);
+      onFirstBytes();
+    };
     try {
       const headers = { ...this.#headers(), "last-event-id": String(cursor) };
       const answer = await fetch(`${this.#base}events`, { headers, signal });
