@@ -12,8 +12,10 @@ pub struct Settings {
     pub max_connections: u32,
     /// How many connections of one address (/32, /64) requests may carry; 0 is no limit. 512.
     pub connections_per_address: usize,
-    /// How often a connection is pinged. 20 s.
+    /// How often a connection is pinged, and something sent on a stream of events. 20 s.
     pub ping_interval: Duration,
+    /// For how long a stream of events goes on before the client asks for the next one. 240 s.
+    pub stream_life: Duration,
     /// How long a client whose session requests carry may ask for nothing. 30 s.
     pub absence: Duration,
     /// How long a socket may take nothing of what is written to it. 10 s.
@@ -27,6 +29,7 @@ impl Default for Settings {
             max_connections: 100_000,
             connections_per_address: 512,
             ping_interval: Duration::from_secs(20),
+            stream_life: Duration::from_secs(240),
             absence: Duration::from_secs(30),
             write_timeout: Duration::from_secs(10),
         }

@@ -59,6 +59,10 @@ impl Mailbox {
 
     /// Forgets all that a snapshot will tell as well.
     pub(super) fn forget_presence(&mut self) {
+        if self.has_gaps {
+            // Since then nothing of it has been kept.
+            return;
+        }
         self.has_gaps = true;
         self.kept.retain(|(_, kept)| is_said(kept));
         self.bytes = self.kept.iter().map(|(_, kept)| kept.size()).sum();

@@ -44,6 +44,13 @@ pub(crate) struct Events {
 pub(crate) type Event = (Option<u64>, String, Value);
 
 impl Events {
+    /// All that still comes, as it is written.
+    pub(crate) async fn rest(self) -> String {
+        let body = tokio::time::timeout(PATIENCE, self.body.collect()).await;
+        let bytes = body.expect("the end in time").expect("whole").to_bytes();
+        self.buffer + std::str::from_utf8(&bytes).expect("UTF-8")
+    }
+
     /// The next event; `None` at the end.
     pub(crate) async fn next(&mut self) -> Option<Event> {
         loop {

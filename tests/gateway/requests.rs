@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use hyper::Method;
 use peerage::gateway::Settings;
 use peerage::signal::Config;
@@ -110,18 +112,75 @@ async fn only_the_newest_reader_is_served() {
     let server = Server::start().await;
     let asking = Asking::new(&server, Way::Held).await;
     let path = format!("/v1/poll?cursor={}&wait=25", asking.cursor);
-    let polls = (0..50).map(|_| asking.ask(Method::GET, &path, ""));
-    let polls = futures_util::future::join_all(polls);
-    let speak = async {
-        tokio::task::yield_now().await;
-        // Whatever order they come in: the last one is answered once there is something.
-        asking.send(join(1)).await;
+    let mut polls: FuturesUnordered<_> = (0..50)
+        .map(|_| asking.ask(Method::GET, &path, ""))
+        .collect();
+    // Each that comes takes the place of the one before.
+    for _ in 0..49 {
+        let answer = polls.next().await.expect("an answer");
+        assert_eq!(answer.status(), 409);
+    }
+    let (last, ()) = tokio::join!(polls.next(), asking.send(join(1)));
+    let answer = json_of(last.expect("the newest")).await;
+    assert_eq!(answer["messages"][0]["type"], "joined");
+}
+
+#[tokio::test]
+async fn a_stream_says_that_it_lives_and_ends_before_others_end_it() {
+    let settings = Settings {
+        ping_interval: Duration::from_millis(50),
+        stream_life: Duration::from_millis(500),
+        ..Settings::default()
     };
-    let (answers, ()) = tokio::join!(polls, speak);
-    let served = answers.iter().filter(|answer| answer.status() == 200);
-    let refused = answers.iter().filter(|answer| answer.status() == 409);
-    assert!((1..50).contains(&served.count()));
-    assert!(refused.count() > 0);
+    let server = Server::with(Config::default(), settings).await;
+    let mut asking = Asking::new(&server, Way::Events).await;
+    let text = asking.stream(asking.cursor).await.rest().await;
+    assert!(text.starts_with("retry: 1000\n\n"), "{text:?}");
+    let comments = text.matches(":\n\n").count();
+    assert!((2..=10).contains(&comments), "{text:?}");
+    // The next one goes on where it ended.
+    asking.send(join(1)).await;
+    assert_eq!(asking.expect("joined").await["seq"], 1);
+}
+
+#[tokio::test]
+async fn a_stream_that_nobody_reads_does_not_keep_the_session() {
+    let patience = Duration::from_millis(300);
+    let settings = Settings {
+        write_timeout: patience,
+        absence: patience,
+        ..Settings::default()
+    };
+    let config = Config {
+        message_burst: 10_000,
+        byte_burst: 1 << 30,
+        ..Config::default()
+    };
+    let server = Server::with(config, settings).await;
+    let (mut asking, mut other, epoch) = members(&server, Way::Events).await;
+    let _unread = asking.events.take();
+    let _unread = asking.stream(asking.cursor).await;
+    let body = "x".repeat(60_000);
+    // Everything is acknowledged, so nothing but the stream itself can fill up: a socket holds some
+    // megabytes.
+    for id in 2..600 {
+        let offer = json!({"type": "offer", "id": id, "room": "blue", "to": asking.session,
+            "epoch": epoch, "body": body});
+        other.send(offer).await;
+        // Whatever it has been told so far.
+        other.send(json!({"type": "ack", "seq": 1_000_000})).await;
+        let ack = json!({"type": "ack", "seq": id + 1}).to_string();
+        let answer = asking.ask(Method::POST, "/v1/messages", &ack).await;
+        if answer.status() == 410 {
+            break;
+        }
+    }
+    loop {
+        let presence = other.expect("presence").await;
+        if presence["member"]["state"] == "suspended" {
+            return;
+        }
+    }
 }
 
 #[tokio::test]

@@ -23,6 +23,9 @@ pub(super) struct Carried {
     absence: Duration,
 }
 
+/// The hub learns that a client is there at most this often.
+const ALIVE: Duration = Duration::from_secs(5);
+
 /// What is free for another connection once this one is forgotten.
 pub(super) type Places = (OwnedSemaphorePermit, Option<Place>);
 
@@ -35,6 +38,8 @@ struct State {
     held: usize,
     /// When the client was last there.
     seen: Instant,
+    /// When the hub has last heard of it.
+    told: Instant,
     places: Option<Places>,
 }
 
@@ -72,6 +77,7 @@ impl Carried {
                 newest: 0,
                 held: 0,
                 seen: Instant::now(),
+                told: Instant::now(),
                 places: Some(places),
             }),
             changed: Notify::new(),
@@ -121,7 +127,11 @@ impl Carried {
         {
             self.state().line.acknowledge(*offset);
         }
-        self.state().seen = Instant::now();
+        let now = Instant::now();
+        {
+            let mut state = self.state();
+            (state.seen, state.told) = (now, now);
+        }
         // An error means that the hub is gone; the client learns it from what it reads.
         let _ = self.hub.send(ToHub::Input(self.id, input)).await;
     }
@@ -130,20 +140,27 @@ impl Carried {
     /// acknowledged with that.
     pub(super) async fn confirm(&self, number: u64) -> Result<(), NeverSaid> {
         let told = self.state().line.confirm(number)?;
-        let input = match told {
-            Some(offset) => Input::Message {
-                length: 0,
-                command: Ok(Command::Ack(offset)),
-            },
-            None => Input::Alive,
-        };
-        self.take(input).await;
+        match told {
+            Some(offset) => {
+                let command = Ok(Command::Ack(offset));
+                self.take(Input::Message { length: 0, command }).await;
+            }
+            None => self.alive().await,
+        }
         Ok(())
     }
 
-    /// The hub shall know that the client is there.
+    /// The client is there. However often it asks, the hub hears of it now and then only.
     pub(super) async fn alive(&self) {
-        self.take(Input::Alive).await;
+        let now = Instant::now();
+        let is_news = {
+            let mut state = self.state();
+            state.seen = now;
+            state.told + ALIVE <= now
+        };
+        if is_news {
+            self.take(Input::Alive).await;
+        }
     }
 
     /// Why nothing more is said, if so.

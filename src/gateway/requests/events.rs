@@ -15,6 +15,7 @@ use hyper::body::Frame;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use super::super::settings::Settings;
 use super::super::shared::Shared;
 use super::answers::{NO_STORE, Refusal, closed_object};
 use super::carried::{Carried, News, Reader};
@@ -28,12 +29,6 @@ pub(super) const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event
 
 /// Asks proxies to pass every event on at once.
 const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
-
-/// How often something is sent, so that nobody on the way takes the stream for dead.
-const HEARTBEAT: Duration = Duration::from_secs(15);
-
-/// For how long a stream goes on. A client then asks for the next one, from where this one ended.
-const LIFE: Duration = Duration::from_secs(240);
 
 /// After how many milliseconds a client asks for another stream.
 const BEGINNING: &[u8] = b"retry: 1000\n\n";
@@ -51,7 +46,11 @@ pub(super) async fn events(
         let cursor = cursor(&headers, &query)?;
         let confirmed = carried.confirm(cursor).await;
         confirmed.map_err(|_| Refusal::Malformed("this id was never given"))?;
-        Ok(stream(Reader::new(&carried), cursor))
+        Ok(stream(
+            Reader::new(&carried),
+            cursor,
+            Pace::of(&shared.settings),
+        ))
     };
     answer.await.unwrap_or_else(Refusal::into_response)
 }
@@ -84,25 +83,48 @@ fn parameter<'a>(query: &'a str, name: &str) -> Option<&'a str> {
         .map(|(_, value)| value)
 }
 
-fn stream(reader: Reader, cursor: u64) -> Response {
+/// How long a stream may take for what.
+#[derive(Clone, Copy, Debug)]
+struct Pace {
+    /// How often something is sent, so that nobody on the way takes the stream for dead.
+    heartbeat: Duration,
+    /// For how long a stream goes on. A client then asks for the next one, from where it ended.
+    life: Duration,
+    /// How long a client may take nothing of what is written.
+    write: Duration,
+}
+
+impl Pace {
+    fn of(settings: &Settings) -> Self {
+        Self {
+            heartbeat: settings.ping_interval,
+            life: settings.stream_life,
+            write: settings.write_timeout,
+        }
+    }
+}
+
+fn stream(reader: Reader, cursor: u64, pace: Pace) -> Response {
     let (pieces, body) = mpsc::channel(1);
-    tokio::spawn(write(reader, cursor, pieces));
+    tokio::spawn(write(reader, cursor, pieces, pace));
     let kind = HeaderValue::from_static("text/event-stream");
     let unbuffered = (X_ACCEL_BUFFERING, HeaderValue::from_static("no"));
     let headers = [(CONTENT_TYPE, kind), NO_STORE, unbuffered];
     (headers, Body::new(Pieces(body))).into_response()
 }
 
-/// Writes the stream until the connection is over, the client has gone, or it has another one.
-async fn write(reader: Reader, mut cursor: u64, pieces: mpsc::Sender<Bytes>) {
-    let end = Instant::now() + LIFE;
+/// Writes the stream until the connection is over, the client has gone or takes nothing, or it has
+/// another one.
+async fn write(reader: Reader, mut cursor: u64, pieces: mpsc::Sender<Bytes>, pace: Pace) {
+    let end = Instant::now() + pace.life;
     let mut piece = Bytes::from_static(BEGINNING);
     let mut is_over = false;
     loop {
-        if pieces.send(piece).await.is_err() || is_over || Instant::now() >= end {
+        let written = pieces.send_timeout(piece, pace.write).await;
+        if written.is_err() || is_over || Instant::now() >= end {
             return;
         }
-        let heartbeat = (Instant::now() + HEARTBEAT).min(end);
+        let heartbeat = (Instant::now() + pace.heartbeat).min(end);
         let news = tokio::select! {
             news = reader.after(cursor, heartbeat) => news,
             () = pieces.closed() => return,
