@@ -50,6 +50,13 @@ test("a stream that breaks goes on where it was, and nobody sees it", { timeout 
   assert.equal(asked("/v1/connect"), connections);
 });
 
+test("who closes the tab is gone at once without a WebSocket, too", { timeout }, async () => {
+  const { ada, grace } = await pairAcross({});
+  await ada.page.close({ runBeforeUnload: true });
+  // Far below the half minute after which nobody asks any more.
+  await grace.tile("Ada").waitFor({ state: "detached", timeout: 5_000 });
+});
+
 test("where streams are held back too, held requests carry the call", { timeout }, async () => {
   const people = await pairAcross({ streams: false });
   await talk(people);

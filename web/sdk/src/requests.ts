@@ -112,12 +112,12 @@ class RequestTransport implements Transport {
       texts.push(...this.#unsent.splice(0, 1));
     }
     const body = texts.length === 1 ? first : `[${texts.join(",")}]`;
-    // A page that is left still says its goodbye.
+    // So that a page that is left still says its goodbye; browsers do it for short bodies only.
     const answer = await fetch(`${this.#base}messages`, {
       method: "POST",
       body,
       headers: this.#headers(),
-      keepalive: this.#isOver,
+      keepalive: body.length <= MOST_CHARACTERS,
     });
     if (answer.status === 410) throw new Ended(((await answer.json()) as Batch).closed ?? LOST);
     if (!answer.ok) throw new Ended(LOST);
