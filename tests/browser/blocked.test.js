@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { afterEach, test } from "node:test";
+import { test } from "node:test";
 import { eventually } from "./eventually.js";
 import { ObstructingProxy } from "./obstructing_proxy.js";
 import { WITHOUT_SERVER } from "./person.js";
@@ -10,11 +10,11 @@ const timeout = 120_000;
 const LOST = /Failed to load resource: .*(ERR_EMPTY_RESPONSE|ERR_INCOMPLETE_CHUNKED_ENCODING)/;
 const expected = [...WITHOUT_SERVER, LOST];
 let proxy;
-afterEach(() => proxy.close());
 
 /** Ada behind a network that does not pass everything, and Grace, who see and hear each other. */
 async function pairAcross(obstacles) {
   proxy = Object.assign(await ObstructingProxy.before(stage.server), obstacles);
+  stage.afterThisTest(() => proxy.close());
   const room = stage.newRoom();
   const ada = await stage.enter("Ada", { room, url: proxy.url, expected });
   const grace = await stage.enter("Grace", { room });
@@ -52,9 +52,9 @@ test("a stream that breaks goes on where it was, and nobody sees it", { timeout 
 
 test("who closes the tab is gone at once without a WebSocket, too", { timeout }, async () => {
   const { ada, grace } = await pairAcross({});
-  await ada.page.close({ runBeforeUnload: true });
+  await ada.closesTab();
   // Far below the half minute after which nobody asks any more.
-  await grace.tile("Ada").waitFor({ state: "detached", timeout: 5_000 });
+  await grace.tile("Ada").waitFor({ state: "detached", timeout: 15_000 });
 });
 
 test("where streams are held back too, held requests carry the call", { timeout }, async () => {

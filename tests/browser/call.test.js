@@ -93,7 +93,7 @@ test("who hangs up is gone for the others, and can come back", { timeout }, asyn
 
 test("who closes the tab is gone for the others at once", { timeout }, async () => {
   const { ada, grace } = await stage.pair();
-  await grace.page.close({ runBeforeUnload: true });
+  await grace.closesTab();
   // Far below the minute after which a lost session expires.
   await ada.tile("Grace").waitFor({ state: "detached", timeout: 5_000 });
 });

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { afterEach, test } from "node:test";
+import { test } from "node:test";
 import { NativePeer } from "./native_peer.js";
 import { Stage } from "./stage.js";
 
@@ -8,7 +8,10 @@ const timeout = 90_000;
 const NAME = "Native";
 let peer;
 
-afterEach(() => peer?.kill());
+function startPeer(...options) {
+  peer = NativePeer.start(...options);
+  stage.afterThisTest(() => peer.kill());
+}
 
 async function assertTalks(ada) {
   await ada.sees(NAME);
@@ -29,7 +32,7 @@ test(
   async () => {
     const room = stage.newRoom();
     const ada = await stage.enter("Ada", { room });
-    peer = NativePeer.start(stage.server, room);
+    startPeer(stage.server, room);
     await assertTalks(ada);
     await ada.badge(NAME).getByText("Direct · same network").waitFor();
     assert.equal(await peer.leaves(), 0);
@@ -39,7 +42,7 @@ test(
 
 test("a tab that comes second connects to the native peer just as well", { timeout }, async () => {
   const room = stage.newRoom();
-  peer = NativePeer.start(stage.server, room);
+  startPeer(stage.server, room);
   await peer.tells("welcome");
   const ada = await stage.enter("Ada", { room });
   await assertTalks(ada);
@@ -53,7 +56,7 @@ test(
   async () => {
     const room = stage.newRoom();
     const ada = await stage.enter("Ada", { room });
-    peer = NativePeer.start(stage.server, room, { relayOnly: true });
+    startPeer(stage.server, room, { relayOnly: true });
     await assertTalks(ada);
     const { local } = await peer.tells("selected");
     assert.equal(local, "relay");

@@ -16,6 +16,7 @@ export class ObstructingProxy {
   /** What was asked for, by path. */
   asked = new Map();
   #streams = new Set();
+  #upgraded = new Set();
 
   static async before(server) {
     const proxy = new ObstructingProxy();
@@ -38,6 +39,8 @@ export class ObstructingProxy {
 
   async close() {
     this.#agent.destroy();
+    // These the listener knows no longer, and waits for all the same.
+    for (const socket of this.#upgraded) socket.destroy();
     this.#listener.closeAllConnections();
     this.#listener.close();
     await once(this.#listener, "close");
@@ -71,6 +74,11 @@ export class ObstructingProxy {
       return;
     }
     const server = connect(this.#target);
+    this.#upgraded.add(socket);
+    socket.on("close", () => {
+      this.#upgraded.delete(socket);
+      server.destroy();
+    });
     const lines = page.rawHeaders.reduce(
       (text, word, index) => text + word + (index % 2 === 0 ? ": " : "\r\n"),
       "",

@@ -101,6 +101,13 @@ export class Person {
     await this.page.getByRole("heading", { name: "You left" }).waitFor();
   }
 
+  /** Closes the tab as people do, with all that the page does on its way out. */
+  async closesTab() {
+    const closed = this.page.waitForEvent("close");
+    await this.page.close({ runBeforeUnload: true });
+    await closed;
+  }
+
   /** The statistics of the open peer connections. */
   async statistics() {
     return this.page.evaluate(readStatistics);

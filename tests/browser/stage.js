@@ -7,6 +7,7 @@ import { Server } from "./server.js";
 /** A server and a browser for the tests of one file. */
 export class Stage {
   #people = [];
+  #ends = [];
 
   /** Sets up now, and takes down after the last test of the file. */
   static async forThisFile({ server = {}, browser = {} } = {}) {
@@ -57,6 +58,14 @@ export class Stage {
     await this.server?.close();
   }
 
+  /**
+   * Ends after the running test what it has begun, once all tabs are closed. A hook of the test's
+   * own would not be called after one that fails, and what stays open keeps the suite waiting.
+   */
+  afterThisTest(end) {
+    this.#ends.push(end);
+  }
+
   /** Nobody's tab may have had anything to complain about, whatever the test was of. */
   async #clear() {
     const people = this.#people.splice(0);
@@ -65,7 +74,12 @@ export class Stage {
         if (!person.page.isClosed()) await person.assertFaultless();
       }
     } finally {
-      for (const { context } of people) await context.close();
+      const closings = people.map(({ context }) => context.close());
+      await Promise.allSettled(closings);
+      const ends = this.#ends.splice(0).map(async (end) => end());
+      for (const { status, reason } of await Promise.allSettled(ends)) {
+        if (status === "rejected") throw reason;
+      }
     }
   }
 }
