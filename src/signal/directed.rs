@@ -1,6 +1,6 @@
 //! Offers, answers and candidates: from one member of a room to one other.
 
-use super::{Delivery, Directed, Hub, Message, Reject, SessionId};
+use super::{Delivery, Directed, Hub, Message, Permissions, Reject, SessionId};
 use crate::time::Now;
 
 impl Hub {
@@ -12,6 +12,7 @@ impl Hub {
         now: Now,
     ) -> Result<(), Reject> {
         let room = self.room_of(from, &directed.room)?;
+        self.check_may(from, &room, Permissions::SPEAK)?;
         let to = directed.to.filter(|&to| to != from);
         let to = to.ok_or(Reject::NoSuchMember)?;
         let (_, members) = self.rooms.get(&room).ok_or(Reject::NotInRoom)?;

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use super::ids::is_room_name;
-use super::message::Profile;
+use super::message::{Profile, RoomSnapshot};
 use super::room::NameAndData;
-use super::{Config, Hub, Message, Reason, Reject, RoomName, SessionId, State};
+use super::{Config, Hub, Message, Permissions, Reason, Reject, RoomName, SessionId, State};
 use crate::time::Now;
 
 /// The longest name of a member, in characters.
@@ -29,21 +29,23 @@ impl Hub {
         if let Some(session) = self.sessions.get_mut(&session) {
             session.rooms.push(Arc::clone(&name));
         }
-        let newcomer = self.rooms.get_or_make(&name).add(Profile {
+        let made = self.rooms.get_or_make(&name);
+        let standing = made.standing_of_newcomer();
+        let profile = Profile {
             session,
             name: profile.0,
             data: profile.1,
-        });
-        let members = self.others(&name, &newcomer);
+        };
+        let newcomer = made.add(profile, standing);
         // The newcomer's own coming is the next change, and part of what it is told.
-        let version = self.rooms.get_or_make(&name).version() + 1;
-        let joined = Message::Joined {
-            re,
+        let version = made.version() + 1;
+        let room = RoomSnapshot {
             room: Arc::clone(&name),
             version,
-            members,
+            standing,
+            members: self.others(&name, &newcomer),
         };
-        self.post(session, joined, now);
+        self.post(session, Message::Joined { re, room }, now);
         self.broadcast(&name, &newcomer, State::Joined, now);
         Ok(())
     }
@@ -128,8 +130,21 @@ impl Hub {
     ) {
         if let Some(member) = self.rooms.get_or_make(room).remove(session) {
             self.broadcast(room, &member, State::Left(reason), now);
+            self.see_that_there_is_a_host(room, now);
         }
         self.rooms.remove_if_empty(room);
+    }
+
+    /// Whether the session is a member of the room that may do this.
+    pub(super) fn check_may(
+        &self,
+        session: SessionId,
+        room: &str,
+        what: Permissions,
+    ) -> Result<(), Reject> {
+        let room = self.rooms.get(room).map(|(_, room)| room);
+        let may = room.is_some_and(|room| room.may(session, what));
+        may.then_some(()).ok_or(Reject::NotPermitted)
     }
 
     fn is_in(&self, session: SessionId, room: &str) -> bool {
@@ -168,7 +183,7 @@ mod tests {
     fn snapshot(world: &mut World, client: &Client) -> Vec<Member> {
         let got = world.got(client.connection);
         let members = got.iter().rev().find_map(|message| match &**message {
-            Message::Joined { members, .. } => Some(members.clone()),
+            Message::Joined { room, .. } => Some(room.members.clone()),
             _ => None,
         });
         members.expect("it has joined")

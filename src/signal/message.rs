@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::value::RawValue;
 
 use super::ice::IceServers;
-use super::{Offset, Rejection, RoomName, SessionId};
+use super::{Offset, Rejection, Role, RoomName, SessionId, Standing};
 use crate::auth::Secret;
 
 /// One message to a client. The dialect spells it.
@@ -18,12 +18,8 @@ pub enum Message {
     Joined {
         /// The id of the `join`.
         re: u64,
-        /// The room.
-        room: RoomName,
-        /// The room's version.
-        version: u64,
-        /// The *other* members, in the order in which they joined.
-        members: Vec<Member>,
+        /// The room, with the newcomer.
+        room: RoomSnapshot,
     },
     /// The answer to `leave`.
     Left {
@@ -47,6 +43,15 @@ pub enum Message {
         version: u64,
         /// The member, whole.
         member: Member,
+    },
+    /// The session's own role has changed.
+    Role {
+        /// The room.
+        room: RoomName,
+        /// The room's version, with this change.
+        version: u64,
+        /// What it may do from now on.
+        standing: Standing,
     },
     /// An offer, an answer or a candidate of another member.
     Delivery(Delivery),
@@ -87,8 +92,10 @@ pub enum Message {
 pub struct RoomSnapshot {
     /// The room.
     pub room: RoomName,
-    /// Its version: every change of a member counts it up.
+    /// Its version: every change counts it up.
     pub version: u64,
+    /// What the session itself may do there.
+    pub standing: Standing,
     /// The *other* members, in the order in which they joined.
     pub members: Vec<Member>,
 }
@@ -175,6 +182,8 @@ pub struct Member {
     pub profile: Arc<Profile>,
     /// How it is.
     pub state: State,
+    /// What it is in the room.
+    pub role: Role,
     /// Whether the *receiver* is the polite side toward this member.
     pub polite: bool,
     /// The epoch of the pair.
@@ -223,7 +232,7 @@ impl Message {
     pub fn size(&self) -> usize {
         FIXED_BYTES
             + match self {
-                Self::Joined { members, .. } => members.iter().map(Member::size).sum(),
+                Self::Joined { room, .. } => room.size(),
                 Self::Snapshot { rooms } => rooms.iter().map(RoomSnapshot::size).sum(),
                 Self::Presence { member, .. } => member.size(),
                 Self::Delivery(delivery) => delivery.body.get().len(),

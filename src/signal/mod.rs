@@ -24,6 +24,7 @@
 //! | `session` | welcome, resume, suspension, end |
 //! | `mailbox` | what is kept until it is acknowledged |
 //! | `room` | join, update, leave; who is polite, and the epoch |
+//! | `role` | what members may do, and who is the host |
 //! | `presence` | what members are told of each other |
 //! | `directed` | offers, answers, candidates |
 //! | `receipt` | what became of them |
@@ -56,6 +57,7 @@ mod receipt;
 mod reject;
 mod renew;
 mod resume;
+mod role;
 mod room;
 mod session;
 mod snapshot;
@@ -72,6 +74,7 @@ pub use message::{
     Welcome,
 };
 pub use reject::{Reject, Rejection};
+pub use role::{Permissions, Role, Standing};
 
 #[cfg(test)]
 mod testing;

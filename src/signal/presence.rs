@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::message::Member;
 use super::room::Membership;
-use super::{Hub, Message, RoomName, SessionId, State};
+use super::{Hub, Message, Role, RoomName, SessionId, Standing, State};
 use crate::time::Now;
 
 impl Hub {
@@ -54,6 +54,41 @@ impl Hub {
         }
     }
 
+    /// Gives a member another standing, and tells it and all others.
+    pub(super) fn give_standing(
+        &mut self,
+        room: &RoomName,
+        to: SessionId,
+        standing: Standing,
+        now: Now,
+    ) {
+        let Some(members) = self.rooms.find_mut(room) else {
+            return;
+        };
+        let Some(member) = members.set_standing(to, standing) else {
+            return;
+        };
+        // The presence of the others is this same change.
+        let version = members.version() + 1;
+        let role = Message::Role {
+            room: Arc::clone(room),
+            version,
+            standing,
+        };
+        self.post(to, role, now);
+        let state = self.state(to);
+        self.broadcast(room, &member, state, now);
+    }
+
+    /// When the last host has gone, somebody else becomes host.
+    pub(super) fn see_that_there_is_a_host(&mut self, room: &RoomName, now: Now) {
+        let known = self.rooms.get(room).map(|(_, room)| room);
+        let successor = known.filter(|room| !room.has_host());
+        if let Some(successor) = successor.and_then(|room| room.successor()) {
+            self.give_standing(room, successor, Role::Host.into(), now);
+        }
+    }
+
     /// Tells all rooms of a session how it is.
     pub(super) fn announce(&mut self, id: SessionId, state: State, now: Now) {
         let session = self.sessions.get(&id);
@@ -67,5 +102,63 @@ impl Hub {
                 self.broadcast(&room, &membership, state, now);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{Client, World, leave};
+    use super::super::{Config, Input};
+    use super::*;
+
+    /// What a client has been told that it is, last.
+    fn role(world: &mut World, client: &Client) -> Option<Role> {
+        let got = world.got(client.connection);
+        got.iter().rev().find_map(|message| match &**message {
+            Message::Joined { room, .. } => Some(room.standing.role),
+            Message::Role { standing, .. } => Some(standing.role),
+            _ => None,
+        })
+    }
+
+    #[test]
+    fn who_comes_first_is_the_host() {
+        let mut world = World::new(Config::default());
+        let members = ["blue"; 3].map(|room| world.member(room));
+        let roles = members.map(|member| role(&mut world, &member));
+        assert_eq!(roles, [Role::Host, Role::Member, Role::Member].map(Some));
+    }
+
+    #[test]
+    fn when_the_host_leaves_the_one_who_has_been_there_longest_takes_over() {
+        let mut world = World::new(Config::default());
+        let [ada, grace, alan] = ["blue"; 3].map(|room| world.member(room));
+        for client in [&grace, &alan] {
+            world.got(client.connection);
+        }
+        world.ask(&ada, leave("blue"));
+        assert_eq!(role(&mut world, &grace), Some(Role::Host));
+        let got = world.got(alan.connection);
+        let [left, host] = &got[..] else {
+            panic!("two changes: {got:?}");
+        };
+        assert!(matches!(
+            &**left, Message::Presence { version: 4, member, .. }
+                if member.state != State::Joined && member.role == Role::Host
+        ));
+        assert!(matches!(
+            &**host, Message::Presence { version: 5, member, .. }
+                if member.profile.session == grace.session && member.role == Role::Host
+        ));
+    }
+
+    #[test]
+    fn a_host_that_may_come_back_stays_the_host() {
+        let mut world = World::new(Config::default());
+        let [ada, grace] = ["blue"; 2].map(|room| world.member(room));
+        world.input(ada.connection, Input::Closed);
+        assert_eq!(role(&mut world, &grace), Some(Role::Member));
+        world.resume(&ada, 1);
+        assert_eq!(role(&mut world, &grace), None);
     }
 }

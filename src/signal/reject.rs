@@ -35,6 +35,8 @@ pub enum Reject {
     StaleEpoch,
     /// The addressee is connected no more and its mailbox is full.
     AddresseeOverloaded,
+    /// The member may not do this in this room.
+    NotPermitted,
     /// Too many messages; this one was dropped.
     RateLimited,
 }
@@ -78,6 +80,7 @@ impl Reject {
                 "addressee_overloaded",
                 "the addressee is away and its mailbox is full",
             ),
+            Self::NotPermitted => ("not_permitted", "you may not do this in this room"),
             Self::RateLimited => ("rate_limited", "too many messages; this one was dropped"),
         }
     }

@@ -7,6 +7,7 @@ use serde_json::value::RawValue;
 
 use super::ids::{RoomName, SessionId};
 use super::message::{Member, Profile, State};
+use super::role::{Permissions, Role, Standing};
 
 /// All rooms that have a member.
 #[derive(Default)]
@@ -29,6 +30,8 @@ pub(super) struct Room {
 #[derive(Clone)]
 pub(super) struct Membership {
     pub(super) profile: Arc<Profile>,
+    /// What it may do.
+    pub(super) standing: Standing,
     /// The how-many-eth join of the room it was.
     pub(super) join: u64,
 }
@@ -54,6 +57,7 @@ impl Membership {
         Member {
             profile: Arc::clone(&other.profile),
             state,
+            role: other.standing.role,
             polite,
             epoch,
         }
@@ -87,10 +91,11 @@ impl Room {
         Some(one.toward(other).1)
     }
 
-    pub(super) fn add(&mut self, profile: Profile) -> Membership {
+    pub(super) fn add(&mut self, profile: Profile, standing: Standing) -> Membership {
         self.joins += 1;
         let member = Membership {
             profile: Arc::new(profile),
+            standing,
             join: self.joins,
         };
         self.members.push(member.clone());
@@ -110,6 +115,46 @@ impl Room {
             name: name.or_else(|| before.name.clone()),
             data: data.or_else(|| before.data.clone()),
         });
+        Some(member.clone())
+    }
+
+    /// Whether the session is a member that may do this.
+    pub(super) fn may(&self, session: SessionId, what: Permissions) -> bool {
+        let member = self.find(session);
+        member.is_some_and(|member| member.standing.permissions.contains(what))
+    }
+
+    /// What somebody is who comes into a room for which nobody has given roles: the host, if
+    /// there is none.
+    pub(super) fn standing_of_newcomer(&self) -> Standing {
+        match self.has_host() {
+            true => Role::Member.into(),
+            false => Role::Host.into(),
+        }
+    }
+
+    pub(super) fn has_host(&self) -> bool {
+        let mut members = self.members.iter();
+        members.any(|member| member.standing.role == Role::Host)
+    }
+
+    /// Who becomes host when the last one has gone: the one who has been there longest, before
+    /// any guest.
+    pub(super) fn successor(&self) -> Option<SessionId> {
+        let mut members = self.members.iter();
+        let first = members.find(|member| member.standing.role == Role::Member);
+        first.or(self.members.first()).map(Membership::session)
+    }
+
+    /// Gives a member another standing.
+    pub(super) fn set_standing(
+        &mut self,
+        session: SessionId,
+        standing: Standing,
+    ) -> Option<Membership> {
+        let mut members = self.members.iter_mut();
+        let member = members.find(|member| member.session() == session)?;
+        member.standing = standing;
         Some(member.clone())
     }
 

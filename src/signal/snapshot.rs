@@ -22,10 +22,12 @@ impl Hub {
         let rooms = session.map_or(&[][..], |session| &session.rooms);
         let of = |name| {
             let (name, room) = self.rooms.get(name)?;
+            let member = room.find(id)?;
             Some(RoomSnapshot {
                 room: Arc::clone(name),
                 version: room.version(),
-                members: self.others(name, room.find(id)?),
+                standing: member.standing,
+                members: self.others(name, member),
             })
         };
         rooms.iter().filter_map(|name| of(name)).collect()
@@ -88,9 +90,8 @@ mod tests {
             world.input(grace.connection, Input::Closed);
             for message in world.got(ada.connection) {
                 match &*message {
-                    Message::Presence { version, .. } | Message::Joined { version, .. } => {
-                        versions.push(*version);
-                    }
+                    Message::Presence { version, .. } => versions.push(*version),
+                    Message::Joined { room, .. } => versions.push(room.version),
                     _ => {}
                 }
             }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use peerage::auth::Secret;
 use peerage::signal::{
     Command, Delivery, Directed, Hello, Kind, Member, Message, Offset, Request, Resume, Resumed,
-    SessionId, State, Welcome,
+    Role, RoomSnapshot, SessionId, State, Welcome,
 };
 use serde_json::value::RawValue;
 
@@ -14,6 +14,7 @@ use serde_json::value::RawValue;
 pub(crate) struct View {
     pub(crate) polite: bool,
     pub(crate) epoch: u64,
+    pub(crate) role: Role,
     pub(crate) suspended: bool,
 }
 
@@ -32,6 +33,8 @@ pub(crate) struct Client {
     awaits_snapshot: bool,
     pub(crate) had_snapshot: bool,
     versions: BTreeMap<String, u64>,
+    /// What this client is in each room.
+    pub(crate) roles: BTreeMap<String, Role>,
     /// How far what it has said to each other has arrived, by the id of the message; and to whom
     /// nothing more will.
     pub(crate) delivered: BTreeMap<SessionId, u64>,
@@ -125,18 +128,13 @@ impl Client {
         }
         match message {
             Message::Welcome(welcome) => return self.welcome(welcome),
-            Message::Joined {
-                room,
-                version,
-                members,
-                ..
-            } => self.enter(room, *version, members),
+            Message::Joined { room, .. } => self.enter(room),
             Message::Snapshot { rooms } => {
                 assert!(self.awaits_snapshot, "only where something is missing");
                 (self.awaits_snapshot, self.had_snapshot) = (false, true);
                 self.rooms.clear();
                 for room in rooms {
-                    self.enter(&room.room, room.version, &room.members);
+                    self.enter(room);
                 }
             }
             Message::Delivered { to, through } => {
@@ -160,6 +158,15 @@ impl Client {
                 let before = self.versions.insert(room.to_string(), *version);
                 assert!(before < Some(*version), "a later version each time");
                 self.presence(room, member);
+            }
+            Message::Role {
+                room,
+                version,
+                standing,
+            } => {
+                let before = self.versions.insert(room.to_string(), *version);
+                assert!(before < Some(*version), "a later version each time");
+                self.roles.insert(room.to_string(), standing.role);
             }
             Message::Delivery(delivery) => self.deliver(delivery),
             Message::Updated { .. } => {}
@@ -196,11 +203,13 @@ impl Client {
         Vec::new()
     }
 
-    fn enter(&mut self, room: &str, version: u64, members: &[Member]) {
-        let before = self.versions.insert(room.to_owned(), version);
-        assert!(before <= Some(version), "never an earlier version");
-        let members = members.iter().map(|member| (id(member), view(member)));
-        self.rooms.insert(room.to_owned(), members.collect());
+    fn enter(&mut self, room: &RoomSnapshot) {
+        let name = room.room.to_string();
+        let before = self.versions.insert(name.clone(), room.version);
+        assert!(before <= Some(room.version), "never an earlier version");
+        let members = room.members.iter().map(|member| (id(member), view(member)));
+        self.rooms.insert(name.clone(), members.collect());
+        self.roles.insert(name, room.standing.role);
     }
 
     fn presence(&mut self, room: &str, member: &Member) {
@@ -249,6 +258,7 @@ fn view(member: &Member) -> View {
     View {
         polite: member.polite,
         epoch: member.epoch,
+        role: member.role,
         suspended: member.state == State::Suspended,
     }
 }

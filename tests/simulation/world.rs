@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use peerage::signal::{
-    Command, Config, ConnectionId, Event, Hub, Input, Message, Offset, Reject, SessionId,
+    Command, Config, ConnectionId, Event, Hub, Input, Message, Offset, Reject, Role, SessionId,
 };
 use peerage::time::Now;
 
@@ -299,6 +299,7 @@ impl World {
                 .iter()
                 .filter_map(|client| Some((client.session()?, client.rooms.get(room)?)))
                 .collect();
+            self.check_roles(room);
             for (session, view) in &members {
                 assert_eq!(view.len() + 1, members.len(), "seed {seed}: no ghosts");
                 for (other, others_view) in members.iter().filter(|(other, _)| other != session) {
@@ -308,6 +309,26 @@ impl World {
                     assert!(!mine.suspended, "seed {seed}: all are back");
                 }
             }
+        }
+    }
+
+    /// A room has a host, and everybody is what the others think it is.
+    fn check_roles(&self, room: &str) {
+        let seed = self.seed;
+        let inside = |client: &&Client| client.rooms.contains_key(room);
+        let inside: Vec<_> = self.clients.iter().filter(inside).collect();
+        let role = |client: &&Client| client.roles[room];
+        let hosts = inside.iter().filter(|it| role(it) == Role::Host).count();
+        assert_eq!(hosts, usize::from(!inside.is_empty()), "seed {seed}: one");
+        for (one, other) in inside
+            .iter()
+            .flat_map(|one| inside.iter().map(move |it| (one, it)))
+        {
+            let view = one.rooms[room].get(&other.session().expect("welcome"));
+            assert!(
+                view.is_none_or(|view| view.role == role(other)),
+                "seed {seed}"
+            );
         }
     }
 

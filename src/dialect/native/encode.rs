@@ -24,9 +24,8 @@ enum Frame<'a> {
     Joined {
         seq: Option<u64>,
         re: u64,
-        room: &'a str,
-        version: u64,
-        members: Vec<MemberFields<'a>>,
+        #[serde(flatten)]
+        room: RoomFields<'a>,
     },
     Left {
         seq: Option<u64>,
@@ -43,6 +42,13 @@ enum Frame<'a> {
         room: &'a str,
         version: u64,
         member: MemberFields<'a>,
+    },
+    Role {
+        seq: Option<u64>,
+        room: &'a str,
+        version: u64,
+        role: &'static str,
+        permissions: Vec<&'static str>,
     },
     Offer(DeliveryFields<'a>),
     Answer(DeliveryFields<'a>),
@@ -73,17 +79,10 @@ enum Frame<'a> {
 fn frame(seq: Option<u64>, message: &Message) -> Frame<'_> {
     match message {
         Message::Welcome(welcome) => Frame::Welcome(welcome_fields(welcome)),
-        Message::Joined {
-            re,
-            room,
-            version,
-            members,
-        } => Frame::Joined {
+        Message::Joined { re, room } => Frame::Joined {
             seq,
             re: *re,
-            room,
-            version: *version,
-            members: members.iter().map(member_fields).collect(),
+            room: room_fields(room),
         },
         Message::Left { re, room } => Frame::Left { seq, re: *re, room },
         Message::Updated { re, room } => Frame::Updated { seq, re: *re, room },
@@ -96,6 +95,17 @@ fn frame(seq: Option<u64>, message: &Message) -> Frame<'_> {
             room,
             version: *version,
             member: member_fields(member),
+        },
+        Message::Role {
+            room,
+            version,
+            standing,
+        } => Frame::Role {
+            seq,
+            room,
+            version: *version,
+            role: standing.role.name(),
+            permissions: standing.permissions.names().collect(),
         },
         Message::Delivery(delivery) => delivery_frame(seq, delivery),
         Message::Delivered { to, through } => Frame::Delivered {
@@ -212,6 +222,8 @@ fn ice_fields(servers: &IceServers) -> IceFields<'_> {
 struct RoomFields<'a> {
     room: &'a str,
     version: u64,
+    role: &'static str,
+    permissions: Vec<&'static str>,
     members: Vec<MemberFields<'a>>,
 }
 
@@ -219,6 +231,8 @@ fn room_fields(room: &RoomSnapshot) -> RoomFields<'_> {
     RoomFields {
         room: &room.room,
         version: room.version,
+        role: room.standing.role.name(),
+        permissions: room.standing.permissions.names().collect(),
         members: room.members.iter().map(member_fields).collect(),
     }
 }
@@ -233,6 +247,7 @@ struct MemberFields<'a> {
     state: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'static str>,
+    role: &'static str,
     polite: bool,
     epoch: u64,
 }
@@ -249,6 +264,7 @@ fn member_fields(member: &Member) -> MemberFields<'_> {
         data: member.profile.data.as_deref(),
         state,
         reason,
+        role: member.role.name(),
         polite: member.polite,
         epoch: member.epoch,
     }
@@ -403,7 +419,8 @@ mod tests {
             answers[1..],
             [
                 json!({"type": "joined", "seq": 1, "re": 1, "room": "blue",
-                    "version": 1, "members": []}),
+                    "version": 1, "role": "host",
+                    "permissions": ["speak", "broadcast", "state", "moderate"], "members": []}),
                 json!({"type": "updated", "seq": 2, "re": 2, "room": "blue"}),
                 json!({"type": "left", "seq": 3, "re": 3, "room": "blue"}),
                 json!({"type": "pong"}),
