@@ -40,6 +40,9 @@ const HTTPS_PORT: u16 = 443;
 /// Connections of the metrics listener at a time.
 const METRICS_CONNECTIONS: usize = 64;
 
+/// The file of the keys of sessions' tickets in the state directory.
+const TICKET_KEYS: &str = "ticket-keys";
+
 /// Where the server listens, with the ports that the system gave.
 #[derive(Clone, Debug, Default)]
 pub struct Addresses {
@@ -138,7 +141,7 @@ impl Server {
         let listeners = relay.iter().flat_map(|relay| relay.listeners());
         addresses.turn = listeners.copied().collect();
         let server = Self {
-            signaling: start_signaling(config, users.secret().clone(), &addresses)?,
+            signaling: start_signaling(config, &state, users.secret().clone(), &addresses)?,
             state,
             users: Mutex::new(users),
             tls: tls.clone(),
@@ -413,6 +416,7 @@ fn start_relay(
 
 fn start_signaling(
     config: &Config,
+    state: &StateDirectory,
     secret: Secret,
     addresses: &Addresses,
 ) -> Result<Signaling, StartError> {
@@ -425,5 +429,6 @@ fn start_signaling(
         certificate: config.http.certificate.clone(),
         secret,
         credential_lifetime: config.turn.credential_lifetime,
+        ticket_keys: state.secrets(TICKET_KEYS)?,
     })
 }

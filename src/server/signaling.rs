@@ -11,6 +11,7 @@ use super::error::StartError;
 use crate::auth::Secret;
 use crate::gateway::{self, Gateway};
 use crate::metrics::SignalCounters;
+use crate::net::Clock;
 use crate::relay::Listener;
 use crate::signal::{self, Hub, IceConfig};
 use crate::turn::Transport;
@@ -34,6 +35,8 @@ pub(super) struct Settings {
     pub(super) secret: Secret,
     /// For how long credentials are good.
     pub(super) credential_lifetime: Duration,
+    /// What tickets of sessions are made with, the first one, and read with.
+    pub(super) ticket_keys: Vec<Secret>,
 }
 
 /// Signaling that runs.
@@ -48,7 +51,11 @@ impl Signaling {
     pub(super) fn start(settings: &Settings) -> Result<Self, StartError> {
         let mut seed = [0; 32];
         getrandom::fill(&mut seed).map_err(StartError::randomness)?;
-        let hub = Hub::new(hub_config(settings), seed);
+        let config = signal::Config {
+            started: Clock::start().now().unix,
+            ..hub_config(settings)
+        };
+        let hub = Hub::new(config, seed);
         let counters = Arc::<SignalCounters>::default();
         let gateway = Gateway::start(hub, gateway_settings(settings), Arc::clone(&counters));
         Ok(Self { gateway, counters })
@@ -80,6 +87,7 @@ fn hub_config(settings: &Settings) -> signal::Config {
         sessions: settings.limits.sessions,
         room_members: settings.limits.room_members,
         resume_window: settings.limits.resume_window,
+        ticket_keys: settings.ticket_keys.clone(),
         ice: IceConfig {
             stun_urls: stun_urls(&settings.relay),
             turn_urls: turn_urls(settings),
@@ -175,6 +183,7 @@ mod tests {
             certificate: CertificateSource::LocalCa,
             secret: Secret::new("north"),
             credential_lifetime: Duration::from_secs(60),
+            ticket_keys: Vec::new(),
         };
         let told = [
             "turn:192.0.2.1:5349?transport=udp",

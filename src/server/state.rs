@@ -106,6 +106,25 @@ impl StateDirectory {
                 return Ok(Secret::new(kept));
             }
         }
+        self.make_secret(name)
+    }
+
+    /// The secrets kept under `name`, one a line, the newest first; one made up and kept if there
+    /// is none.
+    ///
+    /// # Errors
+    /// If they can be neither read nor written.
+    pub fn secrets(&self, name: &str) -> Result<Vec<Secret>, StateError> {
+        let kept = self.read(name)?.unwrap_or_default();
+        let lines = kept.lines().map(str::trim).filter(|line| !line.is_empty());
+        let secrets: Vec<_> = lines.map(Secret::new).collect();
+        if secrets.is_empty() {
+            return Ok(vec![self.make_secret(name)?]);
+        }
+        Ok(secrets)
+    }
+
+    fn make_secret(&self, name: &str) -> Result<Secret, StateError> {
         let mut bytes = [0; 32];
         getrandom::fill(&mut bytes)
             .map_err(|error| self.error(name, io::Error::other(error.to_string())))?;
@@ -168,6 +187,18 @@ mod tests {
             let metadata = fs::metadata(state.file("turn-secret")).expect("there");
             assert_eq!(metadata.permissions().mode() & 0o777, 0o600);
         }
+    }
+
+    #[test]
+    fn of_several_secrets_the_first_line_is_the_newest() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let state = StateDirectory::open(folder.path()).expect("made");
+        let made = state.secrets("ticket-keys").expect("made");
+        assert_eq!(state.secrets("ticket-keys").expect("kept"), made);
+        let rotated = format!("north\n\n{}\n", made[0].expose());
+        state.write("ticket-keys", &rotated).expect("written");
+        let kept = state.secrets("ticket-keys").expect("kept");
+        assert_eq!(kept, [Secret::new("north"), made[0].clone()]);
     }
 
     #[test]

@@ -113,6 +113,8 @@ pub struct Directed {
     pub to: Option<SessionId>,
     /// The epoch of the pair.
     pub epoch: u64,
+    /// The number under which it was said first, if it is said again; `None` stands for its id.
+    pub number: Option<u64>,
     /// Opaque.
     pub body: Box<RawValue>,
 }

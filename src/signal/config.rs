@@ -38,6 +38,14 @@ pub struct Config {
     pub hello_timeout: Duration,
     /// How long a connection may be silent. 45 s.
     pub silence_timeout: Duration,
+    /// How long another server, or this one after a restart, takes a session's ticket. 1 h.
+    pub ticket_lifetime: Duration,
+    /// What tickets are made with, the first one, and read with, all of them. None: they are good
+    /// as long as this hub lives.
+    pub ticket_keys: Vec<Secret>,
+    /// When this hub begins, since 1970. Epochs, versions and the numbers of tickets count on
+    /// from there, so that they grow across restarts. 0.
+    pub started: Duration,
     /// What clients are given for ICE. None.
     pub ice: IceConfig,
 }
@@ -59,8 +67,20 @@ impl Default for Config {
             acknowledge_timeout: Duration::from_secs(30),
             hello_timeout: Duration::from_secs(10),
             silence_timeout: Duration::from_secs(45),
+            ticket_lifetime: Duration::from_secs(3_600),
+            ticket_keys: Vec::new(),
+            started: Duration::ZERO,
             ice: IceConfig::default(),
         }
+    }
+}
+
+impl Config {
+    /// The number after which this hub counts: the microseconds from 1970 to its start. No room
+    /// changes a million times a second, so whatever has counted before is behind this; and
+    /// JavaScript's integers reach until the year 2255.
+    pub(super) fn first_number(&self) -> u64 {
+        u64::try_from(self.started.as_micros()).unwrap_or(u64::MAX)
     }
 }
 

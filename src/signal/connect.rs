@@ -51,12 +51,14 @@ impl Hub {
             return;
         };
         let deadline = connection.heard + self.config.silence_timeout;
-        if connection.session.is_none() {
-            self.close(id, Close::NoHello, now);
-        } else if deadline <= now.instant {
+        let Some(session) = connection.session else {
+            return self.close(id, Close::NoHello, now);
+        };
+        if deadline <= now.instant {
             self.close(id, Close::Silent, now);
         } else {
             self.deadlines.set(Timer::Connection(id), deadline);
+            self.renew_ticket(id, session, now);
         }
     }
 
@@ -115,7 +117,7 @@ impl Hub {
         now: Now,
     ) {
         if let Some(session) = self.sessions.get_mut(&session) {
-            session.is_confirmed = true;
+            session.issued.confirm();
         }
         match self.within_rate(session, length, &command, now) {
             Ok(()) => self.forgive(id),

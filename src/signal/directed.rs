@@ -22,6 +22,7 @@ impl Hub {
         }
         let message = Message::Delivery(Delivery {
             id,
+            number: directed.number.unwrap_or(id),
             kind: directed.kind,
             room,
             from,

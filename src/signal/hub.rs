@@ -9,6 +9,7 @@ use super::ice::Issuer;
 use super::random::Random;
 use super::room::Rooms;
 use super::session::Session;
+use super::ticket::Tickets;
 use super::timer::Timer;
 use super::{Close, Config, ConnectionId, Event, Input, Message, SessionId};
 use crate::time::{Deadlines, Instant, Now};
@@ -19,6 +20,7 @@ pub struct Hub {
     pub(super) config: Config,
     pub(super) random: Random,
     pub(super) issuer: Issuer,
+    pub(super) tickets: Tickets,
     // In order, since a drain goes through all of them.
     pub(super) connections: BTreeMap<ConnectionId, Connection>,
     pub(super) sessions: HashMap<SessionId, Box<Session>>,
@@ -32,17 +34,19 @@ pub struct Hub {
 }
 
 impl Hub {
-    /// A hub with nobody in it. Whoever knows `seed` can be any session: it must come from the
-    /// operating system's randomness and stay in the process.
+    /// A hub with nobody in it. Whoever knows `seed` can be any session where the configuration
+    /// has no key for tickets: it must come from the operating system's randomness and stay in the
+    /// process.
     #[must_use]
     pub fn new(config: Config, seed: [u8; 32]) -> Self {
         Self {
             random: Random::new(seed),
             issuer: Issuer::new(config.ice.clone()),
+            tickets: Tickets::new(&config.ticket_keys, &seed),
+            rooms: Rooms::counting_after(config.first_number()),
             config,
             connections: BTreeMap::new(),
             sessions: HashMap::new(),
-            rooms: Rooms::default(),
             deadlines: Deadlines::default(),
             lost: VecDeque::new(),
             draining: false,

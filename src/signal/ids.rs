@@ -19,6 +19,11 @@ impl SessionId {
         Self(uuid::Builder::from_random_bytes(bytes).into_uuid())
     }
 
+    /// The id of these bytes.
+    pub(super) fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(Uuid::from_bytes(bytes))
+    }
+
     /// Reads an id as it is written in messages; `None` if it is none, and so nobody's.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {

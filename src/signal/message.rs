@@ -76,6 +76,8 @@ pub enum Message {
     },
     /// New credentials in place of those that will expire.
     IceServers(IceServers),
+    /// The proof of being the session, good for longer than the last one.
+    Token(Secret),
     /// The answer to `ping`.
     Pong,
     /// The server is about to close this connection.
@@ -103,8 +105,11 @@ pub struct RoomSnapshot {
 /// What one member has said to another.
 #[derive(Debug)]
 pub struct Delivery {
-    /// The sender's id of the message. The addressee is not told.
+    /// The sender's id of the message.
     pub id: u64,
+    /// The number under which the sender has said it first, by which the addressee knows what it
+    /// has had already.
+    pub number: u64,
     /// An offer, an answer or a candidate.
     pub kind: Kind,
     /// The room in which both are.
@@ -154,6 +159,8 @@ pub enum Resumed {
     Full,
     /// It goes on, and a snapshot follows in place of what is missing.
     Snapshot,
+    /// A server before this one had it. Its name goes on; all else that was known of it is gone.
+    Restored,
     /// It cannot be had, or none was asked for: this is a new one.
     None,
 }

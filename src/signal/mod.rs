@@ -21,7 +21,7 @@
 //! |---|---|
 //! | `hub` | the whole, its timers, what goes out |
 //! | `connection` | from the first message to the last, rates, silence |
-//! | `session` | welcome, resume, suspension, end |
+//! | `session`, `resume`, `restore` | welcome, resume, suspension, end; return after a restart |
 //! | `mailbox` | what is kept until it is acknowledged |
 //! | `room` | join, update, leave; who is polite, and the epoch |
 //! | `role` | what members may do, and who is the host |
@@ -29,7 +29,8 @@
 //! | `directed` | offers, answers, candidates |
 //! | `receipt` | what became of them |
 //! | `snapshot` | all rooms at once, in place of what was missed |
-//! | `ice`, `limits`, `random` | ICE servers; rates; ids and tokens |
+//! | `ticket` | the proof of being a session, also after a restart |
+//! | `ice`, `limits`, `random` | ICE servers; rates; ids |
 //! | `command`, `message`, `reject`, `close` | what goes in and out |
 
 #![deny(
@@ -56,11 +57,13 @@ mod random;
 mod receipt;
 mod reject;
 mod renew;
+mod restore;
 mod resume;
 mod role;
 mod room;
 mod session;
 mod snapshot;
+mod ticket;
 mod timer;
 
 pub use close::Close;

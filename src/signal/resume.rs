@@ -1,6 +1,9 @@
 //! A session, from its welcome to its end.
 
 use super::message::Welcome;
+use super::restore::Claim;
+use super::session::Session;
+use super::ticket::Ticket;
 use super::timer::Timer;
 use super::{
     Close, ConnectionId, Hub, Limits, MESSAGE_BYTES, Message, Offset, Reason, Reject, Request,
@@ -11,31 +14,36 @@ use crate::time::Now;
 impl Hub {
     /// A connection wants a session of its own.
     pub(super) fn begin(&mut self, connection: ConnectionId, now: Now) {
-        if self.sessions.len() >= self.config.sessions {
-            return self.close(connection, Close::Full, now);
+        let id = SessionId::from_random(self.random.next());
+        if self.admit(connection, id, Session::default(), now) {
+            self.welcome(connection, id, Resumed::None, now);
         }
-        let session = SessionId::from_random(self.random.next());
-        self.sessions.insert(session, Box::default());
-        self.welcome(connection, session, Resumed::None, now);
+    }
+
+    /// Takes one more session in, if there may be one more; otherwise closes its connection.
+    pub(super) fn admit(
+        &mut self,
+        connection: ConnectionId,
+        id: SessionId,
+        session: Session,
+        now: Now,
+    ) -> bool {
+        let is_full = self.sessions.len() >= self.config.sessions;
+        if is_full {
+            self.close(connection, Close::Full, now);
+        } else {
+            self.sessions.insert(id, Box::new(session));
+        }
+        !is_full
     }
 
     /// A connection wants to go on with a session.
     pub(super) fn resume(&mut self, connection: ConnectionId, resume: &Resume, now: Now) {
-        match self.proven(resume) {
-            Some(session) => self.take_over(connection, session, resume.seen, now),
-            None => self.begin(connection, now),
+        match self.claim(resume, now) {
+            Claim::Living(session) => self.take_over(connection, session, resume.seen, now),
+            Claim::Former(ticket) => self.restore(connection, &ticket, now),
+            Claim::Nothing => self.begin(connection, now),
         }
-    }
-
-    /// The session that the client has proven to be.
-    fn proven(&self, resume: &Resume) -> Option<SessionId> {
-        let id = resume.session?;
-        let session = self.sessions.get(&id)?;
-        let is_token = |welcomes| self.random.is_token(&resume.token, id, welcomes);
-        // A welcome may have been lost with its connection; the client has the token before then.
-        let is_proven = is_token(session.welcomes)
-            || (!session.is_confirmed && session.welcomes > 1 && is_token(session.welcomes - 1));
-        is_proven.then_some(id)
     }
 
     fn take_over(&mut self, connection: ConnectionId, id: SessionId, seen: Offset, now: Now) {
@@ -61,14 +69,20 @@ impl Hub {
     }
 
     /// Closes the connection that carries `session`, if there is one, without a word to others.
-    fn close_carrier(&mut self, session: SessionId, now: Now) {
+    pub(super) fn close_carrier(&mut self, session: SessionId, now: Now) {
         if let Some(connection) = self.connection_of(session) {
             self.close(connection, Close::Replaced, now);
             self.lost.retain(|&lost| lost != session);
         }
     }
 
-    fn welcome(&mut self, connection: ConnectionId, id: SessionId, resumed: Resumed, now: Now) {
+    pub(super) fn welcome(
+        &mut self,
+        connection: ConnectionId,
+        id: SessionId,
+        resumed: Resumed,
+        now: Now,
+    ) {
         self.deadlines.clear(Timer::Expiry(id));
         self.carry(connection, id, now);
         let ice = self.issue_ice_servers(id, now);
@@ -77,14 +91,16 @@ impl Hub {
             return;
         };
         session.connection = Some(connection);
-        // A token that may not have arrived is given again rather than a third made good.
-        if session.is_confirmed || session.welcomes == 0 {
-            session.welcomes += 1;
-            session.is_confirmed = false;
-        }
+        let expires = (now.unix + self.config.ticket_lifetime).as_secs();
+        let number = session.issued.next(self.config.first_number(), expires);
+        let ticket = Ticket {
+            session: id,
+            number,
+            expires,
+        };
         let welcome = Welcome {
             session: id,
-            token: self.random.token(id, session.welcomes),
+            token: self.tickets.write(&ticket),
             resumed,
             resume_window: self.config.resume_window,
             applied: session.applied,
@@ -132,7 +148,7 @@ impl Hub {
     }
 
     /// The session is over; all its rooms are told.
-    fn end(&mut self, id: SessionId, reason: Reason, now: Now) {
+    pub(super) fn end(&mut self, id: SessionId, reason: Reason, now: Now) {
         let Some(session) = self.sessions.remove(&id) else {
             return;
         };

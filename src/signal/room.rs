@@ -10,7 +10,6 @@ use super::message::{Member, Profile, State};
 use super::role::{Permissions, Role, Standing};
 
 /// All rooms that have a member.
-#[derive(Default)]
 pub(super) struct Rooms {
     by_name: HashMap<RoomName, Room>,
     /// No room that is gone has counted further than this. A new one goes on from here, so that
@@ -166,6 +165,14 @@ impl Room {
 }
 
 impl Rooms {
+    /// No rooms. What they count begins after `number`.
+    pub(super) fn counting_after(number: u64) -> Self {
+        Self {
+            by_name: HashMap::new(),
+            counted: number,
+        }
+    }
+
     pub(super) fn len(&self) -> usize {
         self.by_name.len()
     }

@@ -3,6 +3,7 @@
 use super::ids::{ConnectionId, RoomName};
 use super::limits::Buckets;
 use super::mailbox::Mailbox;
+use super::ticket::Issued;
 
 /// What the hub knows of a session.
 #[derive(Default)]
@@ -15,10 +16,8 @@ pub(super) struct Session {
     pub(super) rooms: Vec<RoomName>,
     /// The largest id that has been applied.
     pub(super) applied: u64,
-    /// How many tokens it has been given: which one is good.
-    pub(super) welcomes: u64,
+    /// Which of its tickets are good.
+    pub(super) issued: Issued,
     /// Whether a timer looks after its acknowledgements.
     pub(super) is_watched: bool,
-    /// Whether the client has been heard since its last welcome, and so has the token of it.
-    pub(super) is_confirmed: bool,
 }

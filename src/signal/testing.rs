@@ -45,6 +45,14 @@ impl World {
         }
     }
 
+    /// The hub is gone with all that it knew, and another one begins now.
+    pub(super) fn restart(&mut self, config: Config) {
+        let started = self.now.unix;
+        self.hub = Hub::new(Config { started, ..config }, [4; 32]);
+        self.closed.clear();
+        self.got.clear();
+    }
+
     pub(super) fn open(&mut self) -> ConnectionId {
         self.connections += 1;
         let connection = ConnectionId(self.connections);
@@ -160,6 +168,17 @@ impl World {
         offsets.map(|offset| offset.0).collect()
     }
 
+    /// The epoch of the pair that a client met last, or was met by.
+    pub(super) fn epoch(&mut self, client: &Client) -> u64 {
+        let got = self.got(client.connection);
+        let epoch = got.iter().rev().find_map(|message| match &**message {
+            Message::Joined { room, .. } => room.members.last().map(|member| member.epoch),
+            Message::Presence { member, .. } => Some(member.epoch),
+            _ => None,
+        });
+        epoch.expect("it has met somebody")
+    }
+
     /// The last error that a client has been told.
     pub(super) fn error(&mut self, client: &Client) -> Option<Reject> {
         let got = self.got(client.connection);
@@ -188,6 +207,7 @@ pub(super) fn offer(room: &str, to: &Client, epoch: u64) -> Request {
         room: room.into(),
         to: Some(to.session),
         epoch,
+        number: None,
         body: RawValue::from_string("1".to_owned()).expect("JSON"),
     })
 }

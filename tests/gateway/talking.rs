@@ -46,7 +46,7 @@ async fn two_members_exchange_an_offer_an_answer_and_candidates() {
     assert_eq!(
         ada.receive().await,
         json!({"type": "offer", "seq": 3, "room": "blue", "from": grace.session,
-            "epoch": epoch, "body": body})
+            "epoch": epoch, "nr": 2, "body": body})
     );
     ada.send(
         json!({"type": "answer", "id": 2, "room": "blue", "to": grace.session,

@@ -6,5 +6,6 @@ mod configuration;
 mod life;
 mod page;
 mod process;
+mod restart;
 mod tls;
 mod turn_on_https;

@@ -40,9 +40,14 @@ pub(crate) struct Server {
 impl Server {
     /// Starts a server on free ports and waits for its ready line.
     pub(crate) fn start(state: &Path, more: &[&str]) -> Self {
+        Self::start_on(state, "127.0.0.1:0", more)
+    }
+
+    /// The same, with plain HTTP at this address.
+    pub(crate) fn start_on(state: &Path, listen: &str, more: &[&str]) -> Self {
         let state = state.to_str().expect("a plain path");
         let mut command = peerage(&["serve", "--state-directory", state]);
-        command.args(["--listen", "127.0.0.1:0", "--tls-listen", "127.0.0.1:0"]);
+        command.args(["--listen", listen, "--tls-listen", "127.0.0.1:0"]);
         command.args([
             "--turn-listen",
             "udp://127.0.0.1:0",
@@ -92,6 +97,12 @@ impl Server {
                 return line;
             }
         }
+    }
+
+    /// Sends SIGKILL and waits for the end.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().expect("it runs");
+        self.child.wait().expect("it ends");
     }
 
     /// Sends SIGTERM.

@@ -101,6 +101,7 @@ impl Client {
             room: room.into(),
             to: Some(to),
             epoch,
+            number: None,
             body,
         };
         (self.said, self.request(Request::Directed(directed)))

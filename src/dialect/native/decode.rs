@@ -125,6 +125,7 @@ struct DirectedFrame<'a> {
     #[serde(borrow)]
     to: Cow<'a, str>,
     epoch: u64,
+    nr: Option<u64>,
     body: Box<RawValue>,
 }
 
@@ -178,6 +179,7 @@ fn directed(kind: Kind, frame: DirectedFrame<'_>) -> Request {
         room: frame.room,
         to: SessionId::parse(&frame.to),
         epoch: frame.epoch,
+        number: frame.nr,
         body: frame.body,
     })
 }

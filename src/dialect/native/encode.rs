@@ -68,6 +68,9 @@ enum Frame<'a> {
         rooms: Vec<RoomFields<'a>>,
     },
     IceServers(IceFields<'a>),
+    Token {
+        token: &'a str,
+    },
     Pong,
     Goaway {
         reason: &'static str,
@@ -123,6 +126,9 @@ fn frame(seq: Option<u64>, message: &Message) -> Frame<'_> {
             rooms: rooms.iter().map(room_fields).collect(),
         },
         Message::IceServers(servers) => Frame::IceServers(ice_fields(servers)),
+        Message::Token(token) => Frame::Token {
+            token: token.expose(),
+        },
         Message::Pong => Frame::Pong,
         Message::Goaway { reconnect_in } => Frame::Goaway {
             reason: "shutdown",
@@ -151,6 +157,7 @@ fn welcome_fields(welcome: &Welcome) -> WelcomeFields<'_> {
         resumed: match welcome.resumed {
             Resumed::Full => "full",
             Resumed::Snapshot => "snapshot",
+            Resumed::Restored => "restored",
             Resumed::None => "none",
         },
         resume_window_ms: milliseconds(welcome.resume_window),
@@ -284,6 +291,7 @@ struct DeliveryFields<'a> {
     room: &'a str,
     from: Id,
     epoch: u64,
+    nr: u64,
     body: &'a RawValue,
 }
 
@@ -293,6 +301,7 @@ fn delivery_frame(seq: Option<u64>, delivery: &Delivery) -> Frame<'_> {
         room: &delivery.room,
         from: Id(delivery.from),
         epoch: delivery.epoch,
+        nr: delivery.number,
         body: &delivery.body,
     };
     match delivery.kind {

@@ -154,7 +154,7 @@ export class Client extends Emitter<ClientEvents> {
   #greet(welcome: Welcome, lost: readonly Entry[]): void {
     this.#welcome = welcome;
     this.#useIceServers(welcome.ice_servers);
-    if (welcome.resumed !== "none") return;
+    if (welcome.resumed === "full" || welcome.resumed === "snapshot") return;
     this.emit("session", { session: welcome.session });
     for (const room of this.#rooms.values()) this.#rejoin(room);
     for (const { message, settle } of lost) {

@@ -164,6 +164,9 @@ export class Connection extends Emitter<ConnectionEvents> {
       case "pong":
         this.#confirm(this.#pings.shift());
         return;
+      case "token":
+        this.#renew(message.token);
+        return;
       case "error":
         this.#refuse(message);
         return;
@@ -201,7 +204,7 @@ export class Connection extends Emitter<ConnectionEvents> {
       this.#inbox.jump();
       this.#unanswered.push(...this.#outbox.unanswered(welcome.applied ?? 0));
     }
-    if (welcome.resumed !== "none") {
+    if (welcome.resumed === "full" || welcome.resumed === "snapshot") {
       this.#outbox.resend(welcome.applied ?? 0);
     } else if (!first) {
       this.#inbox.reset();
@@ -211,6 +214,10 @@ export class Connection extends Emitter<ConnectionEvents> {
     this.#enter("connected");
     this.emit("welcome", { welcome, lost });
     this.#flush();
+  }
+
+  #renew(token: string): void {
+    if (this.#credentials) this.#credentials = { ...this.#credentials, token };
   }
 
   /** A snapshot stands for the answers that were missed as well. */

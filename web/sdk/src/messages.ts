@@ -34,7 +34,7 @@ export interface Welcome {
   readonly type: "welcome";
   readonly session: string;
   readonly token: string;
-  readonly resumed: "none" | "snapshot" | "full";
+  readonly resumed: "none" | "restored" | "snapshot" | "full";
   readonly resume_window_ms: number;
   readonly applied?: number;
   readonly ice_servers: readonly RTCIceServer[];
@@ -93,6 +93,7 @@ export type ServerMessage =
   | { readonly type: "updated"; readonly re: number; readonly room: string }
   | { readonly type: "left"; readonly re: number; readonly room: string }
   | { readonly type: "ice_servers"; readonly ice_servers: readonly RTCIceServer[] }
+  | { readonly type: "token"; readonly token: string }
   | { readonly type: "pong" }
   | { readonly type: "goaway"; readonly reason: string; readonly reconnect_in_ms: number }
   | ServerRefusal;
@@ -139,6 +140,7 @@ const REQUIRED: Readonly<Record<ServerMessage["type"], Readonly<Record<string, F
   answer: { room: "string", from: "string", epoch: "number" },
   candidate: { room: "string", from: "string", epoch: "number" },
   ice_servers: { ice_servers: "object" },
+  token: { token: "string" },
   pong: {},
   goaway: { reconnect_in_ms: "number" },
   error: { code: "string" },
