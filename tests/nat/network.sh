@@ -7,6 +7,7 @@
 #
 # network.sh lay NAME KIND KIND     namespaces NAME-internet, NAME-nat-a and so on
 # network.sh forget NAME a|b        that NAT loses its mappings
+# network.sh switch NAME a|b        that peer loses its network, and gets another one without a NAT
 # network.sh remove NAME
 #
 # The kinds, in the words of RFC 3489 and in ours:
@@ -140,6 +141,24 @@ closed() {
   }"
 }
 
+switch() {
+  local n
+  [ "$1" = a ] && n=3 || n=4
+  ip_in internet <<END
+link add mobile-$1 type veth peer name mobile netns $NAME-peer-$1
+address add 5.$n.0.1/24 dev mobile-$1
+link set mobile-$1 up
+END
+  echo "link set eth0 down" | ip_in "peer-$1"
+  # As long as a phone takes at the least.
+  sleep 0.3
+  ip_in "peer-$1" <<END
+address add 5.$n.0.2/24 dev mobile
+link set mobile up
+route add default via 5.$n.0.1
+END
+}
+
 remove() {
   for part in "${PARTS[@]}"; do
     [ ! -e "/run/netns/$NAME-$part" ] || ip netns delete "$NAME-$part"
@@ -151,6 +170,7 @@ case $1 in
   lay) lay "$3" "$4" ;;
   # It says how many it has deleted, and fails if there were none.
   forget) in_space "nat-$3" conntrack -D -p udp ;;
+  switch) switch "$3" ;;
   remove) remove ;;
-  *) echo "usage: network.sh lay|forget|remove NAME …" >&2; exit 1 ;;
+  *) echo "usage: network.sh lay|forget|switch|remove NAME …" >&2; exit 1 ;;
 esac

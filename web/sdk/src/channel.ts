@@ -28,6 +28,7 @@ export interface ChannelLimits {
 export class Channel extends Emitter<ChannelEvents> {
   readonly #channel: RTCDataChannel;
   readonly #limits: ChannelLimits;
+  #hasEnded = false;
 
   /** @internal */
   constructor(channel: RTCDataChannel, limits: ChannelLimits) {
@@ -37,7 +38,7 @@ export class Channel extends Emitter<ChannelEvents> {
     channel.binaryType = "arraybuffer";
     channel.bufferedAmountLowThreshold = limits.bufferBytes / 2;
     channel.onopen = () => this.emit("open", undefined);
-    channel.onclose = () => this.emit("close", undefined);
+    channel.onclose = () => this.end();
     channel.onmessage = ({ data }) => this.emit("message", data as string | ArrayBuffer);
     channel.onerror = ({ error }) => {
       this.emit("error", new ChannelError("channel_not_open", error.message, { cause: error }));
@@ -95,6 +96,13 @@ export class Channel extends Emitter<ChannelEvents> {
   /** Closes the channel; what was sent before still arrives. */
   close(): void {
     this.#channel.close();
+  }
+
+  /** @internal The channel is no more; not every browser says so itself. */
+  end(): void {
+    if (this.#hasEnded) return;
+    this.#hasEnded = true;
+    this.emit("close", undefined);
   }
 }
 

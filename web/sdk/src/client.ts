@@ -9,7 +9,7 @@ import type { ClientMessage, Joined, Limits, ServerMessage, Welcome } from "./me
 import type { Entry } from "./outbox.js";
 import { Room, type RoomPort, type Self } from "./room.js";
 import type { TransportFactory } from "./transport.js";
-import { onWake } from "./wake.js";
+import { onNetworkChange, onWake } from "./wake.js";
 
 /** How a {@link Client} reaches its server and its peers. */
 export interface ClientOptions {
@@ -65,7 +65,7 @@ export class Client extends Emitter<ClientEvents> {
   readonly #options: ClientOptions;
   readonly #connection: Connection;
   readonly #rooms = new Map<string, Room>();
-  readonly #stopWaking: Unsubscribe;
+  readonly #stopping: readonly Unsubscribe[];
   #welcome: Welcome | undefined;
   #iceServers: readonly RTCIceServer[] = [];
 
@@ -82,7 +82,7 @@ export class Client extends Emitter<ClientEvents> {
       now: () => performance.now(),
     });
     this.#listen();
-    this.#stopWaking = onWake(() => this.#connection.wake());
+    this.#stopping = [onWake(() => this.#connection.wake()), onNetworkChange(() => this.#move())];
     this.#connection.open();
   }
 
@@ -145,7 +145,7 @@ export class Client extends Emitter<ClientEvents> {
       else this.emit("error", error);
     });
     this.#connection.on("closed", (error) => {
-      this.#stopWaking();
+      for (const stop of this.#stopping) stop();
       for (const room of [...this.#rooms.values()]) room.close(error);
       this.emit("closed", error);
     });
@@ -154,7 +154,10 @@ export class Client extends Emitter<ClientEvents> {
   #greet(welcome: Welcome, lost: readonly Entry[]): void {
     this.#welcome = welcome;
     this.#useIceServers(welcome.ice_servers);
-    if (welcome.resumed === "full" || welcome.resumed === "snapshot") return;
+    if (welcome.resumed === "full" || welcome.resumed === "snapshot") {
+      for (const room of this.#rooms.values()) room.resumed();
+      return;
+    }
     this.emit("session", { session: welcome.session });
     for (const room of this.#rooms.values()) this.#rejoin(room);
     for (const { message, settle } of lost) {
@@ -202,6 +205,12 @@ export class Client extends Emitter<ClientEvents> {
     }
   }
 
+  /** Peers hear of it first: what they have to say goes out with the session's next breath. */
+  #move(): void {
+    for (const room of this.#rooms.values()) room.moved();
+    this.#connection.moved();
+  }
+
   #useIceServers(servers: readonly RTCIceServer[]): void {
     this.#iceServers = servers;
     for (const room of this.#rooms.values()) room.configure(this.#configuration());
@@ -222,6 +231,8 @@ export class Client extends Emitter<ClientEvents> {
       createConnection: () => create(this.#configuration()),
       send: (message) => this.#connection.send(message),
       request: (message) => this.#request(message),
+      isConnected: () => this.state === "connected",
+      doubtServer: () => this.#connection.doubt(),
       bufferBytes: this.#options.bufferBytes ?? BUFFER_BYTES,
     };
   }

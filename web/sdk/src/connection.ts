@@ -47,6 +47,8 @@ const OUTBOX_CAPACITY = 1024;
 /** So many messages that the server has not confirmed call for a ping, whose answer does. */
 const UNCONFIRMED_BEFORE_PING = 64;
 const WELCOME_WITHIN = 10_000;
+/** So long a connection that is in doubt has for a sign of life. */
+const DOUBTED_PATIENCE = 2_000;
 /** The share of the allowed rate that is used, since pings and acknowledgements count as well. */
 const RATE_SHARE = 0.8;
 
@@ -118,6 +120,22 @@ export class Connection extends Emitter<ConnectionEvents> {
   wake(): void {
     if (this.#state === "connected") this.#liveness.probe(this.#options.liveness.patience);
     else if (this.#transport === undefined && this.#state !== "closed") this.open();
+  }
+
+  /** Something else that this device is connected to has fallen silent. */
+  doubt(): void {
+    if (this.#state === "connected") this.#liveness.probe(DOUBTED_PATIENCE);
+  }
+
+  /**
+   * This device has another network now: what is open may be dead without a word. To find out would
+   * take longer than to resume.
+   */
+  moved(): void {
+    if (this.#state === "closed") return;
+    this.#drop();
+    this.open();
+    this.#enter(this.#credentials ? "reconnecting" : "connecting");
   }
 
   /** Ends the session. */

@@ -3,7 +3,7 @@ import type { SignalType } from "./messages.js";
 
 /** How a negotiation reaches the rest. */
 export interface NegotiationPort {
-  send(type: SignalType, body: unknown): void;
+  send(type: SignalType, body: object | null): void;
   /** The labels of this side's media, by mid. */
   labels(): Record<string, string>;
   /** The labels of the other side's media, before its offer is applied. */

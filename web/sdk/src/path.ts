@@ -123,6 +123,18 @@ export function watchPath(connection: RTCPeerConnection, changed: () => void): v
   });
 }
 
+/** @internal What type of candidate this side uses, or undefined while there is no path. */
+export function localType(report: RTCStatsReport): string | undefined {
+  const pair = selectedPair(report);
+  return pair && (report.get(pair.localCandidateId) as Candidate | undefined)?.candidateType;
+}
+
+/** @internal A number that changes whenever something comes over the path in use. */
+export function received(report: RTCStatsReport): number {
+  const pair = selectedPair(report);
+  return (pair?.bytesReceived ?? 0) + (pair?.responsesReceived ?? 0);
+}
+
 function relayOwner(local: Candidate, remote: Candidate): Path["relay"] {
   const own = local.candidateType === "relay";
   const theirs = remote.candidateType === "relay";

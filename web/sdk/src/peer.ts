@@ -1,34 +1,22 @@
-import { Channel, type ChannelData } from "./channel.js";
+import type { Channel, ChannelData } from "./channel.js";
 import { Emitter } from "./emitter.js";
-import { NegotiationError, type PeerageError } from "./errors.js";
+import { Link, type LinkEvents } from "./link.js";
 import type { LocalMedia } from "./media.js";
 import type { Json, LeaveReason, Member, MemberState, Signal, SignalType } from "./messages.js";
-import { Negotiation } from "./negotiation.js";
-import { type Path, PathMeter, watchPath } from "./path.js";
-import { Receiving, type RemoteTrack } from "./receiving.js";
+import { type Path, PathMeter } from "./path.js";
+import type { RemoteTrack } from "./receiving.js";
 import { Recovery } from "./recovery.js";
-import { Sending } from "./sending.js";
 
 /** What a {@link Peer} tells. */
-export interface PeerEvents {
+export interface PeerEvents extends LinkEvents {
   /** Its name, its data or its presence has changed. */
   update: undefined;
-  /** The state of the connection to it has changed. */
-  connection: RTCPeerConnectionState;
-  /** Media and data may flow another way: `path()` tells. Not every browser says so. */
-  pathchange: undefined;
-  /** It sends something more. */
-  track: RemoteTrack;
-  /** It sends something no more. */
-  trackremoved: RemoteTrack;
-  /** The built-in channel is open: `send` works from now on. */
-  open: undefined;
-  /** Data has come over the built-in channel. */
-  message: string | ArrayBuffer;
-  /** It has opened a further channel. */
-  channel: Channel;
-  /** Something has failed that the library could not mend. */
-  error: PeerageError;
+  /**
+   * The connection to it was beyond repair, and another one has taken its place. What it sends is
+   * told of anew, the built-in channel opens anew and further channels are closed; what had been
+   * sent over them and was still on its way is lost.
+   */
+  rebuilt: undefined;
   /** It has left, or was met anew under another epoch; this object is of no more use. */
   left: LeaveReason;
 }
@@ -37,12 +25,26 @@ export interface PeerEvents {
 export interface PeerPort {
   createConnection(): RTCPeerConnection;
   send(type: SignalType, to: string, epoch: number, body: unknown): void;
+  /** Whether what is sent reaches the server at once. */
+  isConnected(): boolean;
+  doubtServer(): void;
   readonly media: LocalMedia;
   readonly bufferBytes: number;
 }
 
-const BUILT_IN = "peerage";
-const DEFAULT_MESSAGE_BYTES = 65_536;
+/** What a link tells is told on. */
+const TOLD_ON: readonly (keyof LinkEvents)[] = [
+  "connection",
+  "pathchange",
+  "track",
+  "trackremoved",
+  "open",
+  "message",
+  "channel",
+  "error",
+];
+/** Whoever asks for another connection more often than this is up to no good, in milliseconds. */
+const BETWEEN_REBUILDS = 2_000;
 
 /** Another member of a room, and the connection to it. */
 export class Peer extends Emitter<PeerEvents> {
@@ -51,13 +53,12 @@ export class Peer extends Emitter<PeerEvents> {
   /** Which meeting of the two this is. @internal */
   readonly epoch: number;
   readonly #port: PeerPort;
-  readonly #connection: RTCPeerConnection;
-  readonly #negotiation: Negotiation;
-  readonly #sending: Sending;
-  readonly #receiving: Receiving;
   readonly #recovery: Recovery;
-  readonly #channel: Channel;
   readonly #meter = new PathMeter();
+  #link: Link;
+  /** How often the connection was replaced by another one. */
+  #rebuilds = 0;
+  #rebuiltAt = -Infinity;
   #member: Member;
 
   /** @internal */
@@ -67,29 +68,12 @@ export class Peer extends Emitter<PeerEvents> {
     this.epoch = member.epoch;
     this.#member = member;
     this.#port = port;
-    this.#connection = port.createConnection();
-    this.#receiving = new Receiving(this.#connection, {
-      added: (track) => this.emit("track", track),
-      removed: (track) => this.emit("trackremoved", track),
+    this.#recovery = new Recovery({
+      canNegotiate: () => port.isConnected() && this.state === "joined",
+      doubtServer: () => port.doubtServer(),
+      rebuild: () => this.#rebuild(this.#rebuilds + 1),
     });
-    this.#recovery = new Recovery(this.#connection);
-    this.#negotiation = this.#negotiate(member.polite);
-    // Negotiated on both sides alike, so that there is something to connect for without media.
-    this.#channel = this.#wrap(
-      this.#connection.createDataChannel(BUILT_IN, { negotiated: true, id: 0 }),
-    );
-    this.#channel.on("open", () => this.emit("open", undefined));
-    this.#channel.on("message", (data) => this.emit("message", data));
-    this.#sending = new Sending(this.#connection, port.media, (cause) => {
-      this.#fail(new NegotiationError("negotiation_failed", "a track was refused", { cause }));
-    });
-    this.#connection.addEventListener("connectionstatechange", () => {
-      this.emit("connection", this.#connection.connectionState);
-    });
-    watchPath(this.#connection, () => this.emit("pathchange", undefined));
-    this.#connection.addEventListener("datachannel", ({ channel }) => {
-      this.emit("channel", this.#wrap(channel));
-    });
+    this.#link = this.#connect();
   }
 
   /** What it calls itself. */
@@ -109,12 +93,12 @@ export class Peer extends Emitter<PeerEvents> {
 
   /** The state of the connection to it. */
   get connectionState(): RTCPeerConnectionState {
-    return this.#connection.connectionState;
+    return this.#link.connection.connectionState;
   }
 
   /** What it sends at present. */
   get tracks(): readonly RemoteTrack[] {
-    return this.#receiving.tracks;
+    return this.#link.tracks;
   }
 
   /**
@@ -123,72 +107,109 @@ export class Peer extends Emitter<PeerEvents> {
    * @throws {@link ChannelError} as {@link Channel.send} does
    */
   send(data: ChannelData): void {
-    this.#channel.send(data);
+    this.#link.send(data);
   }
 
   /** Resolves once `send` has room again after `channel_buffer_full`. */
   drained(): Promise<void> {
-    return this.#channel.drained();
+    return this.#link.drained();
   }
 
   /** Opens a further channel; the other side gets it in a `channel` event. */
   openChannel(label: string, options?: RTCDataChannelInit): Channel {
-    return this.#wrap(this.#connection.createDataChannel(label, options));
+    return this.#link.openChannel(label, options);
   }
 
   /** How media and data flow, or undefined while they do not. */
   async path(): Promise<Path | undefined> {
-    return this.#meter.read(await this.#connection.getStats());
+    return this.#meter.read(await this.#link.connection.getStats());
   }
 
   /** The browser's own statistics, for whatever {@link Peer.path} does not tell. */
   getStats(): Promise<RTCStatsReport> {
-    return this.#connection.getStats();
+    return this.#link.connection.getStats();
   }
 
   /** @internal */
   update(member: Member): void {
+    const hasReturned = this.state === "suspended" && member.state === "joined";
     this.#member = member;
+    if (hasReturned) this.#recovery.returned();
     this.emit("update", undefined);
   }
 
   /** @internal */
   handle(signal: Signal): void {
-    if (signal.epoch === this.epoch) this.#negotiation.handle(signal.type, signal.body);
+    if (signal.epoch !== this.epoch) return;
+    const rebuilds = rebuildsOf(signal.body);
+    if (signal.type === "offer" && rebuilds > this.#rebuilds && this.#mayRebuild) {
+      this.#rebuild(rebuilds);
+    }
+    if (rebuilds === this.#rebuilds) this.#link.handle(signal.type, signal.body);
   }
 
   /** @internal */
   configure(configuration: RTCConfiguration): void {
-    this.#connection.setConfiguration(configuration);
+    this.#link.connection.setConfiguration(configuration);
+    void this.#recovery.renewed();
+  }
+
+  /** @internal This device has another network now. */
+  moved(): void {
+    this.#recovery.moved();
+  }
+
+  /** @internal The server can be reached again. */
+  resumed(): void {
+    this.#recovery.resumed();
   }
 
   /** @internal */
   close(reason: LeaveReason): void {
     this.#member = { ...this.#member, state: "left", reason };
-    this.#negotiation.stop();
     this.#recovery.stop();
-    this.#sending.stop();
-    this.#connection.close();
+    this.#link.close();
     this.emit("left", reason);
   }
 
-  #negotiate(polite: boolean): Negotiation {
-    return new Negotiation(this.#connection, polite, {
-      send: (type, body) => this.#port.send(type, this.session, this.epoch, body),
-      labels: () => this.#sending.labels(),
-      expect: (labels) => this.#receiving.expect(labels),
-      failed: (error) => this.#fail(error),
-    });
+  get #mayRebuild(): boolean {
+    return performance.now() - this.#rebuiltAt >= BETWEEN_REBUILDS;
   }
 
-  #wrap(channel: RTCDataChannel): Channel {
-    return new Channel(channel, {
-      bufferBytes: this.#port.bufferBytes,
-      messageBytes: () => this.#connection.sctp?.maxMessageSize ?? DEFAULT_MESSAGE_BYTES,
-    });
+  #rebuild(rebuilds: number): void {
+    const old = this.#link;
+    for (const track of old.tracks) this.emit("trackremoved", track);
+    this.#rebuilds = rebuilds;
+    this.#rebuiltAt = performance.now();
+    this.#link = this.#connect();
+    old.close();
+    this.emit("rebuilt", undefined);
   }
 
-  #fail(error: PeerageError): void {
-    this.emit("error", error);
+  #connect(): Link {
+    const rebuilds = this.#rebuilds;
+    const { media, bufferBytes } = this.#port;
+    const link = new Link(this.#port.createConnection(), {
+      polite: this.#member.polite,
+      media,
+      bufferBytes,
+      send: (type, body) => {
+        if (rebuilds === 0) this.#port.send(type, this.session, this.epoch, body);
+        else if (body) this.#port.send(type, this.session, this.epoch, { ...body, rebuilds });
+      },
+    });
+    for (const name of TOLD_ON) {
+      link.on(name, (event) => {
+        if (link === this.#link) this.emit(name, event);
+      });
+    }
+    this.#recovery.watch(link.connection);
+    return link;
   }
+}
+
+/** Which of the connections to a peer something belongs to: none counts as the first. */
+function rebuildsOf(body: unknown): number {
+  const { rebuilds = 0 } = (body ?? {}) as { readonly rebuilds?: unknown };
+  return Number.isSafeInteger(rebuilds) ? (rebuilds as number) : 0;
 }

@@ -50,6 +50,8 @@ export interface RoomPort {
   createConnection(): RTCPeerConnection;
   send(message: ClientMessage): void;
   request(message: ClientMessage): Promise<void>;
+  isConnected(): boolean;
+  doubtServer(): void;
   readonly bufferBytes: number;
 }
 
@@ -135,6 +137,16 @@ export class Room extends Emitter<RoomEvents> {
     for (const peer of this.#peers.values()) peer.configure(configuration);
   }
 
+  /** @internal This device has another network now. */
+  moved(): void {
+    for (const peer of this.#peers.values()) peer.moved();
+  }
+
+  /** @internal The server can be reached again, and the session has gone on. */
+  resumed(): void {
+    for (const peer of this.#peers.values()) peer.resumed();
+  }
+
   /** @internal */
   refused(error: PeerageError, to: string | undefined): void {
     const peer = to === undefined ? undefined : this.#peers.get(to);
@@ -169,6 +181,8 @@ export class Room extends Emitter<RoomEvents> {
       send: (type, to, epoch, body) => {
         this.#port.send({ type, room: this.name, to, epoch, body });
       },
+      isConnected: () => this.#port.isConnected(),
+      doubtServer: () => this.#port.doubtServer(),
       media: this.media,
       bufferBytes: this.#port.bufferBytes,
     });

@@ -131,6 +131,41 @@ describe("a session", () => {
   });
 });
 
+it("has two seconds for a sign of life when it is in doubt", () => {
+  const { server, connection } = connect();
+  server.last.welcome();
+  connection.doubt();
+  server.last.say({ type: "pong" });
+  vi.advanceTimersByTime(5_000);
+  expect(connection.state).toBe("connected");
+  connection.doubt();
+  expect(server.last.of("ping")).toHaveLength(2);
+  vi.advanceTimersByTime(2_000);
+  expect(connection.state).toBe("reconnecting");
+});
+
+describe("another network", () => {
+  it("leads to another connection at once, and loses nothing", () => {
+    const { server, connection } = connect();
+    server.last.welcome();
+    connection.send(offer("a"));
+    connection.moved();
+    expect(server.transports.map(({ closed }) => closed)).toEqual([true, false]);
+    expect(connection.state).toBe("reconnecting");
+    server.last.welcome({ resumed: "full" });
+    expect(server.last.of("hello")[0]?.["resume"]).toMatchObject({ session: "me" });
+    expect(server.last.of("offer").map(({ body }) => body)).toEqual(["a"]);
+  });
+
+  it("ends an attempt to connect from the old one", () => {
+    const { server, connection } = connect();
+    connection.moved();
+    expect(server.transports.map(({ closed }) => closed)).toEqual([true, false]);
+    vi.advanceTimersByTime(9_000);
+    expect(server.transports).toHaveLength(2);
+  });
+});
+
 describe("messages of the server", () => {
   it("are taken in once each", () => {
     const { server, messages } = connect();

@@ -53,6 +53,8 @@ export class FakePeerConnection extends EventTarget {
   readonly candidates: unknown[] = [];
   configuration: RTCConfiguration;
   restarts = 0;
+  /** What the statistics say of the path in use. */
+  path: { localType: string; bytesReceived: number } | undefined;
 
   constructor(configuration: RTCConfiguration = {}) {
     super();
@@ -115,6 +117,16 @@ export class FakePeerConnection extends EventTarget {
     this.restarts += 1;
   }
 
+  getStats(): Promise<RTCStatsReport> {
+    const { localType, bytesReceived } = this.path ?? {};
+    const entries: [string, object][] = [
+      ["t", { type: "transport", selectedCandidatePairId: "p" }],
+      ["p", { type: "candidate-pair", localCandidateId: "l", bytesReceived }],
+      ["l", { type: "local-candidate", candidateType: localType }],
+    ];
+    return Promise.resolve(new Map(this.path ? entries : []));
+  }
+
   close(): void {
     this.signalingState = "closed";
     this.connectionState = "closed";
@@ -123,6 +135,17 @@ export class FakePeerConnection extends EventTarget {
   /** What the browser does when something new is to be negotiated. */
   needNegotiation(): void {
     this.dispatchEvent(new Event("negotiationneeded"));
+  }
+
+  /** What the browser does when the other side sends something. */
+  receiveTrack(kind: string): void {
+    const transceiver = { mid: "0", receiver: { track: { kind } }, currentDirection: "recvonly" };
+    this.dispatchEvent(Object.assign(new Event("track"), { transceiver }));
+  }
+
+  become(state: RTCPeerConnectionState): void {
+    this.connectionState = state;
+    this.dispatchEvent(new Event("connectionstatechange"));
   }
 
   becomeIce(state: RTCIceConnectionState): void {

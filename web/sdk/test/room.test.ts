@@ -271,6 +271,77 @@ describe("a refusal", () => {
   });
 });
 
+describe("a connection that is beyond repair", () => {
+  async function rebuilt() {
+    const all = await inRoom([member("a", 1)]);
+    const peer = all.room.peers.get("a");
+    const told: string[] = [];
+    peer?.on("rebuilt", () => told.push("rebuilt"));
+    peer?.on("trackremoved", ({ kind }) => told.push(`no ${kind}`));
+    peer?.on("track", ({ kind }) => told.push(kind));
+    peer?.openChannel("more").on("close", () => told.push("closed"));
+    const [first] = all.connections;
+    first?.receiveTrack("video");
+    const signal = (type: string, body: object | null, seq: number) => {
+      all.server.last.say({ type, seq, room: "r", from: "a", epoch: 1, body });
+    };
+    return { ...all, peer, told, first, signal };
+  }
+
+  it("makes room for another one, which says so in what it sends", async () => {
+    const { server, connections, told, first } = await rebuilt();
+    if (first) first.remoteDescription = { type: "answer", sdp: "theirs" };
+    first?.becomeIce("failed");
+    for (let waited = 0; waited < 35_000; waited += 5_000) {
+      await vi.advanceTimersByTimeAsync(5_000);
+      server.last.say({ type: "pong" });
+    }
+    expect(first?.connectionState).toBe("closed");
+    expect(told).toEqual(["video", "no video", "closed", "rebuilt"]);
+    connections[1]?.needNegotiation();
+    await vi.advanceTimersByTimeAsync(0);
+    expect(server.last.of("offer").map(({ body }) => body)).toEqual([
+      { type: "offer", sdp: "local offer", labels: {}, rebuilds: 1 },
+    ]);
+  });
+
+  it("is replaced when the other side has begun anew; what belongs to the old one is dropped", async () => {
+    const { connections, told, signal } = await rebuilt();
+    signal("offer", { type: "offer", sdp: "new", rebuilds: 3 }, 2);
+    signal("candidate", { candidate: "old" }, 3);
+    signal("candidate", null, 4);
+    signal("candidate", { candidate: "new", rebuilds: 3 }, 5);
+    await vi.advanceTimersByTimeAsync(0);
+    expect(told).toEqual(["video", "no video", "closed", "rebuilt"]);
+    expect(connections).toHaveLength(2);
+    expect(connections[1]?.remoteDescription?.sdp).toBe("new");
+    expect(connections[1]?.candidates).toEqual([{ candidate: "new", rebuilds: 3 }]);
+  });
+
+  it("is not replaced as often as somebody likes", async () => {
+    const { connections, signal } = await rebuilt();
+    for (let rebuilds = 1; rebuilds < 20; rebuilds += 1) {
+      signal("offer", { type: "offer", sdp: "new", rebuilds }, rebuilds + 1);
+    }
+    await vi.advanceTimersByTimeAsync(0);
+    expect(connections).toHaveLength(2);
+  });
+});
+
+it("restarts a relayed path with new credentials, and no other", async () => {
+  const { server, connections } = await inRoom([member("a", 1), member("b", 2)]);
+  for (const connection of connections) {
+    connection.remoteDescription = { type: "answer", sdp: "theirs" };
+    connection.path = {
+      localType: connection === connections[0] ? "relay" : "host",
+      bytesReceived: 0,
+    };
+  }
+  server.last.say({ type: "ice_servers", ice_servers: [{ urls: ["turn:x"], username: "u" }] });
+  await vi.advanceTimersByTimeAsync(0);
+  expect(connections.map(({ restarts }) => restarts)).toEqual([1, 0]);
+});
+
 it("uses the credentials that the server pushes", async () => {
   const { server, connections } = await inRoom([member("a", 1)]);
   server.last.say({ type: "ice_servers", ice_servers: [{ urls: ["turn:x"], username: "u" }] });
