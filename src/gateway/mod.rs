@@ -6,6 +6,8 @@
 //! Between them are bounded queues: a client that sends too fast waits, one that reads too slowly
 //! loses its connection.
 
+mod documents;
+mod operation;
 mod origin;
 mod owner;
 mod requests;
@@ -27,6 +29,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
+use self::operation::{Answer, Body, Operation, Shown};
 use self::owner::{Owner, ToHub};
 use self::requests::keys::Keys;
 pub use self::settings::Settings;
@@ -76,9 +79,13 @@ impl Gateway {
 
     /// Serves everything under `/v1/`.
     pub fn router(&self) -> Router {
+        let of_requests = requests::operations::routes();
+        let mut operations = vec![websocket_operation()];
+        operations.extend(of_requests.into_iter().map(|(operation, _)| operation));
         Router::new()
             .route("/v1/ws", get(upgrade))
             .merge(requests::router(&self.shared))
+            .merge(documents::router(&operations))
             .with_state(Arc::clone(&self.shared))
     }
 
@@ -107,6 +114,34 @@ impl Gateway {
             .acquire_many(self.shared.settings.max_connections);
         let _ = tokio::time::timeout(within, all).await;
         let _ = self.shared.hub.send(ToHub::Stop).await;
+    }
+}
+
+/// The upgrade, as it is described.
+fn websocket_operation() -> Operation {
+    const fn answer(status: u16, description: &'static str, body: Body) -> Answer {
+        Answer {
+            status,
+            description,
+            body,
+            retry_after: status == 503,
+        }
+    }
+    Operation {
+        method: "get",
+        path: "/v1/ws",
+        id: "websocket",
+        summary: "Open a WebSocket; the AsyncAPI document says what travels on it.",
+        shown: Shown::Nothing,
+        parameters: &[],
+        body: None,
+        answers: vec![
+            answer(101, "A WebSocket from here on", Body::None),
+            answer(403, "The page's origin is not allowed", Body::Text),
+            answer(426, "This was no upgrade to a WebSocket", Body::Text),
+            answer(503, "As many connections as there may be", Body::Text),
+        ],
+        refusals: Vec::new(),
     }
 }
 

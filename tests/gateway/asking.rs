@@ -8,6 +8,7 @@ use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 
+use crate::documents::checker;
 use crate::world::{PATIENCE, Server, text};
 
 /// How a client reads.
@@ -134,6 +135,7 @@ impl Asking {
         let answer = json_of(answer).await;
         let mut messages = answer["messages"].as_array().expect("messages").clone();
         let welcome = messages.remove(0);
+        checker::received(&welcome);
         assert_eq!(welcome["type"], "welcome", "{answer}");
         let client = Self {
             server: server.address,
@@ -179,6 +181,10 @@ impl Asking {
 
     /// Says one message or an array of them.
     pub(crate) async fn send(&self, message: Value) {
+        match &message {
+            Value::Array(messages) => messages.iter().for_each(checker::sent),
+            message => checker::sent(message),
+        }
         let answer = self
             .ask(Method::POST, "/v1/messages", &message.to_string())
             .await;
@@ -229,7 +235,9 @@ impl Asking {
                 return None;
             }
         }
-        Some(self.unseen.remove(0))
+        let message = self.unseen.remove(0);
+        checker::received(&message);
+        Some(message)
     }
 
     async fn read_event(&mut self) -> Option<()> {

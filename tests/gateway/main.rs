@@ -4,6 +4,7 @@ mod asking;
 mod world;
 
 mod closing;
+mod documents;
 mod http;
 mod many;
 mod requests;

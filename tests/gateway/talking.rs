@@ -37,12 +37,9 @@ async fn two_members_exchange_an_offer_an_answer_and_candidates() {
     let epoch = &member["epoch"];
 
     let body = json!({"type": "offer", "sdp": "v=0\r\n"});
-    grace
-        .send(
-            json!({"type": "offer", "id": 2, "room": "blue", "to": ada.session,
-            "epoch": epoch, "from": "forged", "body": body}),
-        )
-        .await;
+    let offer = json!({"type": "offer", "id": 2, "room": "blue", "to": ada.session,
+        "epoch": epoch, "from": "forged", "body": body});
+    grace.send_frame(Message::text(offer.to_string())).await;
     assert_eq!(
         ada.receive().await,
         json!({"type": "offer", "seq": 3, "room": "blue", "from": grace.session,

@@ -13,6 +13,8 @@ use tokio::net::TcpStream;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 
+use crate::documents::checker;
+
 /// Whatever takes longer than this has failed.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -28,6 +30,8 @@ impl Server {
     }
 
     pub(crate) async fn with(config: Config, settings: Settings) -> Self {
+        // Before anybody's patience is measured.
+        checker::prepare();
         let counters = Arc::new(SignalCounters::default());
         let hub = Hub::new(config, [7; 32]);
         let gateway = Gateway::start(hub, settings, Arc::clone(&counters));
@@ -84,6 +88,7 @@ pub(crate) struct Client {
 
 impl Client {
     pub(crate) async fn send(&mut self, message: Value) {
+        checker::sent(&message);
         self.send_frame(Message::text(message.to_string())).await;
     }
 
@@ -107,7 +112,11 @@ impl Client {
     /// The next message.
     pub(crate) async fn receive(&mut self) -> Value {
         match self.next().await {
-            Message::Text(text) => serde_json::from_str(&text).expect("JSON"),
+            Message::Text(text) => {
+                let message = serde_json::from_str(&text).expect("JSON");
+                checker::received(&message);
+                message
+            }
             other => panic!("not a message: {other:?}"),
         }
     }

@@ -5,6 +5,7 @@ use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
+use super::super::operation::Refused;
 use super::line::Said;
 use crate::dialect::native;
 use crate::signal::Close;
@@ -67,6 +68,19 @@ impl Refusal {
                 "superseded",
                 "a newer request reads this connection",
             ),
+        }
+    }
+}
+
+impl Refusal {
+    /// As it is described.
+    pub(super) fn told(self) -> Refused {
+        let (status, code, text) = self.words();
+        Refused {
+            status: status.as_u16(),
+            code,
+            text,
+            retry_after: self == Self::Full,
         }
     }
 }

@@ -10,6 +10,7 @@ mod connect;
 mod events;
 pub(super) mod keys;
 mod line;
+pub(super) mod operations;
 mod poll;
 mod post;
 mod shown;
@@ -19,9 +20,9 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
-use axum::routing::{get, post};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
+use super::operation::Operation;
 use super::origin;
 use super::shared::Shared;
 
@@ -37,11 +38,9 @@ pub(super) fn router(shared: &Arc<Shared>) -> Router<Arc<Shared>> {
         .allow_headers([AUTHORIZATION, CONTENT_TYPE, events::LAST_EVENT_ID])
         .expose_headers([RETRY_AFTER])
         .max_age(Duration::from_secs(7_200));
-    Router::new()
-        .route("/v1/connect", post(connect::connect))
-        .route("/v1/messages", post(post::messages))
-        .route("/v1/poll", get(poll::poll))
-        .route("/v1/events", get(events::events))
-        .route("/v1/ticket", post(connect::ticket))
-        .layer(cors)
+    let routes = operations::routes().into_iter();
+    let add = |router: Router<_>, (operation, handler): (Operation, _)| {
+        router.route(operation.path, handler)
+    };
+    routes.fold(Router::new(), add).layer(cors)
 }
