@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use super::action::{Action, BindFailed, WantedPort};
 use super::allocation::{Allocation, Extras, Relayed, expiry, granted_lifetime};
 use super::meter::Meter;
 use super::mobile::Mobile;
@@ -11,7 +12,8 @@ use super::record::{End, Event, Traffic};
 use super::request::{Request, User};
 use super::reservation::{Reservation, ReservationToken};
 use super::response::{Allocated, Body, Response, UnknownAttributes};
-use super::server::{Action, BindFailed, Pending, QuotaReached, Server, Siblings, WantedPort};
+use super::server::{Pending, Server};
+use super::siblings::{QuotaReached, Siblings};
 use super::table::AllocationId;
 use super::tcp_action::TcpAction;
 use crate::auth::Credentials;

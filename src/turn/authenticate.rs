@@ -2,7 +2,8 @@
 
 use super::request::{Request, Signer};
 use super::response::Body;
-use super::server::{Server, Siblings};
+use super::server::Server;
+use super::siblings::Siblings;
 use crate::auth::{Claim, Credentials, Key, Verified};
 use crate::stun::{
     Attribute, ErrorCode, Integrity, Message, Method, PasswordAlgorithm, decode_password_algorithm,

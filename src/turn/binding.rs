@@ -3,7 +3,8 @@
 use super::nat_discovery::{NatDiscovery, Wishes, is_wish};
 use super::request::Request;
 use super::response::{Body, Response};
-use super::server::{Server, Siblings};
+use super::server::Server;
+use super::siblings::Siblings;
 use crate::auth::Credentials;
 
 impl<C: Credentials, S: Siblings> Server<C, S> {

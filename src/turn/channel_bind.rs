@@ -3,7 +3,8 @@
 use super::channels::BindError;
 use super::request::Request;
 use super::response::Body;
-use super::server::{Server, Siblings};
+use super::server::Server;
+use super::siblings::Siblings;
 use super::table::AllocationId;
 use crate::auth::Credentials;
 use crate::stun::{Attribute, ChannelNumber, ErrorCode};

@@ -2,13 +2,15 @@
 
 use std::net::SocketAddr;
 
+use super::action::Action;
 use super::connection_id::ConnectionId;
 use super::peer_connections::{MOST_OF_AN_ALLOCATION, PeerConnection, Stage};
 use super::peer_tally::{Loss, Origin, Progress};
 use super::policy::Standing;
 use super::request::{Request, User};
 use super::response::{Body, Response};
-use super::server::{Action, Server, Siblings};
+use super::server::Server;
+use super::siblings::Siblings;
 use super::table::AllocationId;
 use super::tcp_action::{ConnectFailed, NoConnection, TcpAction};
 use crate::auth::Credentials;

@@ -1,11 +1,13 @@
 //! Data connections, and how all connections to peers end (RFC 6062 section 5.5).
 
+use super::action::Action;
 use super::connection_id::ConnectionId;
 use super::meter::Direction;
 use super::peer_connections::{PeerConnection, Stage};
 use super::peer_tally::Loss;
 use super::response::Body;
-use super::server::{Action, Server, Siblings};
+use super::server::Server;
+use super::siblings::Siblings;
 use super::table::AllocationId;
 use super::tcp_action::TcpAction;
 use crate::auth::Credentials;

@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 
 use super::indication::Indication;
 use super::notice::{Icmp, Notice};
-use super::server::{Server, Siblings};
+use super::server::Server;
+use super::siblings::Siblings;
 use super::table::AllocationId;
 use crate::auth::Credentials;
 use crate::time::Now;

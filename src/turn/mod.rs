@@ -10,6 +10,7 @@
     clippy::iter_over_hash_type
 )]
 
+mod action;
 mod allocate;
 mod allocation;
 mod alternate;
@@ -19,6 +20,7 @@ mod buckets;
 mod channel_bind;
 mod channels;
 mod cidr;
+mod config;
 mod connect;
 mod connection_attempt;
 mod connection_bind;
@@ -26,6 +28,8 @@ mod connection_id;
 mod create_permission;
 mod data;
 mod data_connection;
+mod dispatch;
+mod ending;
 mod five_tuple;
 mod icmp;
 mod indication;
@@ -48,6 +52,7 @@ mod response;
 mod review;
 mod route;
 mod server;
+mod siblings;
 mod special;
 mod strangers;
 mod table;
@@ -60,8 +65,10 @@ mod ticket;
 #[cfg(test)]
 mod world;
 
+pub use action::{Action, BindFailed, WantedPort};
 pub use buckets::Buckets;
 pub use cidr::{Cidr, CidrError};
+pub use config::Config;
 pub use connection_id::ConnectionId;
 pub use five_tuple::{FiveTuple, Transport};
 pub use meter::{Direction, SharedMeter, pause, through_at};
@@ -73,9 +80,8 @@ pub use reachable::Reachable;
 pub use record::{End, Event, Record, Traffic};
 pub use reservation::{Reservation, ReservationToken};
 pub use route::{Destination, EncodedHeader, Header, Route, ToClient};
-pub use server::{
-    Action, BindFailed, Config, QuotaReached, Sender, Server, Siblings, Transmit, WantedPort,
-};
+pub use server::{Sender, Server, Transmit};
+pub use siblings::{QuotaReached, Siblings};
 pub use table::AllocationId;
 pub use tally::{Failure, Refusal, Tally};
 pub use tcp_action::{Bound, ConnectFailed, NoConnection, TcpAction};

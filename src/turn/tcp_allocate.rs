@@ -2,8 +2,10 @@
 
 use std::net::SocketAddr;
 
+use super::action::Action;
 use super::request::Request;
-use super::server::{Action, Server, Siblings};
+use super::server::Server;
+use super::siblings::Siblings;
 use super::tcp_action::TcpAction;
 use crate::auth::Credentials;
 use crate::stun::{Attribute, ErrorCode};
