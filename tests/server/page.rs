@@ -14,10 +14,10 @@ const FIXED: [(&str, &str); 6] = [
     ("cross-origin-resource-policy", "same-origin"),
     (
         "content-security-policy",
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; \
+        "default-src 'none'; script-src 'self'; worker-src 'self'; style-src 'self'; img-src 'self' data: blob:; \
          media-src 'self' blob:; font-src 'self'; connect-src 'self' ws://localhost wss://localhost; \
          manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
-         require-trusted-types-for 'script'",
+         require-trusted-types-for 'script'; trusted-types peerage",
     ),
 ];
 

@@ -70,10 +70,10 @@ fn content_security_policy(request: &HeaderMap) -> HeaderValue {
         |host| format!("ws://{host} wss://{host}"),
     );
     let policy = format!(
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; \
+        "default-src 'none'; script-src 'self'; worker-src 'self'; style-src 'self'; img-src 'self' data: blob:; \
          media-src 'self' blob:; font-src 'self'; connect-src 'self' {sockets}; \
          manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
-         require-trusted-types-for 'script'"
+         require-trusted-types-for 'script'; trusted-types peerage"
     );
     HeaderValue::from_str(&policy).expect("the policy is of visible ASCII")
 }
@@ -113,7 +113,9 @@ mod tests {
         for host in ["[::1]:8080", "a; script-src *", "a b", "*", "a:b", ""] {
             let policy = policy(host);
             assert!(policy.contains("connect-src 'self' ws: wss:;"), "{policy}");
-            assert!(policy.starts_with("default-src 'none'; script-src 'self'; "));
+            assert!(
+                policy.starts_with("default-src 'none'; script-src 'self'; worker-src 'self'; ")
+            );
         }
     }
 }

@@ -8,6 +8,7 @@ import { LocalMedia } from "./media.js";
 import type { ClientMessage, Joined, Limits, ServerMessage, Welcome } from "./messages.js";
 import type { Entry } from "./outbox.js";
 import { Room, type RoomPort, type Self } from "./room.js";
+import { keepTime } from "./timers.js";
 import type { TransportFactory } from "./transport.js";
 import { onNetworkChange, onWake } from "./wake.js";
 
@@ -82,7 +83,11 @@ export class Client extends Emitter<ClientEvents> {
       now: () => performance.now(),
     });
     this.#listen();
-    this.#stopping = [onWake(() => this.#connection.wake()), onNetworkChange(() => this.#move())];
+    this.#stopping = [
+      keepTime(),
+      onWake(() => this.#connection.wake()),
+      onNetworkChange(() => this.#move()),
+    ];
     this.#connection.open();
   }
 

@@ -16,6 +16,7 @@ import {
 } from "./messages.js";
 import { type Entry, Outbox, type Settle } from "./outbox.js";
 import { Pacer } from "./pacer.js";
+import { startTimer, stopTimer, type Timer } from "./timers.js";
 import type { Transport, TransportEnd, TransportFactory } from "./transport.js";
 
 /** How the connection to the server stands. `closed` is final. */
@@ -72,8 +73,8 @@ export class Connection extends Emitter<ConnectionEvents> {
   #transport: Transport | undefined;
   #state: ConnectionState = "connecting";
   #credentials: Credentials | undefined;
-  #timer: ReturnType<typeof setTimeout> | undefined;
-  #flushTimer: ReturnType<typeof setTimeout> | undefined;
+  #timer: Timer | undefined;
+  #flushTimer: Timer | undefined;
   /** What the server said before it closed, and the wait that it asked for. */
   #farewell = { text: "", wait: undefined as number | undefined };
   /** For each ping on the way, the last id that had been sent before it. */
@@ -97,8 +98,8 @@ export class Connection extends Emitter<ConnectionEvents> {
   }
 
   open(): void {
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(
+    stopTimer(this.#timer);
+    this.#timer = startTimer(
       () => this.#lose({ code: 1006, reason: "no welcome came" }),
       WELCOME_WITHIN,
     );
@@ -206,7 +207,7 @@ export class Connection extends Emitter<ConnectionEvents> {
   }
 
   #welcome(welcome: Welcome): void {
-    clearTimeout(this.#timer);
+    stopTimer(this.#timer);
     const { session, token, limits } = welcome;
     const first = this.#credentials === undefined;
     this.#credentials = { session, token };
@@ -269,12 +270,12 @@ export class Connection extends Emitter<ConnectionEvents> {
   }
 
   #flush(): void {
-    clearTimeout(this.#flushTimer);
+    stopTimer(this.#flushTimer);
     if (this.#state !== "connected") return;
     for (let entry = this.#outbox.nextUnsent(); entry; entry = this.#outbox.nextUnsent()) {
       const wait = this.#pacer.take(this.#options.now());
       if (wait > 0) {
-        this.#flushTimer = setTimeout(() => this.#flush(), wait);
+        this.#flushTimer = startTimer(() => this.#flush(), wait);
         return;
       }
       entry.sent = true;
@@ -308,13 +309,13 @@ export class Connection extends Emitter<ConnectionEvents> {
     }
     const wait = this.#farewell.wait ?? this.#backoff.next(pauseAfter(end.code));
     this.#farewell = { text: "", wait: undefined };
-    this.#timer = setTimeout(() => this.open(), wait);
+    this.#timer = startTimer(() => this.open(), wait);
     this.#enter(this.#credentials ? "reconnecting" : "connecting");
   }
 
   #drop(): void {
-    clearTimeout(this.#timer);
-    clearTimeout(this.#flushTimer);
+    stopTimer(this.#timer);
+    stopTimer(this.#flushTimer);
     this.#liveness.stop();
     this.#inbox.suspend();
     this.#pings = [];

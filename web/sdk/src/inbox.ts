@@ -1,3 +1,5 @@
+import { startTimer, stopTimer, type Timer } from "./timers.js";
+
 /** Acknowledge at the latest after so many messages … */
 const ACK_EVERY = 32;
 /** … or so many milliseconds after one has come. */
@@ -13,7 +15,7 @@ export class Inbox {
   #seq = 0;
   #acknowledged = 0;
   #mayJump = false;
-  #timer: ReturnType<typeof setTimeout> | undefined;
+  #timer: Timer | undefined;
 
   constructor(acknowledge: (seq: number) => void) {
     this.#acknowledge = acknowledge;
@@ -33,13 +35,13 @@ export class Inbox {
     this.#mayJump = false;
     this.#seq = seq;
     if (this.#seq - this.#acknowledged >= ACK_EVERY) this.#flush();
-    else this.#timer ??= setTimeout(() => this.#flush(), ACK_WITHIN);
+    else this.#timer ??= startTimer(() => this.#flush(), ACK_WITHIN);
     return "next";
   }
 
   /** The connection is gone; what a resume says in `seq` acknowledges as well. */
   suspend(): void {
-    clearTimeout(this.#timer);
+    stopTimer(this.#timer);
     this.#timer = undefined;
     this.#acknowledged = this.#seq;
   }

@@ -1,4 +1,5 @@
 import { requestTransport } from "./requests.js";
+import { startTimer, stopTimer, type Timer } from "./timers.js";
 import type { Transport, TransportEnd, TransportFactory, TransportListener } from "./transport.js";
 import { webSocketTransport } from "./websocket.js";
 
@@ -38,7 +39,7 @@ class Climber implements Transport {
   readonly #url: string;
   readonly #listener: TransportListener;
   readonly #transport: Transport;
-  #timer: ReturnType<typeof setTimeout>;
+  #timer: Timer;
   #probe: Transport | undefined;
   /** When the first message came. */
   #worksSince: number | undefined;
@@ -48,7 +49,7 @@ class Climber implements Transport {
     this.#rung = ladder.rung;
     this.#url = url;
     this.#listener = listener;
-    this.#timer = setTimeout(() => this.#give("nothing came in time"), PATIENCE);
+    this.#timer = startTimer(() => this.#give("nothing came in time"), PATIENCE);
     this.#transport = open(url, {
       onOpen: () => listener.onOpen(),
       onMessage: (text) => this.#take(text),
@@ -68,8 +69,8 @@ class Climber implements Transport {
   #take(text: string): void {
     if (this.#worksSince === undefined) {
       this.#worksSince = performance.now();
-      clearTimeout(this.#timer);
-      if (this.#rung > 0) this.#timer = setTimeout(() => this.#tryTheBest(), this.#ladder.climb);
+      stopTimer(this.#timer);
+      if (this.#rung > 0) this.#timer = startTimer(() => this.#tryTheBest(), this.#ladder.climb);
     }
     this.#listener.onMessage(text);
   }
@@ -100,14 +101,14 @@ class Climber implements Transport {
   }
 
   #cancel(): void {
-    clearTimeout(this.#timer);
+    stopTimer(this.#timer);
     this.#probe?.close();
   }
 
   #tryTheBest(): void {
     const ladder = this.#ladder;
     ladder.climb = Math.min(LAST_CLIMB, ladder.climb * 4);
-    this.#timer = setTimeout(() => this.#tryTheBest(), ladder.climb);
+    this.#timer = startTimer(() => this.#tryTheBest(), ladder.climb);
     this.#probe?.close();
     this.#probe = ladder.rungs[0]?.(this.#url, {
       onOpen: () => {

@@ -1,3 +1,5 @@
+import { startTimer, stopTimer, type Timer } from "./timers.js";
+
 /** When a silent connection is asked, and when it is given up. */
 export interface LivenessOptions {
   /** After so many milliseconds of silence a ping goes out. */
@@ -16,7 +18,7 @@ export class Liveness {
   readonly #options: LivenessOptions;
   readonly #ping: () => void;
   readonly #dead: () => void;
-  #timer: ReturnType<typeof setTimeout> | undefined;
+  #timer: Timer | undefined;
 
   constructor(options: LivenessOptions, ping: () => void, dead: () => void) {
     this.#options = options;
@@ -27,17 +29,17 @@ export class Liveness {
   /** Something has come: the connection lives. */
   heard(): void {
     this.stop();
-    this.#timer = setTimeout(() => this.probe(this.#options.patience), this.#options.quiet);
+    this.#timer = startTimer(() => this.probe(this.#options.patience), this.#options.quiet);
   }
 
   /** Asks now, and waits no longer than `patience` milliseconds for any sign of life. */
   probe(patience: number): void {
     this.stop();
-    this.#timer = setTimeout(() => this.#dead(), patience);
+    this.#timer = startTimer(() => this.#dead(), patience);
     this.#ping();
   }
 
   stop(): void {
-    clearTimeout(this.#timer);
+    stopTimer(this.#timer);
   }
 }

@@ -1,5 +1,6 @@
 import { NegotiationError } from "./errors.js";
 import type { SignalType } from "./messages.js";
+import { startTimer, stopTimer, type Timer } from "./timers.js";
 
 /** How a negotiation reaches the rest. */
 export interface NegotiationPort {
@@ -32,7 +33,7 @@ export class Negotiation {
   readonly #polite: boolean;
   readonly #port: NegotiationPort;
   #offering: Promise<void> | undefined;
-  #headStart: ReturnType<typeof setTimeout> | undefined;
+  #headStart: Timer | undefined;
   #headStartOver = false;
   #ignoringOffer = false;
   /** Signals are taken in one by one, in the order in which they were sent. */
@@ -54,7 +55,7 @@ export class Negotiation {
   }
 
   stop(): void {
-    clearTimeout(this.#headStart);
+    stopTimer(this.#headStart);
   }
 
   #needed(): void {
@@ -62,7 +63,7 @@ export class Negotiation {
       this.#offer();
       return;
     }
-    this.#headStart ??= setTimeout(() => {
+    this.#headStart ??= startTimer(() => {
       this.#headStartOver = true;
       const { remoteDescription, signalingState } = this.#connection;
       if (!remoteDescription && signalingState === "stable") this.#offer();
@@ -104,9 +105,9 @@ export class Negotiation {
     await this.#offering;
     if (this.#connection.iceGatheringState !== "new") return;
     await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, SETTLE);
+      const timer = startTimer(resolve, SETTLE);
       const begun = () => {
-        clearTimeout(timer);
+        stopTimer(timer);
         resolve();
       };
       this.#connection.addEventListener("icegatheringstatechange", begun, { once: true });

@@ -1,5 +1,6 @@
 import type { Unsubscribe } from "./emitter.js";
 import { localType, received } from "./path.js";
+import { pause, startTimer, stopTimer, type Timer } from "./timers.js";
 
 /** So long may a path be silent, since most interruptions end by themselves. */
 const GRACE = 2_000;
@@ -32,7 +33,7 @@ export class Recovery {
   readonly #port: RecoveryPort;
   #connection: RTCPeerConnection | undefined;
   #unwatch: Unsubscribe = () => undefined;
-  #timer: ReturnType<typeof setTimeout> | undefined;
+  #timer: Timer | undefined;
   #retry = FIRST_RETRY;
   #restarts = 0;
 
@@ -125,7 +126,7 @@ export class Recovery {
 
   #attemptIn(milliseconds: number): void {
     this.#cancel();
-    this.#timer = setTimeout(() => void this.#attemptUnlessItFlows(), milliseconds);
+    this.#timer = startTimer(() => void this.#attemptUnlessItFlows(), milliseconds);
   }
 
   #settle(): void {
@@ -135,7 +136,7 @@ export class Recovery {
   }
 
   #cancel(): void {
-    clearTimeout(this.#timer);
+    stopTimer(this.#timer);
   }
 
   /** What browsers say of a path may be old: what counts is whether something comes over it. */
@@ -143,7 +144,7 @@ export class Recovery {
     const connection = this.#connection;
     if (connection?.connectionState === "connected" && this.#isConnected) {
       const before = received(await connection.getStats());
-      await new Promise((resolve) => setTimeout(resolve, FLOW_WITHIN));
+      await pause(FLOW_WITHIN);
       const after = received(await connection.getStats());
       if (connection !== this.#connection) return;
       if (after !== before) {

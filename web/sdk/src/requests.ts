@@ -1,4 +1,5 @@
 import { events } from "./event_stream.js";
+import { pause, startTimer, stopTimer } from "./timers.js";
 import type { Transport, TransportEnd, TransportFactory, TransportListener } from "./transport.js";
 
 /** How what the server says is read: as a stream, by requests that it holds, or now and then. */
@@ -145,7 +146,7 @@ class RequestTransport implements Transport {
         // the next one goes on where this one was.
         failures = this.#cursor === before ? failures + 1 : 1;
         if (error instanceof Ended || !this.#isSure || failures > RETRIES) throw error;
-        await new Promise((resolve) => setTimeout(resolve, RETRY_AFTER));
+        await pause(RETRY_AFTER);
       }
     }
   }
@@ -153,9 +154,9 @@ class RequestTransport implements Transport {
   async #stream(cursor: number, onFirstBytes: () => void): Promise<void> {
     const stream = new AbortController();
     const signal = AbortSignal.any([stream.signal, this.#stopping.signal]);
-    const late = setTimeout(() => stream.abort(), FIRST_BYTES_WITHIN);
+    const late = startTimer(() => stream.abort(), FIRST_BYTES_WITHIN);
     const onBytes = () => {
-      clearTimeout(late);
+      stopTimer(late);
       onFirstBytes();
     };
     try {
@@ -169,7 +170,7 @@ class RequestTransport implements Transport {
         this.#listener.onMessage(event.data);
       }
     } finally {
-      clearTimeout(late);
+      stopTimer(late);
       stream.abort();
     }
   }
@@ -181,8 +182,7 @@ class RequestTransport implements Transport {
     if (!answer.ok) throw new Ended(LOST);
     this.#take((await answer.json()) as Batch);
     if (wait === 0) {
-      const pause = Number(answer.headers.get("retry-after")) * 1_000 || PAUSE;
-      await new Promise((resolve) => setTimeout(resolve, pause));
+      await pause(Number(answer.headers.get("retry-after")) * 1_000 || PAUSE);
     }
   }
 
