@@ -109,7 +109,7 @@ impl Owner {
             ToHub::Input(connection, input) => {
                 match input {
                     Input::Message { .. } => SignalCounters::count(&self.counters.messages_in),
-                    Input::Closed => drop(self.outboxes.remove(&connection)),
+                    Input::Closed | Input::Left => drop(self.outboxes.remove(&connection)),
                     _ => {}
                 }
                 self.hub.handle(connection, input, now);

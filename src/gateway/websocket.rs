@@ -23,6 +23,10 @@ const GOODBYE: Duration = Duration::from_secs(5);
 /// How long to leave a connection open that can be read no more, so that the peer sees the close
 /// frame before the reset that follows from what was not read.
 const LINGER: Duration = Duration::from_secs(1);
+/// With which a browser closes when its page is left (RFC 6455, section 7.4.1).
+const PAGE_LEFT: u16 = 1001;
+/// What stands for a close frame without a code there.
+const NO_CODE: u16 = 1005;
 /// The hub learns that a connection lives at most this often.
 const ALIVE: Duration = Duration::from_secs(5);
 
@@ -48,8 +52,8 @@ enum End {
     Close(u16, &'static str),
     /// The server closes it, and cannot read what still comes.
     Unreadable(u16, &'static str),
-    /// The peer has closed it.
-    Closed,
+    /// The peer has closed it, with this code.
+    Closed(u16),
     /// It is broken.
     Gone,
 }
@@ -60,7 +64,7 @@ impl fmt::Display for End {
             Self::Close(code, reason) | Self::Unreadable(code, reason) => {
                 write!(f, "closed with {code}, {reason}")
             }
-            Self::Closed => f.write_str("closed by the peer"),
+            Self::Closed(code) => write!(f, "closed by the peer with {code}"),
             Self::Gone => f.write_str("gone"),
         }
     }
@@ -98,7 +102,11 @@ impl Carrier {
         debug!(connection = self.id.0, %end, "over");
         self.outbox.close();
         // The session is suspended now; how long the goodbye takes does not matter to others.
-        let _ = self.hub.send(ToHub::Input(self.id, Input::Closed)).await;
+        let input = match end {
+            End::Closed(PAGE_LEFT) => Input::Left,
+            _ => Input::Closed,
+        };
+        let _ = self.hub.send(ToHub::Input(self.id, input)).await;
         let deadline = self.over.unwrap_or_else(|| Instant::now() + GOODBYE);
         // Who does not answer a close frame in time is cut off: there is nothing else to do.
         let _ = timeout_at(deadline, self.goodbye(end)).await;
@@ -126,7 +134,9 @@ impl Carrier {
             Some(Ok(WsMessage::Text(text))) => self.take(&text).await,
             Some(Ok(WsMessage::Binary(_))) => Err(End::Close(1003, "messages are text")),
             Some(Ok(WsMessage::Ping(_) | WsMessage::Pong(_))) => self.alive().await,
-            Some(Ok(WsMessage::Close(_))) => Err(End::Closed),
+            Some(Ok(WsMessage::Close(frame))) => {
+                Err(End::Closed(frame.map_or(NO_CODE, |frame| frame.code)))
+            }
         }
     }
 
@@ -193,7 +203,7 @@ impl Carrier {
     async fn goodbye(&mut self, end: End) {
         let (code, reason) = match end {
             End::Close(code, reason) | End::Unreadable(code, reason) => (code, reason),
-            End::Closed => return self.read_to_the_end().await,
+            End::Closed(_) => return self.read_to_the_end().await,
             End::Gone => return,
         };
         let frame = CloseFrame {

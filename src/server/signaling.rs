@@ -87,6 +87,7 @@ fn hub_config(settings: &Settings) -> signal::Config {
         sessions: settings.limits.sessions,
         room_members: settings.limits.room_members,
         resume_window: settings.limits.resume_window,
+        presence_grace: settings.limits.presence_grace,
         ticket_keys: settings.ticket_keys.clone(),
         ice: IceConfig {
             stun_urls: stun_urls(&settings.relay),
@@ -175,6 +176,7 @@ mod tests {
                 sessions: 1,
                 room_members: 2,
                 resume_window: Duration::from_secs(1),
+                presence_grace: Duration::ZERO,
             },
             connections_per_address: 0,
             allowed_origins: Vec::new(),

@@ -137,4 +137,6 @@ pub enum Input {
     Stalled,
     /// It is gone.
     Closed,
+    /// It is gone, and its client has said that it goes, as a page does that is left.
+    Left,
 }

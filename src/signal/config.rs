@@ -12,6 +12,8 @@ pub const MESSAGE_BYTES: usize = 65_536;
 pub struct Config {
     /// How long a suspended session is kept. 60 s.
     pub resume_window: Duration,
+    /// For how long a lost connection is kept from the others, since most come back. 2 s.
+    pub presence_grace: Duration,
     /// How many sessions there may be, suspended ones included. 100,000.
     pub sessions: usize,
     /// How many members a room may have. 64.
@@ -54,6 +56,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             resume_window: Duration::from_secs(60),
+            presence_grace: Duration::from_secs(2),
             sessions: 100_000,
             room_members: 64,
             rooms_per_session: 8,

@@ -73,6 +73,14 @@ impl Hub {
         }
     }
 
+    /// The client has said that it goes: nobody has to wait and see whether it comes back.
+    pub(super) fn left(&mut self, connection: ConnectionId, now: Now) {
+        let known = self.connections.get(&connection);
+        let session = known.and_then(|known| known.session);
+        self.forget_connection(connection, now);
+        self.lost.extend(session);
+    }
+
     pub(super) fn message(
         &mut self,
         id: ConnectionId,

@@ -26,7 +26,7 @@ pub struct Hub {
     pub(super) sessions: HashMap<SessionId, Box<Session>>,
     pub(super) rooms: Rooms,
     pub(super) deadlines: Deadlines<Timer>,
-    /// Sessions that lost their connection in this call, and whose rooms have not been told yet.
+    /// Sessions that have lost their connection, and whose rooms are to be told in this call.
     /// To tell them may cost others their connection, so it is done one after the other.
     pub(super) lost: VecDeque<SessionId>,
     pub(super) draining: bool,
@@ -62,6 +62,7 @@ impl Hub {
             Input::Alive => self.heard(connection, now),
             Input::Stalled => self.close(connection, Close::TooSlow, now),
             Input::Closed => self.forget_connection(connection, now),
+            Input::Left => self.left(connection, now),
         }
         self.tell_of_the_lost(now);
     }
@@ -71,6 +72,7 @@ impl Hub {
         while let Some(timer) = self.deadlines.pop_due(now.instant) {
             match timer {
                 Timer::Connection(connection) => self.check_silence(connection, now),
+                Timer::Absence(session) => self.lost.push_back(session),
                 Timer::Expiry(session) => self.expire(session, now),
                 Timer::Unheard(session) => self.check_acknowledged(session, now),
                 Timer::Ice(session) => self.renew_ice_servers(session, now),

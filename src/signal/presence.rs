@@ -21,9 +21,9 @@ impl Hub {
     }
 
     fn state(&self, session: SessionId) -> State {
-        match self.connection_of(session) {
-            Some(_) => State::Joined,
-            None => State::Suspended,
+        match self.sessions.get(&session) {
+            Some(session) if !session.is_away => State::Joined,
+            _ => State::Suspended,
         }
     }
 
@@ -107,6 +107,8 @@ impl Hub {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::super::testing::{Client, World, leave};
     use super::super::{Config, Input};
     use super::*;
@@ -160,5 +162,60 @@ mod tests {
         assert_eq!(role(&mut world, &grace), Some(Role::Member));
         world.resume(&ada, 1);
         assert_eq!(role(&mut world, &grace), None);
+    }
+
+    /// How the others of its room are told that a member is.
+    fn told(world: &mut World, client: &Client) -> Vec<State> {
+        let got = world.got(client.connection);
+        let states = got.iter().filter_map(|message| match &**message {
+            Message::Presence { member, .. } => Some(member.state),
+            _ => None,
+        });
+        states.collect()
+    }
+
+    #[test]
+    fn a_short_loss_shows_nowhere() {
+        let mut world = World::new(Config::default());
+        let ada = world.member("blue");
+        let mut grace = world.member("blue");
+        told(&mut world, &ada);
+        for seen in 1..4 {
+            world.input(grace.connection, Input::Closed);
+            world.wait(Duration::from_millis(1_999));
+            let alan = world.member("blue");
+            let joined = told(&mut world, &ada);
+            assert_eq!(joined, [State::Joined], "alan, and nothing of grace");
+            world.say(alan.connection, super::super::Command::Bye);
+            told(&mut world, &ada);
+            grace = world.resume(&grace, seen);
+            assert!(told(&mut world, &ada).is_empty());
+        }
+    }
+
+    #[test]
+    fn who_stays_away_is_suspended_after_the_grace_and_joined_when_it_is_back() {
+        let mut world = World::new(Config::default());
+        let (ada, grace) = (world.member("blue"), world.member("blue"));
+        told(&mut world, &ada);
+        world.input(grace.connection, Input::Closed);
+        world.wait(Duration::from_secs(2));
+        assert_eq!(told(&mut world, &ada), [State::Suspended]);
+        let grace = world.resume(&grace, 1);
+        assert_eq!(told(&mut world, &ada), [State::Joined]);
+        world.wait(Duration::from_secs(20));
+        assert!(told(&mut world, &ada).is_empty());
+        assert!(!world.closed.contains_key(&grace.connection));
+    }
+
+    #[test]
+    fn a_page_that_is_left_shows_at_once() {
+        let mut world = World::new(Config::default());
+        let (ada, grace) = (world.member("blue"), world.member("blue"));
+        told(&mut world, &ada);
+        world.input(grace.connection, Input::Left);
+        assert_eq!(told(&mut world, &ada), [State::Suspended]);
+        world.wait(Duration::from_secs(5));
+        assert!(told(&mut world, &ada).is_empty());
     }
 }

@@ -47,7 +47,10 @@ impl Hub {
     }
 
     fn take_over(&mut self, connection: ConnectionId, id: SessionId, seen: Offset, now: Now) {
-        let was_suspended = self.connection_of(id).is_none();
+        let was_away = self
+            .sessions
+            .get(&id)
+            .is_some_and(|session| session.is_away);
         self.close_carrier(id, now);
         let mailbox = self.sessions.get(&id).map(|session| &session.mailbox);
         let is_whole = mailbox.is_some_and(|mailbox| mailbox.can_resume_after(seen));
@@ -63,7 +66,7 @@ impl Hub {
             self.welcome(connection, id, Resumed::Snapshot, now);
         }
         self.replay(id, connection);
-        if was_suspended {
+        if was_away {
             self.announce(id, State::Joined, now);
         }
     }
@@ -72,7 +75,6 @@ impl Hub {
     pub(super) fn close_carrier(&mut self, session: SessionId, now: Now) {
         if let Some(connection) = self.connection_of(session) {
             self.close(connection, Close::Replaced, now);
-            self.lost.retain(|&lost| lost != session);
         }
     }
 
@@ -84,6 +86,7 @@ impl Hub {
         now: Now,
     ) {
         self.deadlines.clear(Timer::Expiry(id));
+        self.deadlines.clear(Timer::Absence(id));
         self.carry(connection, id, now);
         let ice = self.issue_ice_servers(id, now);
         let limits = self.limits();
@@ -91,6 +94,7 @@ impl Hub {
             return;
         };
         session.connection = Some(connection);
+        session.is_away = false;
         let expires = (now.unix + self.config.ticket_lifetime).as_secs();
         let number = session.issued.next(self.config.first_number(), expires);
         let ticket = Ticket {
@@ -121,20 +125,27 @@ impl Hub {
         }
     }
 
-    /// The session's connection is lost. Its rooms are told when the present call is done.
+    /// The session's connection is lost. Its rooms are told when it does not come back soon.
     pub(super) fn suspend(&mut self, id: SessionId, now: Now) {
         if let Some(session) = self.sessions.get_mut(&id) {
             session.connection = None;
             self.deadlines.clear(Timer::Ice(id));
             let deadline = now.instant + self.config.resume_window;
             self.deadlines.set(Timer::Expiry(id), deadline);
-            self.lost.push_back(id);
+            let grace = now.instant + self.config.presence_grace;
+            self.deadlines.set(Timer::Absence(id), grace);
         }
     }
 
     pub(super) fn tell_of_the_lost(&mut self, now: Now) {
-        while let Some(session) = self.lost.pop_front() {
-            self.announce(session, State::Suspended, now);
+        while let Some(id) = self.lost.pop_front() {
+            let session = self.sessions.get_mut(&id);
+            let gone = session.filter(|session| session.connection.is_none() && !session.is_away);
+            if let Some(session) = gone {
+                session.is_away = true;
+                self.deadlines.clear(Timer::Absence(id));
+                self.announce(id, State::Suspended, now);
+            }
         }
     }
 
@@ -154,6 +165,7 @@ impl Hub {
         };
         self.deadlines.clear(Timer::Ice(id));
         self.deadlines.clear(Timer::Expiry(id));
+        self.deadlines.clear(Timer::Absence(id));
         self.deadlines.clear(Timer::Unheard(id));
         for room in &session.rooms {
             self.remove_member(room, id, reason, now);
@@ -213,8 +225,9 @@ mod tests {
         let ada = world.member("blue");
         let grace = world.member("blue");
         world.input(grace.connection, Input::Closed);
+        world.wait(Duration::from_secs(2));
         world.say(ada.connection, Command::Ack(Offset(3)));
-        world.wait(Duration::from_secs(40));
+        world.wait(Duration::from_secs(38));
         world.say(ada.connection, Command::Ack(Offset(3)));
         world.wait(Duration::from_secs(19));
         assert_eq!(
@@ -311,8 +324,8 @@ mod tests {
         assert!(world.closed.is_empty());
         world.wait(Duration::from_millis(10));
         assert_eq!(world.closed.get(&ada.connection), Some(&Close::TooSlow));
-        // The presence that has come with that is all that the other has not acknowledged.
-        world.wait(Duration::from_millis(29_980));
+        // The presence that comes two seconds later is all that the other does not acknowledge.
+        world.wait(Duration::from_millis(31_980));
         assert_eq!(world.closed.len(), 1);
         world.wait(Duration::from_millis(30));
         assert_eq!(world.closed.get(&grace.connection), Some(&Close::TooSlow));

@@ -18,6 +18,8 @@ pub(super) struct Session {
     pub(super) applied: u64,
     /// Which of its tickets are good.
     pub(super) issued: Issued,
+    /// Whether the others have been told that it is suspended.
+    pub(super) is_away: bool,
     /// Whether a timer looks after its acknowledgements.
     pub(super) is_watched: bool,
 }

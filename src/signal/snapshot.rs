@@ -87,7 +87,7 @@ mod tests {
         let mut versions = Vec::new();
         for _ in 0..3 {
             let grace = world.member("blue");
-            world.input(grace.connection, Input::Closed);
+            world.input(grace.connection, Input::Left);
             for message in world.got(ada.connection) {
                 match &*message {
                     Message::Presence { version, .. } => versions.push(*version),

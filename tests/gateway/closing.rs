@@ -109,8 +109,8 @@ async fn a_client_that_does_not_acknowledge_gets_4408_and_the_others_go_on() {
         )
         .await;
     }
-    assert_eq!(ada.expect("presence").await["member"]["state"], "suspended");
     assert_eq!(ada.expect("error").await["code"], "addressee_overloaded");
+    assert_eq!(ada.expect("presence").await["member"]["state"], "suspended");
     assert_eq!(slow.close_code().await, 4408);
     ada.ping().await;
     assert_eq!(server.counters.slow_consumers.load(Ordering::Relaxed), 1);

@@ -1,6 +1,13 @@
 //! Connections that are lost and come back.
 
+use std::time::Duration;
+
+use peerage::gateway::Settings;
+use peerage::signal::Config;
 use serde_json::json;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 use crate::world::Server;
 
@@ -38,6 +45,32 @@ async fn a_session_goes_on_where_it_was() {
     let presence = ada.expect("presence").await;
     assert_eq!(presence["member"]["state"], "joined");
     assert_eq!(presence["member"]["epoch"], epoch);
+}
+
+#[tokio::test]
+async fn a_page_that_is_left_shows_at_once_and_another_loss_only_when_it_lasts() {
+    let config = Config {
+        presence_grace: Duration::from_secs(3_600),
+        resume_window: Duration::from_secs(7_200),
+        ..Config::default()
+    };
+    let server = Server::with(config, Settings::default()).await;
+    let (mut ada, _) = server.member("blue").await;
+    let (grace, _) = server.member("blue").await;
+    let (mut alan, _) = server.member("blue").await;
+    drop(grace);
+    let frame = CloseFrame {
+        code: CloseCode::Away,
+        reason: "".into(),
+    };
+    alan.send_frame(Message::Close(Some(frame))).await;
+    let suspended = loop {
+        let presence = ada.expect("presence").await;
+        if presence["member"]["state"] == "suspended" {
+            break presence["member"]["session"].clone();
+        }
+    };
+    assert_eq!(suspended, json!(alan.session), "not the one that was cut");
 }
 
 #[tokio::test]

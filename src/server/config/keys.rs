@@ -64,6 +64,7 @@ pub const KEYS: &[Key] = &[
     key("signal.sessions"),
     key("signal.room_members"),
     key("signal.resume_window"),
+    key("signal.presence_grace"),
     key("turn.realm"),
     key("turn.listen"),
     key("turn.share_https"),

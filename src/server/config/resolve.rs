@@ -129,7 +129,14 @@ fn signal(reader: &mut Reader<'_>) -> Result<Signal, ConfigError> {
         bounds.contains(&resume_window),
         r#"from "1s" to "1h""#,
     )?;
+    let presence_grace = reader.get("signal.presence_grace", Duration::from_secs(2))?;
+    reader.ensure(
+        "signal.presence_grace",
+        presence_grace <= resume_window,
+        "at most signal.resume_window",
+    )?;
     Ok(Signal {
+        presence_grace,
         connections: count(reader, "signal.connections", 20_000, 10_000_000)?,
         sessions: count(reader, "signal.sessions", 100_000, 10_000_000)?,
         room_members: count(reader, "signal.room_members", 64, 1024)?,
