@@ -8,18 +8,16 @@
 //! is done: the client may have started anew, but whoever only says so changes nothing.
 
 use std::collections::HashMap;
-use std::ops::Range;
 use std::sync::Arc;
-use std::time::Instant as SystemInstant;
 
 use ahash::RandomState;
 
+use super::dtls_step::{Arrival, Plaintexts, Progress, Way, progress, take_in};
 use super::sockets::Sockets;
 use super::streams::{Delivery, FIRST_MESSAGE, SILENCE, STRANGERS_MESSAGE};
 use crate::metrics::RelayCounters;
 use crate::net::{
-    Admission, ClientHello, Clock, Cookies, DtlsConfig, DtlsFailed, DtlsOutput, DtlsSession,
-    Outgoing, Place, Refusal, SendSpace, UdpSocket,
+    Admission, ClientHello, Clock, Cookies, DtlsConfig, DtlsSession, Place, Refusal, SendSpace,
 };
 use crate::time::{Deadlines, Instant};
 use crate::turn::{FiveTuple, ToClient};
@@ -71,15 +69,6 @@ pub(super) enum Heard {
     Stranger,
 }
 
-/// A client's datagram.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Arrival<'a> {
-    pub(super) client: FiveTuple,
-    pub(super) datagram: &'a [u8],
-    /// Where it has come, and where answers leave.
-    pub(super) socket: &'a UdpSocket,
-}
-
 /// Whose time has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Due {
@@ -88,123 +77,6 @@ pub(super) enum Due {
     Silent(FiveTuple),
     /// A handshake has failed.
     Failed(FiveTuple),
-}
-
-/// The messages of one datagram.
-#[derive(Debug)]
-pub(super) struct Plaintexts {
-    bytes: Box<[u8]>,
-    messages: Vec<Range<usize>>,
-    used: usize,
-}
-
-impl Plaintexts {
-    /// Room for all that a datagram may hold; none if there are no listeners for it.
-    pub(super) fn new(has_listeners: bool) -> Self {
-        let room = if has_listeners {
-            usize::from(u16::MAX) + DtlsSession::LONGEST_DATAGRAM
-        } else {
-            0
-        };
-        Self {
-            bytes: vec![0; room].into(),
-            messages: Vec::new(),
-            used: 0,
-        }
-    }
-
-    /// Nothing, for as long as the real ones are elsewhere.
-    pub(super) fn empty() -> Self {
-        Self::new(false)
-    }
-
-    /// A message by its number.
-    pub(super) fn message(&self, number: usize) -> Option<&[u8]> {
-        Some(&self.bytes[self.messages.get(number)?.clone()])
-    }
-
-    fn clear(&mut self) {
-        self.messages.clear();
-        self.used = 0;
-    }
-
-    /// Where the next thing is put.
-    fn room(&mut self) -> &mut [u8] {
-        &mut self.bytes[self.used..]
-    }
-
-    fn keep(&mut self, length: usize) {
-        self.messages.push(self.used..self.used + length);
-        self.used += length;
-    }
-}
-
-/// The way to one client.
-struct Way<'w> {
-    socket: &'w UdpSocket,
-    client: FiveTuple,
-    space: &'w mut SendSpace,
-}
-
-impl<'w> Way<'w> {
-    fn new(arrival: Arrival<'w>, space: &'w mut SendSpace) -> Self {
-        let Arrival { client, socket, .. } = arrival;
-        Self {
-            socket,
-            client,
-            space,
-        }
-    }
-
-    /// Sends a datagram; `false` if the system did not take it.
-    fn send(&mut self, datagram: &[u8]) -> bool {
-        let mut batch = self.space.batch();
-        batch.push(Outgoing {
-            to: self.client.client,
-            from: Some(self.client.server.ip()),
-            prefix: &[],
-            payload: datagram,
-            padding: 0,
-        });
-        batch.send(self.socket).sent > 0
-    }
-}
-
-/// How far a session has come.
-#[derive(Clone, Copy, Debug)]
-enum Progress {
-    /// Until then nothing is to be done.
-    Wait(SystemInstant),
-    /// To its end.
-    Over,
-}
-
-/// Does what `session` wants done, until it has to wait.
-fn progress(session: &mut DtlsSession, plaintexts: &mut Plaintexts, way: &mut Way<'_>) -> Progress {
-    loop {
-        match session.poll(plaintexts.room()) {
-            // What does not leave is asked for again.
-            DtlsOutput::Datagram(length) => _ = way.send(&plaintexts.room()[..length]),
-            DtlsOutput::Message(length) => plaintexts.keep(length),
-            DtlsOutput::Established => {}
-            DtlsOutput::Over => return Progress::Over,
-            DtlsOutput::Wait(until) => return Progress::Wait(until),
-        }
-    }
-}
-
-/// Gives a session a datagram, and does what it wants done.
-fn take_in(
-    session: &mut DtlsSession,
-    datagram: &[u8],
-    plaintexts: &mut Plaintexts,
-    way: &mut Way<'_>,
-    now: SystemInstant,
-) -> Progress {
-    match session.handle_datagram(datagram, now) {
-        Ok(()) => progress(session, plaintexts, way),
-        Err(DtlsFailed) => Progress::Over,
-    }
 }
 
 impl Associations {
@@ -392,9 +264,9 @@ impl Associations {
         let mut way = Way::new(arrival, &mut self.space);
         let session = &mut association.session;
         let was_established = session.is_established();
-        let before = plaintexts.messages.len();
+        let before = plaintexts.count();
         let progress = take_in(session, arrival.datagram, plaintexts, &mut way, system);
-        if plaintexts.messages.len() > before {
+        if plaintexts.count() > before {
             association.heard = Some(now);
         }
         match progress {
@@ -645,13 +517,13 @@ fn is_plain(datagram: &[u8]) -> bool {
 mod tests {
     use super::*;
     use std::net::{SocketAddr, UdpSocket as StdSocket};
-    use std::time::Duration;
+    use std::time::{Duration, Instant as SystemInstant};
 
     use arc_swap::ArcSwap;
     use dimpl::{Config, Dtls, DtlsCertificate, Output};
 
     use super::super::sockets::Reception;
-    use crate::net::DtlsIdentity;
+    use crate::net::{DtlsIdentity, UdpSocket};
     use crate::turn::Transport;
 
     /// A listener, a client's socket, and what is between them, under virtual time.

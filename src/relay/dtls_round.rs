@@ -1,6 +1,7 @@
 //! What a worker does with its clients' DTLS associations.
 
-use super::associations::{Arrival, Associations, Due, Heard, Plaintexts};
+use super::associations::{Associations, Due, Heard};
+use super::dtls_step::{Arrival, Plaintexts};
 use super::outflow::{Connected, Outflow};
 use super::post::Postbox;
 use super::worker::{Worker, five_tuple, post};

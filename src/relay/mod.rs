@@ -12,6 +12,7 @@ mod connection;
 mod cores;
 mod counted;
 mod dtls_round;
+mod dtls_step;
 mod entrance;
 mod fairness;
 mod listener;

@@ -16,10 +16,11 @@ use std::time::Duration;
 
 use mio::{Events, Poll, Token, Waker};
 
-use super::associations::{Associations, Plaintexts};
+use super::associations::Associations;
 use super::audit::{AuditSink, Audited};
 use super::binding::Binding;
 use super::counted::publish;
+use super::dtls_step::Plaintexts;
 use super::fairness::Fairness;
 use super::outflow::{Connected, Outflow};
 use super::peers::Peers;
