@@ -100,6 +100,8 @@ pub enum Request {
     },
     /// Say something to one other member.
     Directed(Directed),
+    /// Say something to all other members.
+    Broadcast(ForAll),
 }
 
 /// Something for one other member.
@@ -113,6 +115,17 @@ pub struct Directed {
     pub to: Option<SessionId>,
     /// The epoch of the pair.
     pub epoch: u64,
+    /// The number under which it was said first, if it is said again; `None` stands for its id.
+    pub number: Option<u64>,
+    /// Opaque.
+    pub body: Box<RawValue>,
+}
+
+/// Something for all other members.
+#[derive(Clone, Debug)]
+pub struct ForAll {
+    /// The room.
+    pub room: Box<str>,
     /// The number under which it was said first, if it is said again; `None` stands for its id.
     pub number: Option<u64>,
     /// Opaque.

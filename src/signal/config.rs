@@ -22,6 +22,11 @@ pub struct Config {
     pub rooms_per_session: usize,
     /// How long a member's `data` may be, in bytes. 4,096.
     pub data_bytes: usize,
+    /// How long the body of a broadcast may be, in bytes. 16,384.
+    pub broadcast_bytes: usize,
+    /// How many broadcasts of a session may wait until every addressee has got them, or the
+    /// session has heard so. 256.
+    pub broadcasts: usize,
     /// How many messages a second a session may send. 50.
     pub messages_per_second: u32,
     /// How many messages a session may send at once. 200.
@@ -61,6 +66,8 @@ impl Default for Config {
             room_members: 64,
             rooms_per_session: 8,
             data_bytes: 4_096,
+            broadcast_bytes: 16_384,
+            broadcasts: 256,
             messages_per_second: 50,
             message_burst: 200,
             bytes_per_second: 256 * 1_024,

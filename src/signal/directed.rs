@@ -1,5 +1,7 @@
 //! Offers, answers and candidates: from one member of a room to one other.
 
+use std::sync::Arc;
+
 use super::{Delivery, Directed, Hub, Message, Permissions, Reject, SessionId};
 use crate::time::Now;
 
@@ -20,7 +22,7 @@ impl Hub {
         if epoch != directed.epoch {
             return Err(Reject::StaleEpoch);
         }
-        let message = Message::Delivery(Delivery {
+        let message = Arc::new(Message::Delivery(Delivery {
             id,
             number: directed.number.unwrap_or(id),
             kind: directed.kind,
@@ -28,12 +30,12 @@ impl Hub {
             from,
             epoch,
             body: directed.body,
-        });
+        }));
         // Nothing that somebody said is forgotten to make room for this: the sender is told.
-        if !self.make_room(to, message.size(), now) {
+        if !self.make_room(to, &message, now) {
             return Err(Reject::AddresseeOverloaded);
         }
-        self.post(to, message, now);
+        self.post_shared(to, message, now);
         Ok(())
     }
 }

@@ -141,11 +141,15 @@ impl Hub {
     /// Says something to a session: it is kept until acknowledged, and sent now if the session
     /// is connected. A client that has let its mailbox fill up loses its connection instead.
     pub(super) fn post(&mut self, to: SessionId, message: Message, now: Now) {
-        self.make_room(to, message.size(), now);
+        self.post_shared(to, Arc::new(message), now);
+    }
+
+    /// Says something to a session that is perhaps said to others as well.
+    pub(super) fn post_shared(&mut self, to: SessionId, message: Arc<Message>, now: Now) {
+        self.make_room(to, &message, now);
         let Some(session) = self.sessions.get_mut(&to) else {
             return;
         };
-        let message = Arc::new(message);
         let offset = session
             .mailbox
             .push(Arc::clone(&message), &self.config, now);
@@ -183,13 +187,13 @@ impl Hub {
         }
     }
 
-    /// Whether a message of this size fits the mailbox. Where it does not, a session that is
+    /// Whether a message fits the mailbox. Where it does not, a session that is
     /// connected is suspended, since its client does not keep up, and presence is forgotten.
-    pub(super) fn make_room(&mut self, to: SessionId, size: usize, now: Now) -> bool {
+    pub(super) fn make_room(&mut self, to: SessionId, message: &Message, now: Now) -> bool {
         let Some(session) = self.sessions.get(&to) else {
             return false;
         };
-        if session.mailbox.has_room_for(size, &self.config) {
+        if session.mailbox.has_room_for(message, &self.config) {
             return true;
         }
         if let Some(connection) = session.connection {
@@ -199,7 +203,7 @@ impl Hub {
             return false;
         };
         session.mailbox.forget_presence();
-        session.mailbox.has_room_for(size, &self.config)
+        session.mailbox.has_room_for(message, &self.config)
     }
 
     /// Sends again everything that is kept for a session.

@@ -12,29 +12,47 @@ use crate::time::{Instant, Now};
 /// others have said, and what became of what the session has said itself, never is.
 #[derive(Debug, Default)]
 pub(super) struct Mailbox {
-    kept: VecDeque<(Offset, Arc<Message>)>,
+    kept: VecDeque<Kept>,
+    /// What is kept counts so many bytes.
     bytes: usize,
+    /// How many accounts of whole rooms are kept that count nothing.
+    accounts: usize,
     /// The position of the last message ever put in.
     last: Offset,
     /// Whether something after the first of what is kept has been forgotten.
     has_gaps: bool,
     /// What became of the session's own words, and is not acknowledged. At most two for each whom
-    /// it has said something.
+    /// it has said something, and as many of broadcasts as may wait.
     receipts: Vec<Arc<Message>>,
     /// Since when nothing has been acknowledged of what is kept.
     waits_since: Instant,
+}
+
+/// A message, and how many bytes it counts.
+#[derive(Debug)]
+struct Kept {
+    offset: Offset,
+    counts: usize,
+    message: Arc<Message>,
 }
 
 /// A mailbox that held much and is empty gives its memory back.
 const IDLE_CAPACITY: usize = 4;
 
 impl Mailbox {
-    /// Whether a message of this size can be kept beside what is there. A message that is alone
-    /// always can, so that the snapshot of a large room is not refused for its size.
-    pub(super) fn has_room_for(&self, size: usize, config: &Config) -> bool {
+    /// Whether a message can be kept beside what is there. A message that is alone always can.
+    pub(super) fn has_room_for(&self, message: &Message, config: &Config) -> bool {
         self.kept.is_empty()
             || (self.kept.len() < config.mailbox_messages
-                && self.bytes + size <= config.mailbox_bytes)
+                && self.bytes + self.counts(message, config) <= config.mailbox_bytes)
+    }
+
+    /// How many bytes a message counts. The account of a whole room counts nothing: it may be
+    /// larger than the mailbox, and must leave room for what comes after it. There are no more of
+    /// them than rooms that a session may be in.
+    fn counts(&self, message: &Message, config: &Config) -> usize {
+        let is_free = is_account(message) && self.accounts < config.rooms_per_session;
+        if is_free { 0 } else { message.size() }
     }
 
     /// Puts a message in and says at which position. Where there is no room, what a snapshot will
@@ -48,11 +66,12 @@ impl Mailbox {
             self.receipts.retain(|known| !replaces(&message, known));
             self.receipts.push(Arc::clone(&message));
         }
-        if !self.has_room_for(message.size(), config) {
+        if !self.has_room_for(&message, config) {
             self.forget_presence();
         }
         if !self.has_gaps || is_said(&message) {
-            self.keep(self.last, message);
+            let counts = self.counts(&message, config);
+            self.keep(counts, message);
         }
         self.last
     }
@@ -64,22 +83,32 @@ impl Mailbox {
             return;
         }
         self.has_gaps = true;
-        self.kept.retain(|(_, kept)| is_said(kept));
-        self.bytes = self.kept.iter().map(|(_, kept)| kept.size()).sum();
+        self.kept.retain(|kept| is_said(&kept.message));
+        self.bytes = self.kept.iter().map(|kept| kept.counts).sum();
+        self.accounts = 0;
     }
 
-    fn keep(&mut self, offset: Offset, message: Arc<Message>) {
-        self.bytes += message.size();
-        self.kept.push_back((offset, message));
+    fn keep(&mut self, counts: usize, message: Arc<Message>) {
+        self.bytes += counts;
+        self.accounts += usize::from(counts == 0);
+        self.kept.push_back(Kept {
+            offset: self.last,
+            counts,
+            message,
+        });
     }
 
     /// Forgets everything up to and including `seen`, and gives it to `of`.
     pub(super) fn acknowledge(&mut self, seen: Offset, now: Now, mut of: impl FnMut(&Message)) {
-        while let Some((_, message)) = self.kept.pop_front_if(|(offset, _)| *offset <= seen) {
-            self.bytes -= message.size();
-            self.receipts.retain(|known| !Arc::ptr_eq(known, &message));
+        while let Some(kept) = self.kept.pop_front_if(|kept| kept.offset <= seen) {
+            self.bytes -= kept.counts;
+            self.accounts -= usize::from(kept.counts == 0);
+            if is_receipt(&kept.message) {
+                let receipts = &mut self.receipts;
+                receipts.retain(|known| !Arc::ptr_eq(known, &kept.message));
+            }
             self.waits_since = now.instant;
-            of(&message);
+            of(&kept.message);
         }
         if self.kept.is_empty() && self.kept.capacity() > IDLE_CAPACITY {
             self.kept = VecDeque::new();
@@ -93,12 +122,17 @@ impl Mailbox {
 
     /// What is kept, with its positions.
     pub(super) fn kept(&self) -> impl Iterator<Item = (Offset, &Arc<Message>)> {
-        self.kept.iter().map(|(offset, message)| (*offset, message))
+        self.kept.iter().map(|kept| (kept.offset, &kept.message))
     }
 
     /// Since when nothing has been acknowledged of what is kept; `None` if nothing is.
     pub(super) fn waits_since(&self) -> Option<Instant> {
         (!self.kept.is_empty()).then_some(self.waits_since)
+    }
+
+    /// How many are kept that tell what became of the session's own words.
+    pub(super) fn receipts(&self) -> usize {
+        self.receipts.len()
     }
 
     /// The position of the last message ever put in.
@@ -110,32 +144,40 @@ impl Mailbox {
     /// follows, and what others have said.
     pub(super) fn begin_anew(&mut self, first: Arc<Message>, now: Now) {
         let kept = std::mem::take(&mut self.kept);
-        let said = kept.into_iter().map(|(_, message)| message);
+        let said = kept.into_iter().map(|kept| kept.message);
         let said = said.filter(|message| is_said(message));
         let receipts = self.receipts.clone();
-        (self.bytes, self.has_gaps, self.waits_since) = (0, false, now.instant);
-        for message in [first].into_iter().chain(receipts).chain(said) {
+        (self.bytes, self.accounts) = (0, 0);
+        (self.has_gaps, self.waits_since) = (false, now.instant);
+        self.last = self.last.next();
+        self.keep(0, first);
+        for message in receipts.into_iter().chain(said) {
             self.last = self.last.next();
-            self.keep(self.last, message);
+            self.keep(message.size(), message);
         }
     }
 
     fn before_first(&self) -> Offset {
         let first = self.kept.front();
-        first.map_or(self.last, |(offset, _)| Offset(offset.0 - 1))
+        first.map_or(self.last, |kept| Offset(kept.offset.0 - 1))
     }
+}
+
+/// Whether this tells all there is to know of a room, or of all.
+fn is_account(message: &Message) -> bool {
+    matches!(message, Message::Joined { .. } | Message::Snapshot { .. })
 }
 
 /// Whether this is something that another member has said.
 fn is_said(message: &Message) -> bool {
-    matches!(message, Message::Delivery(_))
+    matches!(message, Message::Delivery(_) | Message::Broadcast(_))
 }
 
 /// Whether this tells what became of something that the session has said.
 fn is_receipt(message: &Message) -> bool {
     matches!(
         message,
-        Message::Delivered { .. } | Message::Undeliverable { .. }
+        Message::Delivered { .. } | Message::Undeliverable { .. } | Message::BroadcastDelivered(_)
     )
 }
 
@@ -236,6 +278,49 @@ mod tests {
     }
 
     #[test]
+    fn the_account_of_a_large_room_leaves_room_for_what_comes_after_it() {
+        use super::super::message::RoomSnapshot;
+        use super::super::{Member, Profile, Role, State};
+        let data = format!("\"{}\"", "x".repeat(4_000));
+        let profile = Arc::new(Profile {
+            session: SessionId::from_random([7; 16]),
+            name: None,
+            data: serde_json::value::RawValue::from_string(data).ok(),
+        });
+        let member = Member {
+            profile,
+            state: State::Joined,
+            role: Role::Member,
+            polite: true,
+            epoch: 1,
+        };
+        let joined = |name: &str| {
+            let room = RoomSnapshot {
+                room: name.into(),
+                version: 1,
+                standing: Role::Member.into(),
+                members: vec![member.clone(); 80],
+            };
+            Arc::new(Message::Joined { re: 1, room })
+        };
+        let config = Config {
+            rooms_per_session: 2,
+            ..Config::default()
+        };
+        assert!(joined("blue").size() > config.mailbox_bytes);
+        let mut mailbox = Mailbox::default();
+        let snapshot = Arc::new(Message::Snapshot { rooms: Vec::new() });
+        mailbox.begin_anew(snapshot, Now::default());
+        mailbox.push(joined("blue"), &config, Now::default());
+        push(&mut mailbox, &config);
+        assert_eq!(positions(&mailbox), [1, 2, 3]);
+        // No more of them than rooms that a session may be in.
+        assert!(!mailbox.has_room_for(&joined("green"), &config));
+        mailbox.acknowledge(Offset(1), Now::default(), |_| {});
+        assert!(mailbox.has_room_for(&joined("green"), &config));
+    }
+
+    #[test]
     fn a_message_that_is_larger_than_the_mailbox_is_kept_alone() {
         let mut mailbox = Mailbox::default();
         let config = Config {
@@ -244,7 +329,7 @@ mod tests {
         };
         push(&mut mailbox, &config);
         assert_eq!(positions(&mailbox), [1]);
-        assert!(!mailbox.has_room_for(0, &config));
+        assert!(!mailbox.has_room_for(&Message::Pong, &config));
     }
 
     proptest! {

@@ -45,16 +45,13 @@ pub enum Message {
         member: Member,
     },
     /// The session's own role has changed.
-    Role {
-        /// The room.
-        room: RoomName,
-        /// The room's version, with this change.
-        version: u64,
-        /// What it may do from now on.
-        standing: Standing,
-    },
+    Role(RoleChange),
     /// An offer, an answer or a candidate of another member.
     Delivery(Delivery),
+    /// What another member has said to all.
+    Broadcast(Broadcast),
+    /// What became of a broadcast: every addressee has got it or never will.
+    BroadcastDelivered(BroadcastReceipt),
     /// Everything directed to a member up to this id has arrived there.
     Delivered {
         /// The addressee.
@@ -102,6 +99,17 @@ pub struct RoomSnapshot {
     pub members: Vec<Member>,
 }
 
+/// What a session has become in a room.
+#[derive(Debug)]
+pub struct RoleChange {
+    /// The room.
+    pub room: RoomName,
+    /// The room's version, with this change.
+    pub version: u64,
+    /// What the session may do from now on.
+    pub standing: Standing,
+}
+
 /// What one member has said to another.
 #[derive(Debug)]
 pub struct Delivery {
@@ -120,6 +128,43 @@ pub struct Delivery {
     pub epoch: u64,
     /// What the sender put in, byte for byte.
     pub body: Box<RawValue>,
+}
+
+/// What one member has said to all others. All who are told share it.
+#[derive(Debug)]
+pub struct Broadcast {
+    /// The sender's id of the message. The addressees are not told.
+    pub id: u64,
+    /// The number under which the sender has said it first.
+    pub number: u64,
+    /// The room.
+    pub room: RoomName,
+    /// The sender.
+    pub from: SessionId,
+    /// What the sender put in, byte for byte.
+    pub body: Box<RawValue>,
+}
+
+/// What became of a broadcast.
+#[derive(Debug)]
+pub struct BroadcastReceipt {
+    /// The id of the `broadcast`.
+    pub re: u64,
+    /// The room.
+    pub room: RoomName,
+    /// How many have got it.
+    pub delivered: usize,
+    /// Who has not, and why.
+    pub undeliverable: Vec<(SessionId, Loss)>,
+}
+
+/// Why somebody has not got a broadcast, and never will.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Loss {
+    /// Its session has ended.
+    Ended(Reason),
+    /// It was away and its mailbox full.
+    Overloaded,
 }
 
 /// Which kind of directed message.
@@ -180,6 +225,10 @@ pub struct Limits {
     pub rooms: usize,
     /// Bytes of a member's `data`.
     pub data_bytes: usize,
+    /// Bytes of a broadcast's body.
+    pub broadcast_bytes: usize,
+    /// Broadcasts of a session that are not settled.
+    pub broadcasts: usize,
 }
 
 /// A member of a room, as another member sees it.
@@ -233,6 +282,9 @@ pub enum Reason {
 /// Roughly what the fields of a message other than names, data and bodies come to.
 const FIXED_BYTES: usize = 160;
 
+/// What a session's id and a word come to.
+const ID_AND_REASON_BYTES: usize = 72;
+
 impl Message {
     /// About how many bytes the message has on the wire and in memory.
     #[must_use]
@@ -243,6 +295,8 @@ impl Message {
                 Self::Snapshot { rooms } => rooms.iter().map(RoomSnapshot::size).sum(),
                 Self::Presence { member, .. } => member.size(),
                 Self::Delivery(delivery) => delivery.body.get().len(),
+                Self::Broadcast(broadcast) => broadcast.body.get().len(),
+                Self::BroadcastDelivered(it) => it.undeliverable.len() * ID_AND_REASON_BYTES,
                 _ => 0,
             }
     }

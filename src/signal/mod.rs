@@ -27,7 +27,8 @@
 //! | `role` | what members may do, and who is the host |
 //! | `presence` | what members are told of each other |
 //! | `directed` | offers, answers, candidates |
-//! | `receipt` | what became of them |
+//! | `broadcast`, `unsettled` | what is said to all of a room, and until all have got it |
+//! | `receipt` | what became of what was said |
 //! | `snapshot` | all rooms at once, in place of what was missed |
 //! | `ticket` | the proof of being a session, also after a restart |
 //! | `ice`, `limits`, `random` | ICE servers; rates; ids |
@@ -39,6 +40,7 @@
     clippy::iter_over_hash_type
 )]
 
+mod broadcast;
 mod close;
 mod command;
 mod config;
@@ -65,16 +67,17 @@ mod session;
 mod snapshot;
 mod ticket;
 mod timer;
+mod unsettled;
 
 pub use close::Close;
-pub use command::{Command, Directed, Hello, Input, Request, Resume};
+pub use command::{Command, Directed, ForAll, Hello, Input, Request, Resume};
 pub use config::{Config, IceConfig, MESSAGE_BYTES};
 pub use hub::Hub;
 pub use ice::IceServers;
 pub use ids::{ConnectionId, Offset, RoomName, SessionId};
 pub use message::{
-    Delivery, Event, Kind, Limits, Member, Message, Profile, Reason, Resumed, RoomSnapshot, State,
-    Welcome,
+    Broadcast, BroadcastReceipt, Delivery, Event, Kind, Limits, Loss, Member, Message, Profile,
+    Reason, Resumed, RoleChange, RoomSnapshot, State, Welcome,
 };
 pub use reject::{Reject, Rejection};
 pub use role::{Permissions, Role, Standing};

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::message::Member;
+use super::message::{Member, RoleChange};
 use super::room::Membership;
 use super::{Hub, Message, Role, RoomName, SessionId, Standing, State};
 use crate::time::Now;
@@ -70,12 +70,12 @@ impl Hub {
         };
         // The presence of the others is this same change.
         let version = members.version() + 1;
-        let role = Message::Role {
+        let change = RoleChange {
             room: Arc::clone(room),
             version,
             standing,
         };
-        self.post(to, role, now);
+        self.post(to, Message::Role(change), now);
         let state = self.state(to);
         self.broadcast(room, &member, state, now);
     }
@@ -118,7 +118,7 @@ mod tests {
         let got = world.got(client.connection);
         got.iter().rev().find_map(|message| match &**message {
             Message::Joined { room, .. } => Some(room.standing.role),
-            Message::Role { standing, .. } => Some(standing.role),
+            Message::Role(change) => Some(change.standing.role),
             _ => None,
         })
     }

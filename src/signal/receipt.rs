@@ -2,11 +2,35 @@
 
 use std::sync::Arc;
 
-use super::{Hub, Message, Offset, Reason, SessionId};
+use super::{Hub, Loss, Message, Offset, Reason, SessionId};
 use crate::time::Now;
 
-/// The senders of some messages, and the id of each one's last.
-type Senders = Vec<(SessionId, u64)>;
+/// Who has said some messages.
+#[derive(Default)]
+struct Said {
+    /// The senders of directed messages, and the id of each one's last. Few people talk to one at
+    /// a time, so a list does.
+    directed: Vec<(SessionId, u64)>,
+    /// The senders of broadcasts, each with the broadcast's id.
+    broadcasts: Vec<(SessionId, u64)>,
+}
+
+impl Said {
+    fn note(&mut self, message: &Message) {
+        match message {
+            Message::Delivery(delivery) => self.note_directed(delivery.from, delivery.id),
+            Message::Broadcast(broadcast) => self.broadcasts.push((broadcast.from, broadcast.id)),
+            _ => {}
+        }
+    }
+
+    fn note_directed(&mut self, sender: SessionId, id: u64) {
+        match self.directed.iter_mut().find(|(from, _)| *from == sender) {
+            Some((_, last)) => *last = id,
+            None => self.directed.push((sender, id)),
+        }
+    }
+}
 
 impl Hub {
     /// The client of `session` has got everything up to and including `seen`. Those who have said
@@ -15,13 +39,16 @@ impl Hub {
         let Some(known) = self.sessions.get_mut(&session) else {
             return;
         };
-        let mut senders = Senders::new();
+        let mut said = Said::default();
         known
             .mailbox
-            .acknowledge(seen, now, |message| note_sender(&mut senders, message));
-        for (sender, through) in senders {
+            .acknowledge(seen, now, |message| said.note(message));
+        for (sender, through) in said.directed {
             let to = session;
             self.post(sender, Message::Delivered { to, through }, now);
+        }
+        for broadcast in said.broadcasts {
+            self.settle_broadcast(broadcast, None, now);
         }
     }
 
@@ -33,25 +60,18 @@ impl Hub {
         reason: Reason,
         now: Now,
     ) {
-        let mut senders = Senders::new();
+        let mut said = Said::default();
         for message in missed {
-            note_sender(&mut senders, message);
+            said.note(message);
         }
-        for (sender, _) in senders {
+        for (sender, _) in said.directed {
             let to = session;
             self.post(sender, Message::Undeliverable { to, reason }, now);
         }
-    }
-}
-
-/// Few people talk to one at a time, so a list does.
-fn note_sender(senders: &mut Senders, message: &Message) {
-    let Message::Delivery(delivery) = message else {
-        return;
-    };
-    match senders.iter_mut().find(|(from, _)| *from == delivery.from) {
-        Some((_, last)) => *last = delivery.id,
-        None => senders.push((delivery.from, delivery.id)),
+        for broadcast in said.broadcasts {
+            let lost = Some((session, Loss::Ended(reason)));
+            self.settle_broadcast(broadcast, lost, now);
+        }
     }
 }
 

@@ -37,6 +37,10 @@ pub enum Reject {
     AddresseeOverloaded,
     /// The member may not do this in this room.
     NotPermitted,
+    /// The body of a broadcast is too long.
+    BodyTooLarge,
+    /// As many broadcasts of the session wait as may.
+    TooManyBroadcasts,
     /// Too many messages; this one was dropped.
     RateLimited,
 }
@@ -81,6 +85,14 @@ impl Reject {
                 "the addressee is away and its mailbox is full",
             ),
             Self::NotPermitted => ("not_permitted", "you may not do this in this room"),
+            Self::BodyTooLarge => (
+                "body_too_large",
+                "the body is longer than limits.broadcast_bytes",
+            ),
+            Self::TooManyBroadcasts => (
+                "too_many_broadcasts",
+                "limits.broadcasts of your broadcasts are not settled yet",
+            ),
             Self::RateLimited => ("rate_limited", "too many messages; this one was dropped"),
         }
     }

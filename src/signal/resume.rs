@@ -122,6 +122,8 @@ impl Hub {
             room_members: self.config.room_members,
             rooms: self.config.rooms_per_session,
             data_bytes: self.config.data_bytes,
+            broadcast_bytes: self.config.broadcast_bytes,
+            broadcasts: self.config.broadcasts,
         }
     }
 
@@ -195,6 +197,7 @@ impl Hub {
             }
             Request::Leave { room } => self.leave(id, request_id, &room, now)?,
             Request::Directed(directed) => self.direct(id, request_id, directed, now)?,
+            Request::Broadcast(said) => self.say_to_all(id, request_id, said, now)?,
         }
         if let Some(session) = self.sessions.get_mut(&id) {
             session.applied = request_id;

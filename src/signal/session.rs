@@ -4,6 +4,7 @@ use super::ids::{ConnectionId, RoomName};
 use super::limits::Buckets;
 use super::mailbox::Mailbox;
 use super::ticket::Issued;
+use super::unsettled::Unsettled;
 
 /// What the hub knows of a session.
 #[derive(Default)]
@@ -11,6 +12,7 @@ pub(super) struct Session {
     /// The connection that carries it; `None` while it is suspended.
     pub(super) connection: Option<ConnectionId>,
     pub(super) mailbox: Mailbox,
+    pub(super) broadcasts: Unsettled,
     pub(super) buckets: Buckets,
     /// The rooms that it is in. Few, so a list.
     pub(super) rooms: Vec<RoomName>,

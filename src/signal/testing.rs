@@ -7,8 +7,8 @@ use std::time::Duration;
 use serde_json::value::RawValue;
 
 use super::{
-    Close, Command, Config, ConnectionId, Directed, Event, Hello, Hub, Input, Kind, Message,
-    Offset, Reject, Request, Resume, Resumed, SessionId,
+    Close, Command, Config, ConnectionId, Directed, Event, ForAll, Hello, Hub, Input, Kind,
+    Message, Offset, Reject, Request, Resume, Resumed, SessionId,
 };
 use crate::auth::Secret;
 use crate::time::Now;
@@ -207,6 +207,14 @@ pub(super) fn offer(room: &str, to: &Client, epoch: u64) -> Request {
         room: room.into(),
         to: Some(to.session),
         epoch,
+        number: None,
+        body: RawValue::from_string("1".to_owned()).expect("JSON"),
+    })
+}
+
+pub(super) fn broadcast(room: &str) -> Request {
+    Request::Broadcast(ForAll {
+        room: room.into(),
         number: None,
         body: RawValue::from_string("1".to_owned()).expect("JSON"),
     })

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use peerage::auth::Secret;
 use peerage::signal::{
-    Command, Delivery, Directed, Hello, Kind, Member, Message, Offset, Request, Resume, Resumed,
-    Role, RoomSnapshot, SessionId, State, Welcome,
+    BroadcastReceipt, Command, Delivery, Directed, ForAll, Hello, Kind, Member, Message, Offset,
+    Request, Resume, Resumed, Role, RoomSnapshot, SessionId, State, Welcome,
 };
 use serde_json::value::RawValue;
 
@@ -35,6 +35,9 @@ pub(crate) struct Client {
     versions: BTreeMap<String, u64>,
     /// What this client is in each room.
     pub(crate) roles: BTreeMap<String, Role>,
+    /// What became of its broadcasts, by the id of the message: to how many they were delivered,
+    /// and to whom they were not.
+    pub(crate) settled: BTreeMap<u64, (usize, Vec<SessionId>)>,
     /// How far what it has said to each other has arrived, by the id of the message; and to whom
     /// nothing more will.
     pub(crate) delivered: BTreeMap<SessionId, u64>,
@@ -107,6 +110,18 @@ impl Client {
         (self.said, self.request(Request::Directed(directed)))
     }
 
+    /// Says the next number to all members of a room.
+    pub(crate) fn broadcast(&mut self, room: &str) -> (u64, Command) {
+        self.said += 1;
+        let body = RawValue::from_string(self.said.to_string()).expect("a number is JSON");
+        let said = ForAll {
+            room: room.into(),
+            number: None,
+            body,
+        };
+        (self.said, self.request(Request::Broadcast(said)))
+    }
+
     fn request(&mut self, request: Request) -> Command {
         self.next_id += 1;
         let id = self.next_id;
@@ -156,20 +171,20 @@ impl Client {
                 version,
                 member,
             } => {
-                let before = self.versions.insert(room.to_string(), *version);
-                assert!(before < Some(*version), "a later version each time");
+                self.moves_on(room, *version);
                 self.presence(room, member);
             }
-            Message::Role {
-                room,
-                version,
-                standing,
-            } => {
-                let before = self.versions.insert(room.to_string(), *version);
-                assert!(before < Some(*version), "a later version each time");
-                self.roles.insert(room.to_string(), standing.role);
+            Message::Role(change) => {
+                self.moves_on(&change.room, change.version);
+                let role = change.standing.role;
+                self.roles.insert(change.room.to_string(), role);
             }
             Message::Delivery(delivery) => self.deliver(delivery),
+            Message::Broadcast(broadcast) => {
+                let number: u64 = serde_json::from_str(broadcast.body.get()).expect("a number");
+                self.receive(broadcast.from, number);
+            }
+            Message::BroadcastDelivered(receipt) => self.settle(receipt),
             Message::Updated { .. } => {}
             Message::Error(rejection) => self.unsure.retain(|(id, _)| Some(*id) != rejection.re),
             _ => assert_eq!(offset, None),
@@ -197,6 +212,7 @@ impl Client {
         self.versions.clear();
         self.delivered.clear();
         self.undeliverable.clear();
+        self.settled.clear();
         (self.awaits_snapshot, self.had_snapshot) = (false, false);
         self.unsure.clear();
         self.seen = Offset(0);
@@ -211,6 +227,11 @@ impl Client {
         let members = room.members.iter().map(|member| (id(member), view(member)));
         self.rooms.insert(name.clone(), members.collect());
         self.roles.insert(name, room.standing.role);
+    }
+
+    fn moves_on(&mut self, room: &str, version: u64) {
+        let before = self.versions.insert(room.to_owned(), version);
+        assert!(before < Some(version), "a later version each time");
     }
 
     fn presence(&mut self, room: &str, member: &Member) {
@@ -241,13 +262,26 @@ impl Client {
         let body: (u64, u64) = serde_json::from_str(delivery.body.get()).expect("as it was said");
         let (number, epoch) = body;
         assert_eq!(epoch, delivery.epoch, "said in this meeting");
+        self.receive(delivery.from, number);
+    }
+
+    fn settle(&mut self, receipt: &BroadcastReceipt) {
+        let lost = receipt.undeliverable.iter().map(|(session, _)| *session);
+        let settled = (receipt.delivered, lost.collect());
+        let before = self.settled.insert(receipt.re, settled.clone());
+        // After a snapshot it may come again, and says the same.
+        assert!(before.is_none_or(|before| before == settled && self.had_snapshot));
+    }
+
+    /// Whatever one member says, to one or to all, comes in order and once.
+    fn receive(&mut self, from: SessionId, number: u64) {
         let to = self.session().expect("who is told something is somebody");
         let before = self.received.iter().rev();
-        let mut before = before.filter(|said| (said.0, said.1) == (delivery.from, to));
+        let mut before = before.filter(|said| (said.0, said.1) == (from, to));
         if let Some(before) = before.next() {
             assert!(before.2 < number, "in order, and once");
         }
-        self.received.push((delivery.from, to, number));
+        self.received.push((from, to, number));
     }
 }
 

@@ -43,6 +43,8 @@ pub(crate) struct World {
     next_connection: u64,
     /// What was said, with the id of the message, and what the server has refused.
     said: BTreeMap<(SessionId, u64), Said>,
+    /// The number of each broadcast.
+    broadcasts: BTreeMap<(SessionId, u64), u64>,
     /// What the server has taken in.
     arrived: BTreeSet<(SessionId, u64)>,
     refused: BTreeSet<(SessionId, u64)>,
@@ -65,6 +67,7 @@ impl World {
             current: [None; CLIENTS],
             next_connection: 0,
             said: BTreeMap::new(),
+            broadcasts: BTreeMap::new(),
             arrived: BTreeSet::new(),
             refused: BTreeSet::new(),
         }
@@ -105,12 +108,15 @@ impl World {
             return;
         }
         let room = ROOMS[self.random.below(ROOMS.len())];
-        let command = match self.random.below(10) {
+        let command = match self.random.below(12) {
             0 => self.clients[client].leave(room),
             1 => self.clients[client].update(room),
             2 | 3 => self.clients[client].ack(),
             4..=6 if !self.clients[client].rooms.contains_key(room) => {
                 self.clients[client].join(room)
+            }
+            10 | 11 if self.clients[client].rooms.contains_key(room) => {
+                self.broadcast(client, room)
             }
             _ => match self.say(client, room) {
                 Some(command) => command,
@@ -130,6 +136,14 @@ impl World {
         let id = command.id().expect("it has one");
         self.said.insert((from, id), (from, to, number));
         Some(command)
+    }
+
+    fn broadcast(&mut self, client: usize, room: &str) -> Command {
+        let (number, command) = self.clients[client].broadcast(room);
+        let from = self.clients[client].session().expect("a member");
+        let id = command.id().expect("it has one");
+        self.broadcasts.insert((from, id), number);
+        command
     }
 
     /// The client has lost its connection; sometimes the server sees it at once.
@@ -288,6 +302,7 @@ impl World {
         self.check_views();
         self.check_deliveries();
         self.check_receipts();
+        self.check_broadcasts();
     }
 
     /// Everybody sees the same rooms, and each pair agrees on its roles and its epoch.
@@ -369,14 +384,42 @@ impl World {
         }
     }
 
+    /// Whoever has got a broadcast is counted in its receipt, or its session has ended before it
+    /// could say so; whoever is counted has got it.
+    fn check_broadcasts(&self) {
+        let received: BTreeSet<Said> = self.received().into_iter().collect();
+        let mut got: BTreeMap<(SessionId, u64), Vec<SessionId>> = BTreeMap::new();
+        for (from, to, number) in received {
+            got.entry((from, number)).or_default().push(to);
+        }
+        for (key, number) in &self.broadcasts {
+            let mut senders = self.clients.iter();
+            let sender = senders.find(|client| client.session() == Some(key.0));
+            let Some(sender) = sender else { continue };
+            if !self.arrived.contains(key) || self.refused.contains(key) {
+                continue;
+            }
+            let seed = self.seed;
+            let Some((delivered, lost)) = sender.settled.get(&key.1) else {
+                panic!("seed {seed}: unsettled {key:?}");
+            };
+            let got = got.get(&(key.0, *number)).cloned().unwrap_or_default();
+            let counted = got.iter().filter(|to| !lost.contains(to)).count();
+            assert_eq!(counted, *delivered, "seed {seed}: {key:?}");
+        }
+    }
+
     /// What has happened in this world at all.
-    pub(crate) fn seen(&self) -> [(&'static str, bool); 4] {
+    pub(crate) fn seen(&self) -> [(&'static str, bool); 6] {
+        let lost = |client: &Client| client.settled.values().any(|(_, lost)| !lost.is_empty());
         let any = |has: fn(&Client) -> bool| self.clients.iter().any(has);
         [
             ("a snapshot", any(|client| client.had_snapshot)),
             ("a former session", any(|client| !client.former.is_empty())),
             ("a receipt", any(|client| !client.delivered.is_empty())),
             ("an end", any(|client| !client.undeliverable.is_empty())),
+            ("a broadcast", any(|client| !client.settled.is_empty())),
+            ("a loss", self.clients.iter().any(lost)),
         ]
     }
 

@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use crate::signal::{
-    Command, Directed, Hello, Kind, Offset, Reject, Rejection, Request, Resume, SessionId,
+    Command, Directed, ForAll, Hello, Kind, Offset, Reject, Rejection, Request, Resume, SessionId,
 };
 
 /// Why bytes are not a message.
@@ -58,6 +58,7 @@ pub fn decode(bytes: &[u8]) -> Result<Command, DecodeError> {
         "offer" => request(re, directed(Kind::Offer, parse(bytes, re)?)),
         "answer" => request(re, directed(Kind::Answer, parse(bytes, re)?)),
         "candidate" => request(re, directed(Kind::Candidate, parse(bytes, re)?)),
+        "broadcast" => request(re, broadcast(parse(bytes, re)?)),
         _ => Err(DecodeError::UnknownType { re }),
     }
 }
@@ -129,6 +130,13 @@ struct DirectedFrame<'a> {
     body: Box<RawValue>,
 }
 
+#[derive(Deserialize)]
+struct BroadcastFrame {
+    room: Box<str>,
+    nr: Option<u64>,
+    body: Box<RawValue>,
+}
+
 fn present<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Box<RawValue>>, D::Error> {
     Box::deserialize(from).map(Some)
 }
@@ -179,6 +187,14 @@ fn directed(kind: Kind, frame: DirectedFrame<'_>) -> Request {
         room: frame.room,
         to: SessionId::parse(&frame.to),
         epoch: frame.epoch,
+        number: frame.nr,
+        body: frame.body,
+    })
+}
+
+fn broadcast(frame: BroadcastFrame) -> Request {
+    Request::Broadcast(ForAll {
+        room: frame.room,
         number: frame.nr,
         body: frame.body,
     })
@@ -304,7 +320,7 @@ mod tests {
 
         #[test]
         fn no_object_makes_it_panic(
-            kind in "hello|ack|join|update|leave|offer|bye|.{0,5}",
+            kind in "hello|ack|join|update|leave|offer|broadcast|bye|.{0,5}",
             key in "id|room|to|seq|epoch|body|version|resume|.{0,5}",
             value in "[0-9]{1,25}|\"\\PC{0,9}\"|null|\\{\\}|\\[1\\]|\\PC{0,20}",
         ) {

@@ -1,13 +1,15 @@
 //! From messages to bytes.
 
-use std::time::Duration;
-
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 use serde_json::value::RawValue;
 
+use super::fields::{Id, milliseconds, reason_word};
+use super::rooms::{
+    BroadcastFields, MemberFields, ReceiptFields, RoleFields, RoomFields, broadcast_fields,
+    member_fields, receipt_fields, role_fields, room_fields,
+};
 use crate::signal::{
-    Delivery, IceServers, Kind, Limits, Member, Message, Offset, Reason, Rejection, Resumed,
-    RoomSnapshot, SessionId, State, Welcome,
+    Delivery, IceServers, Kind, Limits, Message, Offset, Rejection, Resumed, Welcome,
 };
 
 /// Appends one message to `out`, with its position where it has one.
@@ -43,16 +45,12 @@ enum Frame<'a> {
         version: u64,
         member: MemberFields<'a>,
     },
-    Role {
-        seq: Option<u64>,
-        room: &'a str,
-        version: u64,
-        role: &'static str,
-        permissions: Vec<&'static str>,
-    },
+    Role(RoleFields<'a>),
     Offer(DeliveryFields<'a>),
     Answer(DeliveryFields<'a>),
     Candidate(DeliveryFields<'a>),
+    Broadcast(BroadcastFields<'a>),
+    BroadcastDelivered(ReceiptFields<'a>),
     Delivered {
         seq: Option<u64>,
         to: Id,
@@ -99,18 +97,12 @@ fn frame(seq: Option<u64>, message: &Message) -> Frame<'_> {
             version: *version,
             member: member_fields(member),
         },
-        Message::Role {
-            room,
-            version,
-            standing,
-        } => Frame::Role {
-            seq,
-            room,
-            version: *version,
-            role: standing.role.name(),
-            permissions: standing.permissions.names().collect(),
-        },
+        Message::Role(change) => Frame::Role(role_fields(seq, change)),
         Message::Delivery(delivery) => delivery_frame(seq, delivery),
+        Message::Broadcast(broadcast) => Frame::Broadcast(broadcast_fields(seq, broadcast)),
+        Message::BroadcastDelivered(receipt) => {
+            Frame::BroadcastDelivered(receipt_fields(seq, receipt))
+        }
         Message::Delivered { to, through } => Frame::Delivered {
             seq,
             to: Id(*to),
@@ -175,6 +167,8 @@ struct LimitsFields {
     room_members: usize,
     rooms: usize,
     data_bytes: usize,
+    broadcast_bytes: usize,
+    broadcasts: usize,
 }
 
 fn limits_fields(limits: Limits) -> LimitsFields {
@@ -185,6 +179,8 @@ fn limits_fields(limits: Limits) -> LimitsFields {
         room_members: limits.room_members,
         rooms: limits.rooms,
         data_bytes: limits.data_bytes,
+        broadcast_bytes: limits.broadcast_bytes,
+        broadcasts: limits.broadcasts,
     }
 }
 
@@ -222,66 +218,6 @@ fn ice_fields(servers: &IceServers) -> IceFields<'_> {
     IceFields {
         ice_servers: stun.into_iter().chain(turn).collect(),
         ice_servers_expire_in_ms: lifetime.map(milliseconds),
-    }
-}
-
-#[derive(Serialize)]
-struct RoomFields<'a> {
-    room: &'a str,
-    version: u64,
-    role: &'static str,
-    permissions: Vec<&'static str>,
-    members: Vec<MemberFields<'a>>,
-}
-
-fn room_fields(room: &RoomSnapshot) -> RoomFields<'_> {
-    RoomFields {
-        room: &room.room,
-        version: room.version,
-        role: room.standing.role.name(),
-        permissions: room.standing.permissions.names().collect(),
-        members: room.members.iter().map(member_fields).collect(),
-    }
-}
-
-#[derive(Serialize)]
-struct MemberFields<'a> {
-    session: Id,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    name: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    data: Option<&'a RawValue>,
-    state: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<&'static str>,
-    role: &'static str,
-    polite: bool,
-    epoch: u64,
-}
-
-fn member_fields(member: &Member) -> MemberFields<'_> {
-    let (state, reason) = match member.state {
-        State::Joined => ("joined", None),
-        State::Suspended => ("suspended", None),
-        State::Left(reason) => ("left", Some(reason_word(reason))),
-    };
-    MemberFields {
-        session: Id(member.profile.session),
-        name: member.profile.name.as_deref(),
-        data: member.profile.data.as_deref(),
-        state,
-        reason,
-        role: member.role.name(),
-        polite: member.polite,
-        epoch: member.epoch,
-    }
-}
-
-fn reason_word(reason: Reason) -> &'static str {
-    match reason {
-        Reason::Left => "left",
-        Reason::Bye => "bye",
-        Reason::Expired => "expired",
     }
 }
 
@@ -330,18 +266,6 @@ fn error_fields(rejection: &Rejection) -> ErrorFields<'_> {
         // Rounded up: who waits as told is let through.
         retry_after_ms: rejection.retry_after.map(|wait| milliseconds(wait) + 1),
     }
-}
-
-struct Id(SessionId);
-
-impl Serialize for Id {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&self.0)
-    }
-}
-
-fn milliseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
@@ -400,7 +324,8 @@ mod tests {
         assert_eq!(
             welcome["limits"],
             json!({"message_bytes": 65536, "messages_per_second": 50, "burst": 200,
-                "room_members": 64, "rooms": 8, "data_bytes": 4096})
+                "room_members": 64, "rooms": 8, "data_bytes": 4096,
+                "broadcast_bytes": 16384, "broadcasts": 256})
         );
         assert_eq!(welcome.get("seq"), None);
     }
@@ -434,6 +359,28 @@ mod tests {
                 json!({"type": "left", "seq": 3, "re": 3, "room": "blue"}),
                 json!({"type": "pong"}),
             ]
+        );
+    }
+
+    #[test]
+    fn a_receipt_says_who_has_not_got_a_broadcast_and_why() {
+        use crate::signal::{BroadcastReceipt, Loss, Reason, SessionId};
+        let text = "6f0c7c1e-5d0b-4c55-9a3e-1f6c2f6f3c11";
+        let session = SessionId::parse(text).expect("an id");
+        let receipt = BroadcastReceipt {
+            re: 4,
+            room: "blue".into(),
+            delivered: 2,
+            undeliverable: vec![
+                (session, Loss::Overloaded),
+                (session, Loss::Ended(Reason::Expired)),
+            ],
+        };
+        assert_eq!(
+            value(Some(Offset(9)), &Message::BroadcastDelivered(receipt)),
+            json!({"type": "broadcast_delivered", "seq": 9, "re": 4, "room": "blue", "delivered": 2,
+                "undeliverable": [{"session": text, "reason": "overloaded"},
+                    {"session": text, "reason": "expired"}]})
         );
     }
 

@@ -2,6 +2,8 @@
 
 mod decode;
 mod encode;
+mod fields;
+mod rooms;
 
 pub use decode::{DecodeError, decode};
 pub use encode::encode;

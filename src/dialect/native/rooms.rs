@@ -1,0 +1,145 @@
+//! What is told of a room and said in it, as it is written.
+
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use super::fields::{Id, reason_word};
+use crate::signal::{
+    Broadcast, BroadcastReceipt, Loss, Member, RoleChange, RoomSnapshot, SessionId, Standing, State,
+};
+
+#[derive(Serialize)]
+pub(super) struct RoomFields<'a> {
+    room: &'a str,
+    version: u64,
+    #[serde(flatten)]
+    standing: StandingFields,
+    members: Vec<MemberFields<'a>>,
+}
+
+pub(super) fn room_fields(room: &RoomSnapshot) -> RoomFields<'_> {
+    RoomFields {
+        room: &room.room,
+        version: room.version,
+        standing: standing_fields(room.standing),
+        members: room.members.iter().map(member_fields).collect(),
+    }
+}
+
+#[derive(Serialize)]
+pub(super) struct MemberFields<'a> {
+    session: Id,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data: Option<&'a RawValue>,
+    state: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+    role: &'static str,
+    polite: bool,
+    epoch: u64,
+}
+
+pub(super) fn member_fields(member: &Member) -> MemberFields<'_> {
+    let (state, reason) = match member.state {
+        State::Joined => ("joined", None),
+        State::Suspended => ("suspended", None),
+        State::Left(reason) => ("left", Some(reason_word(reason))),
+    };
+    MemberFields {
+        session: Id(member.profile.session),
+        name: member.profile.name.as_deref(),
+        data: member.profile.data.as_deref(),
+        state,
+        reason,
+        role: member.role.name(),
+        polite: member.polite,
+        epoch: member.epoch,
+    }
+}
+
+#[derive(Serialize)]
+pub(super) struct RoleFields<'a> {
+    seq: Option<u64>,
+    room: &'a str,
+    version: u64,
+    #[serde(flatten)]
+    standing: StandingFields,
+}
+
+pub(super) fn role_fields(seq: Option<u64>, change: &RoleChange) -> RoleFields<'_> {
+    RoleFields {
+        seq,
+        room: &change.room,
+        version: change.version,
+        standing: standing_fields(change.standing),
+    }
+}
+
+#[derive(Serialize)]
+struct StandingFields {
+    role: &'static str,
+    permissions: Vec<&'static str>,
+}
+
+fn standing_fields(standing: Standing) -> StandingFields {
+    StandingFields {
+        role: standing.role.name(),
+        permissions: standing.permissions.names().collect(),
+    }
+}
+
+#[derive(Serialize)]
+pub(super) struct BroadcastFields<'a> {
+    seq: Option<u64>,
+    room: &'a str,
+    from: Id,
+    nr: u64,
+    body: &'a RawValue,
+}
+
+pub(super) fn broadcast_fields(seq: Option<u64>, broadcast: &Broadcast) -> BroadcastFields<'_> {
+    BroadcastFields {
+        seq,
+        room: &broadcast.room,
+        from: Id(broadcast.from),
+        nr: broadcast.number,
+        body: &broadcast.body,
+    }
+}
+
+#[derive(Serialize)]
+pub(super) struct ReceiptFields<'a> {
+    seq: Option<u64>,
+    re: u64,
+    room: &'a str,
+    delivered: usize,
+    undeliverable: Vec<LossFields>,
+}
+
+pub(super) fn receipt_fields(seq: Option<u64>, receipt: &BroadcastReceipt) -> ReceiptFields<'_> {
+    ReceiptFields {
+        seq,
+        re: receipt.re,
+        room: &receipt.room,
+        delivered: receipt.delivered,
+        undeliverable: receipt.undeliverable.iter().map(loss_fields).collect(),
+    }
+}
+
+#[derive(Serialize)]
+struct LossFields {
+    session: Id,
+    reason: &'static str,
+}
+
+fn loss_fields((session, loss): &(SessionId, Loss)) -> LossFields {
+    LossFields {
+        session: Id(*session),
+        reason: match loss {
+            Loss::Ended(reason) => reason_word(*reason),
+            Loss::Overloaded => "overloaded",
+        },
+    }
+}
