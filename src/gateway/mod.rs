@@ -7,6 +7,7 @@
 //! loses its connection.
 
 mod documents;
+mod lease;
 mod operation;
 mod origin;
 mod owner;
@@ -19,7 +20,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use axum::Router;
 use axum::extract::State;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::ws::{WebSocket, WebSocketUpgrade};
@@ -27,14 +27,16 @@ use axum::http::header::{RETRY_AFTER, SEC_WEBSOCKET_VERSION, UPGRADE};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use axum::{Extension, Router};
+use tokio::sync::{Semaphore, mpsc};
 
+pub use self::lease::Lease;
 use self::operation::{Answer, Body, Operation, Shown};
 use self::owner::{Owner, ToHub};
 use self::requests::keys::Keys;
 pub use self::settings::Settings;
 use self::shared::Shared;
-use self::websocket::{Carrier, OUTBOX};
+use self::websocket::{Carrier, OUTBOX, Place};
 use crate::auth::Secret;
 use crate::metrics::SignalCounters;
 use crate::net::Admission;
@@ -83,7 +85,8 @@ impl Gateway {
         let mut operations = vec![websocket_operation()];
         operations.extend(of_requests.into_iter().map(|(operation, _)| operation));
         Router::new()
-            .route("/v1/ws", get(upgrade))
+            // Over HTTP/2 it is CONNECT that opens a WebSocket (RFC 8441).
+            .route("/v1/ws", get(upgrade).connect(upgrade))
             .merge(requests::router(&self.shared))
             .merge(documents::router(&operations))
             .with_state(Arc::clone(&self.shared))
@@ -147,6 +150,7 @@ fn websocket_operation() -> Operation {
 
 async fn upgrade(
     State(shared): State<Arc<Shared>>,
+    lease: Option<Extension<Lease>>,
     headers: HeaderMap,
     request: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response {
@@ -164,16 +168,17 @@ async fn upgrade(
         let text = "no more connections at present";
         return (StatusCode::SERVICE_UNAVAILABLE, headers, text).into_response();
     };
+    let lease = lease.map(|Extension(lease)| lease);
     request
         // The default buffers are 128 KiB a connection.
         .read_buffer_size(4_096)
         .write_buffer_size(0)
         .max_message_size(MESSAGE_BYTES)
         .max_frame_size(MESSAGE_BYTES)
-        .on_upgrade(move |socket| carry(shared, socket, place))
+        .on_upgrade(move |socket| carry(shared, socket, (place, lease)))
 }
 
-async fn carry(shared: Arc<Shared>, socket: WebSocket, place: OwnedSemaphorePermit) {
+async fn carry(shared: Arc<Shared>, socket: WebSocket, place: Place) {
     let id = shared.next_connection();
     let (to_connection, outbox) = mpsc::channel(OUTBOX);
     let hub = shared.hub.clone();

@@ -10,6 +10,7 @@ use tracing::debug;
 use tungstenite::Error as WsError;
 use tungstenite::error::CapacityError;
 
+use super::lease::Lease;
 use super::owner::{Outgoing, ToHub};
 use super::settings::Settings;
 use crate::dialect::native;
@@ -30,12 +31,15 @@ const NO_CODE: u16 = 1005;
 /// The hub learns that a connection lives at most this often.
 const ALIVE: Duration = Duration::from_secs(5);
 
+/// A place among the connections, and what the connection below wants to be kept.
+pub(super) type Place = (OwnedSemaphorePermit, Option<Lease>);
+
 /// A connection's task.
 pub(super) struct Carrier {
     id: ConnectionId,
     socket: WebSocket,
     /// Given back when the task ends.
-    _place: OwnedSemaphorePermit,
+    _place: Place,
     hub: mpsc::Sender<ToHub>,
     outbox: mpsc::Receiver<Outgoing>,
     write_timeout: Duration,
@@ -79,7 +83,7 @@ impl From<Close> for End {
 impl Carrier {
     pub(super) fn new(
         id: ConnectionId,
-        (socket, place): (WebSocket, OwnedSemaphorePermit),
+        (socket, place): (WebSocket, Place),
         (hub, outbox): (mpsc::Sender<ToHub>, mpsc::Receiver<Outgoing>),
         settings: &Settings,
     ) -> Self {

@@ -3,6 +3,8 @@
 mod client;
 mod command;
 mod configuration;
+mod http2;
+mod http2_floods;
 mod life;
 mod page;
 mod process;

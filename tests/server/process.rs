@@ -105,6 +105,16 @@ impl Server {
         self.child.wait().expect("it ends");
     }
 
+    /// How many bytes of memory the process has.
+    pub(crate) fn resident(&self) -> usize {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()));
+        let status = status.expect("it runs");
+        let line = status.lines().find(|line| line.starts_with("VmRSS:"));
+        let kilobytes = line.and_then(|line| line.split_whitespace().nth(1)?.parse().ok());
+        let kilobytes: usize = kilobytes.unwrap_or_else(|| panic!("no VmRSS in {status}"));
+        1024 * kilobytes
+    }
+
     /// Sends SIGTERM.
     pub(crate) fn terminate(&self) {
         let pid = self.child.id().to_string();

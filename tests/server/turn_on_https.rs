@@ -56,7 +56,7 @@ fn clients_of_http_notice_nothing() {
     let server = Server::start(state.path(), &[]);
     assert_eq!(get_by_tls(server.https, &ca, "/healthz").0.status, 200);
     for method in ["GET", "HEAD", "OPTIONS", "POST"] {
-        for protocols in [&[][..], &["http/1.1"], &["h2", "http/1.1"]] {
+        for protocols in [&[][..], &["http/1.1"], &["spdy/3", "http/1.1"]] {
             let version = &rustls::version::TLS13;
             let mut stream = tls_with(server.https, &ca, version, protocols);
             let request = format!("{method} / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");

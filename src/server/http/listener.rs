@@ -1,4 +1,4 @@
-//! Takes connections, shakes hands and serves HTTP/1.1 on them, or hands them to the relay.
+//! Takes connections, shakes hands and serves HTTP on them, or hands them to the relay.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -25,21 +25,14 @@ use tower::ServiceExt;
 use tracing::{debug, warn};
 
 use super::admission::{Admission, Permit};
+use super::bounds::{HEADER_BYTES, HEADERS, LAST_REQUEST, LIFE};
+use super::http2;
 use crate::relay::Entrance;
-use crate::server::tls::{STUN_NAT_DISCOVERY, STUN_TURN};
+use crate::server::tls::{HTTP_2, STUN_NAT_DISCOVERY, STUN_TURN};
 use crate::stun::{Protocol, classify};
 
 /// How long a client may take for the TLS handshake.
 const HANDSHAKE: Duration = Duration::from_secs(10);
-/// How long a client may take for the headers of a request, the wait for it included.
-const HEADERS: Duration = Duration::from_secs(10);
-/// How long a connection that is no WebSocket may live: a client that does not read what it
-/// asked for would otherwise keep its place for ever.
-const LIFE: Duration = Duration::from_secs(300);
-/// How long a request may still take when the connection is to end.
-const LAST_REQUEST: Duration = Duration::from_secs(5);
-/// Bytes of a request's headers.
-const HEADER_BYTES: usize = 16 * 1024;
 /// Header fields of a request.
 const HEADER_FIELDS: usize = 100;
 /// The pause after `accept` failed, which mostly means that no file descriptor is free.
@@ -101,7 +94,7 @@ impl Listener {
             peer,
             router: self.router.clone(),
             stop: stop.clone(),
-            _permit: permit,
+            permit,
         };
         match self.tls.clone() {
             None => tokio::spawn(connection.serve(stream)),
@@ -114,7 +107,7 @@ struct Connection {
     peer: SocketAddr,
     router: Router,
     stop: watch::Receiver<bool>,
-    _permit: Permit,
+    permit: Permit,
 }
 
 impl Connection {
@@ -133,14 +126,14 @@ impl Connection {
     /// Serves HTTP, unless the client turns out to speak TURN.
     async fn choose(mut self, mut stream: TlsStream<TcpStream>, relay: Option<Entrance>) {
         let Some(relay) = relay else {
-            return self.serve(stream).await;
+            return self.serve_chosen(stream).await;
         };
         let speaks_turn = tokio::select! {
             _ = self.stop.wait_for(|stop| *stop) => return,
             speaks_turn = timeout(HEADERS, speaks_turn(&mut stream)) => speaks_turn,
         };
         match speaks_turn {
-            Ok(Ok(false)) => self.serve(stream).await,
+            Ok(Ok(false)) => self.serve_chosen(stream).await,
             Ok(Ok(true)) => {
                 let (socket, session) = stream.into_inner();
                 let handed = socket
@@ -155,11 +148,28 @@ impl Connection {
         }
     }
 
+    /// Serves the HTTP that the handshake has settled on.
+    async fn serve_chosen(self, stream: TlsStream<TcpStream>) {
+        let (_, session) = stream.get_ref();
+        if session.alpn_protocol() == Some(HTTP_2) {
+            let Self {
+                peer,
+                router,
+                stop,
+                permit,
+            } = self;
+            // In a box: a WebSocket of HTTP/1.1 must not pay for what only HTTP/2 needs.
+            let served = Box::pin(http2::serve(stream, peer, router, permit, stop));
+            return served.await;
+        }
+        self.serve(stream).await;
+    }
+
     async fn serve<S>(mut self, stream: S)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let (peer, router) = (self.peer, self.router.clone());
+        let (peer, router, _permit) = (self.peer, self.router.clone(), self.permit);
         let service = service_fn(move |request| answer(router.clone(), peer, request));
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())

@@ -2,11 +2,14 @@
 
 mod admission;
 mod assets;
+mod bounds;
 mod content_type;
 mod headers;
 mod health;
+mod http2;
 mod listener;
 mod metrics;
+mod occupancy;
 mod router;
 
 pub(super) use admission::Admission;

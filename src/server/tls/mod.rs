@@ -18,6 +18,8 @@ use super::config::CertificateSource;
 use super::state::StateDirectory;
 use crate::net::{TlsConfig, UnfitKey};
 
+/// How HTTP/2 is named (RFC 9113, section 3.2).
+pub(super) const HTTP_2: &[u8] = b"h2";
 /// How clients of the relay name what they speak (RFC 7443).
 pub(super) const STUN_TURN: &[u8] = b"stun.turn";
 /// Likewise for the discovery of NATs.
@@ -89,7 +91,7 @@ pub fn check(source: &CertificateSource) -> Result<Option<UnfitKey>, Certificate
     Ok(loaded.fits_dtls().err())
 }
 
-/// TLS 1.2 and 1.3 with HTTP/1.1 above.
+/// TLS 1.2 and 1.3 with HTTP/2 or HTTP/1.1 above.
 fn server_config(certificate: &Arc<Certificate>) -> Arc<rustls::ServerConfig> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let mut config = rustls::ServerConfig::builder_with_provider(provider)
@@ -97,7 +99,7 @@ fn server_config(certificate: &Arc<Certificate>) -> Arc<rustls::ServerConfig> {
         .expect("the provider has suites for TLS 1.2 and 1.3")
         .with_no_client_auth()
         .with_cert_resolver(Arc::clone(certificate) as Arc<_>);
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    config.alpn_protocols = vec![HTTP_2.to_vec(), b"http/1.1".to_vec()];
     Arc::new(config)
 }
 
