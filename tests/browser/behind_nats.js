@@ -82,3 +82,23 @@ export async function talk(ada, grace, text) {
   await ada.says(text);
   await grace.reads(text);
 }
+
+/** Ada in the lobby behind a NAT of that kind. */
+export async function alone({ kind, turn, expected }, body) {
+  const open = [];
+  try {
+    network("lay", kind, kind);
+    const listeners = { http: HTTP, turnListeners: turn.join() };
+    open.push(await Server.start({ space: `${NAME}-internet`, listeners }));
+    const url = `http://${HTTP}`;
+    const flags = [`--unsafely-treat-insecure-origin-as-secure=${url}`];
+    const browser = await startBrowser({ space: `${NAME}-peer-a`, flags });
+    open.push(browser);
+    const ada = await Person.open(browser, url, { name: "Ada", room: ROOM, expected });
+    await body(ada);
+    await ada.assertFaultless();
+  } finally {
+    for (const each of open.reverse()) await each.close();
+    network("remove");
+  }
+}

@@ -1,5 +1,7 @@
 import type { BackoffOptions } from "./backoff.js";
 import { Connection, type ConnectionState } from "./connection.js";
+import { diagnose, type DiagnoseOptions } from "./diagnose.js";
+import type { Diagnosis } from "./diagnosis.js";
 import { Emitter, type Unsubscribe } from "./emitter.js";
 import { type PeerageError, ServerError } from "./errors.js";
 import { ladder } from "./ladder.js";
@@ -10,7 +12,9 @@ import type { Entry } from "./outbox.js";
 import { Room, type RoomPort, type Self } from "./room.js";
 import { keepTime } from "./timers.js";
 import type { TransportFactory } from "./transport.js";
+import { transports } from "./transports.js";
 import { onNetworkChange, onWake } from "./wake.js";
+import type { WebSocketConstructor } from "./websocket.js";
 
 /** How a {@link Client} reaches its server and its peers. */
 export interface ClientOptions {
@@ -31,6 +35,8 @@ export interface ClientOptions {
    * events, requests that the server holds, or polls; and the WebSocket again once it passes.
    */
   readonly transport?: TransportFactory;
+  /** What WebSockets are made with, where the platform has none, as in Node 20. */
+  readonly webSocket?: WebSocketConstructor;
   /** Makes peer connections. Default: the browser's own. */
   readonly createPeerConnection?: (configuration: RTCConfiguration) => RTCPeerConnection;
 }
@@ -66,6 +72,7 @@ export class Client extends Emitter<ClientEvents> {
   readonly #options: ClientOptions;
   readonly #connection: Connection;
   readonly #rooms = new Map<string, Room>();
+  readonly #createConnection: (configuration: RTCConfiguration) => RTCPeerConnection;
   readonly #stopping: readonly Unsubscribe[];
   #welcome: Welcome | undefined;
   #iceServers: readonly RTCIceServer[] = [];
@@ -73,10 +80,12 @@ export class Client extends Emitter<ClientEvents> {
   constructor(options: ClientOptions) {
     super();
     this.#options = options;
+    this.#createConnection =
+      options.createPeerConnection ?? ((configuration) => new RTCPeerConnection(configuration));
     this.#connection = new Connection({
       url: options.url,
       client: options.name ?? VERSION,
-      transport: options.transport ?? ladder(),
+      transport: options.transport ?? ladder(Object.values(transports(options.webSocket))),
       backoff: options.backoff ?? BACKOFF,
       liveness: options.liveness ?? LIVENESS,
       random: () => Math.random(),
@@ -131,6 +140,25 @@ export class Client extends Emitter<ClientEvents> {
     return new Promise((resolve, reject) => {
       this.#join(room, () => resolve(room), reject);
     });
+  }
+
+  /**
+   * Tests what the network lets pass, without touching the rooms: the transports to the server, and
+   * STUN and each kind of relay with bytes that come back. It takes as long as the slowest of them,
+   * which behind a firewall is all the time that it is given.
+   *
+   * Never rejects because something does not pass, but with the reason of `options.signal`.
+   */
+  diagnose(options: DiagnoseOptions = {}): Promise<Diagnosis> {
+    const { url, webSocket, name, iceTransportPolicy } = this.#options;
+    const subject = {
+      url,
+      hello: { type: "hello", version: 1, client: name ?? VERSION },
+      transports: transports(webSocket),
+      createConnection: this.#createConnection,
+      relayOnly: iceTransportPolicy === "relay",
+    };
+    return diagnose(subject, options);
   }
 
   /** Leaves all rooms and ends the session. */
@@ -229,11 +257,8 @@ export class Client extends Emitter<ClientEvents> {
   }
 
   #roomPort(): RoomPort {
-    const create =
-      this.#options.createPeerConnection ??
-      ((configuration: RTCConfiguration) => new RTCPeerConnection(configuration));
     return {
-      createConnection: () => create(this.#configuration()),
+      createConnection: () => this.#createConnection(this.#configuration()),
       send: (message) => this.#connection.send(message),
       request: (message) => this.#request(message),
       isConnected: () => this.state === "connected",

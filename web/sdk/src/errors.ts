@@ -73,3 +73,8 @@ export class ConnectionError extends PeerageError {
 
 /** Every code there is. The open end is for codes of servers newer than this library. */
 export type ErrorCode = ServerErrorCode | ClientErrorCode | (string & Record<never, never>);
+
+/** @internal Whatever was thrown, as an error. */
+export function asError(thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : new Error(String(thrown));
+}

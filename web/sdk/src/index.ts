@@ -7,6 +7,8 @@ export type { BackoffOptions } from "./backoff.js";
 export { Channel, type ChannelData, type ChannelEvents } from "./channel.js";
 export { Client, type ClientEvents, type ClientOptions, type JoinOptions } from "./client.js";
 export type { ConnectionState } from "./connection.js";
+export type { DiagnoseOptions } from "./diagnose.js";
+export type { Check, Diagnosis, PathVerdict, RelayTransport, TransportName } from "./diagnosis.js";
 export { Emitter, type Unsubscribe } from "./emitter.js";
 export {
   ChannelError,
@@ -18,6 +20,7 @@ export {
   ServerError,
   type ServerErrorCode,
 } from "./errors.js";
+export type { LinkEvents } from "./link.js";
 export type { LivenessOptions } from "./liveness.js";
 export { LocalMedia, type LocalMediaEvents, type MediaKind, type Slot } from "./media.js";
 export type { Json, LeaveReason, Limits, MemberState } from "./messages.js";
@@ -27,4 +30,4 @@ export type { RemoteTrack } from "./receiving.js";
 export { type Reading, requestTransport } from "./requests.js";
 export { type BroadcastResult, Room, type RoomEvents, type Self } from "./room.js";
 export type { Transport, TransportEnd, TransportFactory, TransportListener } from "./transport.js";
-export { webSocketTransport } from "./websocket.js";
+export { type WebSocketConstructor, type WebSocketLike, webSocketTransport } from "./websocket.js";

@@ -1,15 +1,6 @@
-import { requestTransport } from "./requests.js";
 import { startTimer, stopTimer, type Timer } from "./timers.js";
 import type { Transport, TransportEnd, TransportFactory, TransportListener } from "./transport.js";
 import { webSocketTransport } from "./websocket.js";
-
-/** From the best transport to the one that passes almost everywhere. */
-const RUNGS: readonly TransportFactory[] = [
-  webSocketTransport,
-  requestTransport("events"),
-  requestTransport("held"),
-  requestTransport("polls"),
-];
 
 /** A transport on which nothing has come by then does not work here, in milliseconds. */
 const PATIENCE = 5_000;
@@ -128,7 +119,7 @@ class Climber implements Transport {
  *
  * @internal
  */
-export function ladder(rungs: readonly TransportFactory[] = RUNGS): TransportFactory {
+export function ladder(rungs: readonly TransportFactory[]): TransportFactory {
   const state: Ladder = { rungs, rung: 0, shortLives: 0, climb: FIRST_CLIMB };
   return (url, listener) => {
     const open = rungs[state.rung] ?? webSocketTransport;

@@ -1,34 +1,80 @@
 import type { Transport, TransportFactory, TransportListener } from "./transport.js";
 
+/** As much of a WebSocket as is used. */
+export interface WebSocketLike {
+  readonly readyState: number;
+  send(text: string): void;
+  close(code: number): void;
+  addEventListener(type: "open" | "error", listener: () => void): void;
+  addEventListener(type: "message", listener: (event: { readonly data: unknown }) => void): void;
+  addEventListener(
+    type: "close",
+    listener: (event: { readonly code: number; readonly reason: string }) => void,
+  ): void;
+}
+
+/** Opens a WebSocket, as the browser's own does, or that of the package `ws`. */
+export type WebSocketConstructor = new (url: string) => WebSocketLike;
+
+const OPEN = 1;
+
 /** A transport over a WebSocket. */
 class WebSocketTransport implements Transport {
-  readonly #socket: WebSocket;
-  readonly #listening = new AbortController();
+  readonly #socket: WebSocketLike;
+  #isClosed = false;
 
-  constructor(url: string, listener: TransportListener) {
-    this.#socket = new WebSocket(url);
-    const { signal } = this.#listening;
-    this.#socket.addEventListener("open", () => listener.onOpen(), { signal });
-    this.#socket.addEventListener("message", (event) => listener.onMessage(String(event.data)), {
-      signal,
+  constructor(constructor: WebSocketConstructor, url: string, listener: TransportListener) {
+    const socket = new constructor(url);
+    this.#socket = socket;
+    socket.addEventListener("open", () => {
+      if (!this.#isClosed) listener.onOpen();
     });
-    // An "error" event says nothing of its own, and "close" always follows it.
-    this.#socket.addEventListener("close", ({ code, reason }) => listener.onEnd({ code, reason }), {
-      signal,
+    socket.addEventListener("message", ({ data }) => {
+      if (!this.#isClosed) listener.onMessage(String(data));
     });
+    socket.addEventListener("close", ({ code, reason }) => {
+      if (!this.#isClosed) listener.onEnd({ code, reason });
+    });
+    // It says nothing of its own, "close" always follows it, and Node wants it to be listened to.
+    socket.addEventListener("error", () => undefined);
   }
 
   send(text: string): void {
     // A socket that is closing drops what it is given; whatever matters is sent again on resume.
-    if (this.#socket.readyState === WebSocket.OPEN) this.#socket.send(text);
+    if (this.#socket.readyState === OPEN) this.#socket.send(text);
   }
 
   close(): void {
-    this.#listening.abort();
+    this.#isClosed = true;
     this.#socket.close(1000);
   }
 }
 
+/** What stands in where there are no WebSockets. */
+class NoTransport implements Transport {
+  constructor(listener: TransportListener) {
+    queueMicrotask(() => listener.onEnd({ code: 1006, reason: "there is no WebSocket here" }));
+  }
+
+  send(): void {
+    // Nothing was opened.
+  }
+
+  close(): void {
+    // Nothing was opened.
+  }
+}
+
+/** @internal Opens WebSockets of this kind, or of the platform's own. */
+export function webSocketTransportOf(given: WebSocketConstructor | undefined): TransportFactory {
+  return (url, listener) => {
+    const own = (globalThis as { readonly WebSocket?: WebSocketConstructor }).WebSocket;
+    const constructor = given ?? own;
+    return constructor
+      ? new WebSocketTransport(constructor, url, listener)
+      : new NoTransport(listener);
+  };
+}
+
 /** Opens a WebSocket. */
-export const webSocketTransport: TransportFactory = (url, listener) =>
-  new WebSocketTransport(url, listener);
+export const webSocketTransport: TransportFactory = webSocketTransportOf(undefined);

@@ -5,6 +5,7 @@ import { DeviceChoices } from "../controls/device_choice.js";
 import { LevelBars } from "../controls/level_bars.js";
 import type { Application } from "../state/application.js";
 import { Brand } from "./brand.js";
+import { ConnectionCheckPanel } from "./connection_check.js";
 import { DeviceProblems } from "./device_problems.js";
 import { Preview } from "./preview.js";
 
@@ -45,6 +46,10 @@ export function Lobby(props: LobbyProps): JSX.Element {
           <details class="lobby-devices">
             <summary>Devices</summary>
             <DeviceChoices capture={capture} />
+          </details>
+          <details class="lobby-devices">
+            <summary>Connection</summary>
+            <ConnectionCheckPanel check={application.connectionCheck} />
           </details>
         </section>
       </main>

@@ -1,6 +1,7 @@
 import { signal } from "@preact/signals";
 import { Call } from "./call.js";
 import { Capture } from "./capture.js";
+import { ConnectionCheck } from "./connection_check.js";
 import { Preferences } from "./preferences.js";
 import { newRoomName, roomFromHash } from "./room_name.js";
 import { inWords } from "./words.js";
@@ -17,6 +18,9 @@ export type View =
 export class Application {
   readonly preferences = new Preferences();
   readonly capture = new Capture(this.preferences);
+  readonly connectionCheck = new ConnectionCheck(serverUrl(), () => {
+    return this.preferences.relayOnly.value;
+  });
   readonly view = signal<View>({ kind: "start" });
 
   /** Shows what the address says. */
