@@ -83,6 +83,8 @@ pub enum Request {
         name: Option<Box<str>>,
         /// What others are to know.
         data: Option<Box<RawValue>>,
+        /// With whom the client was there before a restart, and has a connection to still.
+        meetings: Vec<Meeting>,
     },
     /// Change what others see and know; what is `None` stays.
     Update {
@@ -102,6 +104,17 @@ pub enum Request {
     Directed(Directed),
     /// Say something to all other members.
     Broadcast(ForAll),
+}
+
+/// A meeting with another member, as one of the two has been told of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Meeting {
+    /// The other one.
+    pub session: SessionId,
+    /// The epoch of the pair.
+    pub epoch: u64,
+    /// Whether the one who tells is the polite side.
+    pub polite: bool,
 }
 
 /// Something for one other member.

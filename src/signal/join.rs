@@ -5,7 +5,9 @@ use std::sync::Arc;
 use super::ids::is_room_name;
 use super::message::{Profile, RoomSnapshot};
 use super::room::NameAndData;
-use super::{Config, Hub, Message, Permissions, Reason, Reject, RoomName, SessionId, State};
+use super::{
+    Config, Hub, Meeting, Message, Permissions, Reason, Reject, RoomName, SessionId, State,
+};
 use crate::time::Now;
 
 /// The longest name of a member, in characters.
@@ -17,10 +19,9 @@ impl Hub {
         session: SessionId,
         re: u64,
         room: Box<str>,
-        (name, data): NameAndData,
+        (profile, meetings): (NameAndData, Vec<Meeting>),
         now: Now,
     ) -> Result<(), Reject> {
-        let profile = (name, data);
         self.check_join(session, &room, &profile)?;
         let name = match self.rooms.get(&room) {
             Some((name, _)) => Arc::clone(name),
@@ -29,6 +30,7 @@ impl Hub {
         if let Some(session) = self.sessions.get_mut(&session) {
             session.rooms.push(Arc::clone(&name));
         }
+        let meetings = self.meetings_that_count(meetings, now);
         let made = self.rooms.get_or_make(&name);
         let standing = made.standing_of_newcomer();
         let profile = Profile {
@@ -36,7 +38,7 @@ impl Hub {
             name: profile.0,
             data: profile.1,
         };
-        let newcomer = made.add(profile, standing);
+        let newcomer = made.add(profile, standing, meetings);
         // The newcomer's own coming is the next change, and part of what it is told.
         let version = made.version() + 1;
         let room = RoomSnapshot {
@@ -243,6 +245,7 @@ mod tests {
                 room: "blue".into(),
                 name: Some("Ada".into()),
                 data: serde_json::value::RawValue::from_string("1".to_owned()).ok(),
+                meetings: Vec::new(),
             },
         );
         world.ask(

@@ -293,6 +293,7 @@ mod tests {
             role: Role::Member,
             polite: true,
             epoch: 1,
+            continues: None,
         };
         let joined = |name: &str| {
             let room = RoomSnapshot {

@@ -244,6 +244,8 @@ pub struct Member {
     pub polite: bool,
     /// The epoch of the pair.
     pub epoch: u64,
+    /// The epoch of the meeting before a restart that this one goes on with.
+    pub continues: Option<u64>,
 }
 
 /// What a member says of itself.

@@ -25,6 +25,7 @@
 //! | `mailbox` | what is kept until it is acknowledged |
 //! | `room` | join, update, leave; who is polite, and the epoch |
 //! | `role` | what members may do, and who is the host |
+//! | `meetings` | which of them go on after a restart |
 //! | `presence` | what members are told of each other |
 //! | `directed` | offers, answers, candidates |
 //! | `broadcast`, `unsettled` | what is said to all of a room, and until all have got it |
@@ -53,6 +54,7 @@ mod ids;
 mod join;
 mod limits;
 mod mailbox;
+mod meetings;
 mod message;
 mod presence;
 mod random;
@@ -70,7 +72,7 @@ mod timer;
 mod unsettled;
 
 pub use close::Close;
-pub use command::{Command, Directed, ForAll, Hello, Input, Request, Resume};
+pub use command::{Command, Directed, ForAll, Hello, Input, Meeting, Request, Resume};
 pub use config::{Config, IceConfig, MESSAGE_BYTES};
 pub use hub::Hub;
 pub use ice::IceServers;

@@ -1,9 +1,15 @@
 //! Sessions that a server before this one had: they come back by their tickets.
 
+use std::time::Duration;
+
+use super::meetings::Meetings;
 use super::session::Session;
 use super::ticket::{Issued, Ticket};
-use super::{ConnectionId, Hub, Message, Reason, Resume, Resumed, SessionId};
+use super::{ConnectionId, Hub, Meeting, Message, Reason, Resume, Resumed, SessionId};
 use crate::time::Now;
+
+/// How long after the last session has been restored its `join` may come.
+const JOINED_WITHIN: Duration = Duration::from_secs(15);
 
 /// What a client has proven that wants to go on.
 pub(super) enum Claim {
@@ -57,6 +63,18 @@ impl Hub {
         }
     }
 
+    /// Of what a client says of meetings, as much as a room has members; and nothing when the
+    /// restart is so long ago that all who come back are there. Clients wait for each other a
+    /// little longer than that, so nobody is told of a meeting that it has given up.
+    pub(super) fn meetings_that_count(&self, mut meetings: Vec<Meeting>, now: Now) -> Meetings {
+        let until = self.config.started + self.config.resume_window + JOINED_WITHIN;
+        if now.unix > until {
+            return Meetings::default();
+        }
+        meetings.truncate(self.config.room_members);
+        Meetings::new(meetings)
+    }
+
     /// Gives a session a ticket that is good for longer, if the last one is not for long.
     pub(super) fn renew_ticket(&mut self, connection: ConnectionId, id: SessionId, now: Now) {
         let Some(session) = self.sessions.get_mut(&id) else {
@@ -80,8 +98,6 @@ impl Hub {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::super::testing::{Client, World, offer};
     use super::super::{Close, Command, Config, Input, Resumed};
     use super::*;

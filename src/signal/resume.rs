@@ -189,8 +189,13 @@ impl Hub {
             return Ok(());
         }
         match request {
-            Request::Join { room, name, data } => {
-                self.join(id, request_id, room, (name, data), now)?;
+            Request::Join {
+                room,
+                name,
+                data,
+                meetings,
+            } => {
+                self.join(id, request_id, room, ((name, data), meetings), now)?;
             }
             Request::Update { room, name, data } => {
                 self.update(id, request_id, &room, (name, data), now)?;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde_json::value::RawValue;
 
 use super::ids::{RoomName, SessionId};
+use super::meetings::Meetings;
 use super::message::{Member, Profile, State};
 use super::role::{Permissions, Role, Standing};
 
@@ -33,6 +34,8 @@ pub(super) struct Membership {
     pub(super) standing: Standing,
     /// The how-many-eth join of the room it was.
     pub(super) join: u64,
+    /// Whom it was with before a restart.
+    pub(super) meetings: Meetings,
 }
 
 /// What a member says of itself.
@@ -43,22 +46,25 @@ impl Membership {
         self.profile.session
     }
 
-    /// Whether this one is the polite side toward `other`, and the epoch of the two: it is the
-    /// larger of their joins, and the one who joined later is polite. So nothing is kept for a
-    /// pair, and both sides always agree.
-    fn toward(&self, other: &Self) -> (bool, u64) {
-        (self.join > other.join, self.join.max(other.join))
+    /// The epoch of the two, the larger of their joins. So nothing is kept for a pair, and both
+    /// sides always agree.
+    fn epoch_with(&self, other: &Self) -> u64 {
+        self.join.max(other.join)
     }
 
     /// How `self` is told of `other`.
     pub(super) fn sees(&self, other: &Self, state: State) -> Member {
-        let (polite, epoch) = self.toward(other);
+        let before = self
+            .meetings
+            .in_common((self.session(), other.session()), &other.meetings);
         Member {
             profile: Arc::clone(&other.profile),
             state,
             role: other.standing.role,
-            polite,
-            epoch,
+            // The one who joined later is polite; where a meeting goes on, both stay what they were.
+            polite: before.map_or(self.join > other.join, |before| before.polite),
+            epoch: self.epoch_with(other),
+            continues: before.map(|before| before.epoch),
         }
     }
 }
@@ -87,15 +93,21 @@ impl Room {
     /// The epoch of two members; `None` if one of them is none.
     pub(super) fn epoch(&self, one: SessionId, other: SessionId) -> Option<u64> {
         let (one, other) = (self.find(one)?, self.find(other)?);
-        Some(one.toward(other).1)
+        Some(one.epoch_with(other))
     }
 
-    pub(super) fn add(&mut self, profile: Profile, standing: Standing) -> Membership {
+    pub(super) fn add(
+        &mut self,
+        profile: Profile,
+        standing: Standing,
+        meetings: Meetings,
+    ) -> Membership {
         self.joins += 1;
         let member = Membership {
             profile: Arc::new(profile),
             standing,
             join: self.joins,
+            meetings,
         };
         self.members.push(member.clone());
         member

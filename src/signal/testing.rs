@@ -194,6 +194,7 @@ pub(super) fn join(room: &str) -> Request {
         room: room.into(),
         name: None,
         data: None,
+        meetings: Vec::new(),
     }
 }
 

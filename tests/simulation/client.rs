@@ -78,6 +78,7 @@ impl Client {
             room: room.into(),
             name: Some("Ada".into()),
             data: Some(data),
+            meetings: Vec::new(),
         })
     }
 

@@ -6,7 +6,8 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use crate::signal::{
-    Command, Directed, ForAll, Hello, Kind, Offset, Reject, Rejection, Request, Resume, SessionId,
+    Command, Directed, ForAll, Hello, Kind, Meeting, Offset, Reject, Rejection, Request, Resume,
+    SessionId,
 };
 
 /// Why bytes are not a message.
@@ -116,6 +117,24 @@ struct MemberFrame {
 }
 
 #[derive(Deserialize)]
+struct JoinFrame<'a> {
+    room: Box<str>,
+    name: Option<Box<str>>,
+    #[serde(default, deserialize_with = "present")]
+    data: Option<Box<RawValue>>,
+    #[serde(borrow, default)]
+    meetings: Vec<MeetingFrame<'a>>,
+}
+
+#[derive(Deserialize)]
+struct MeetingFrame<'a> {
+    #[serde(borrow)]
+    session: Cow<'a, str>,
+    epoch: u64,
+    polite: bool,
+}
+
+#[derive(Deserialize)]
 struct LeaveFrame {
     room: Box<str>,
 }
@@ -167,9 +186,23 @@ fn request(id: Option<u64>, request: Request) -> Result<Command, DecodeError> {
     }
 }
 
-fn join(frame: MemberFrame) -> Request {
-    let MemberFrame { room, name, data } = frame;
-    Request::Join { room, name, data }
+fn join(frame: JoinFrame<'_>) -> Request {
+    let meetings = frame.meetings.iter().filter_map(|meeting| {
+        // Who is nobody's session was met by nobody.
+        let session = SessionId::parse(&meeting.session)?;
+        let MeetingFrame { epoch, polite, .. } = *meeting;
+        Some(Meeting {
+            session,
+            epoch,
+            polite,
+        })
+    });
+    Request::Join {
+        room: frame.room,
+        name: frame.name,
+        data: frame.data,
+        meetings: meetings.collect(),
+    }
 }
 
 fn update(frame: MemberFrame) -> Request {

@@ -39,6 +39,8 @@ pub(super) struct MemberFields<'a> {
     role: &'static str,
     polite: bool,
     epoch: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    continues: Option<u64>,
 }
 
 pub(super) fn member_fields(member: &Member) -> MemberFields<'_> {
@@ -56,6 +58,7 @@ pub(super) fn member_fields(member: &Member) -> MemberFields<'_> {
         role: member.role.name(),
         polite: member.polite,
         epoch: member.epoch,
+        continues: member.continues,
     }
 }
 

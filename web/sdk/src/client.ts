@@ -7,7 +7,7 @@ import { type PeerageError, ServerError } from "./errors.js";
 import { ladder } from "./ladder.js";
 import type { LivenessOptions } from "./liveness.js";
 import { LocalMedia } from "./media.js";
-import type { ClientMessage, Joined, Limits, ServerMessage, Welcome } from "./messages.js";
+import type { ClientMessage, Joined, Limits, Meeting, ServerMessage, Welcome } from "./messages.js";
 import type { Entry } from "./outbox.js";
 import { Room, type RoomPort, type Self } from "./room.js";
 import { keepTime } from "./timers.js";
@@ -61,6 +61,12 @@ export interface ClientEvents {
 
 /** How the server refuses an offer, answer or candidate for whom one meets no more. */
 const RACES: ReadonlySet<string> = new Set(["no_such_member", "stale_epoch"]);
+
+/**
+ * So much longer than the server lets them come the others are waited for after its restart: what
+ * it has to say of the last of them takes a while.
+ */
+const RETURNING = 35_000;
 
 const VERSION = "@peerage/client 0.1.0";
 const BUFFER_BYTES = 1 << 20;
@@ -171,6 +177,9 @@ export class Client extends Emitter<ClientEvents> {
     this.#connection.on("welcome", ({ welcome, lost }) => this.#greet(welcome, lost));
     this.#connection.on("message", (message) => this.#receive(message));
     this.#connection.on("refused", ({ error, message }) => {
+      if (message && "to" in message) {
+        this.#rooms.get(message.room)?.undelivered(message.to, message.nr);
+      }
       // The addressee has left, or is met anew, while this was under way: nobody's fault.
       if (message && "to" in message && RACES.has(error.code)) return;
       const room = message && this.#rooms.get(message.room);
@@ -187,28 +196,42 @@ export class Client extends Emitter<ClientEvents> {
   #greet(welcome: Welcome, lost: readonly Entry[]): void {
     this.#welcome = welcome;
     this.#useIceServers(welcome.ice_servers);
+    const goesOn = welcome.resumed !== "none";
+    for (const room of this.#rooms.values()) {
+      if (goesOn) room.await(welcome.resume_window_ms + RETURNING);
+      else room.forget();
+    }
     if (welcome.resumed === "full" || welcome.resumed === "snapshot") {
       for (const room of this.#rooms.values()) room.resumed();
       return;
     }
-    this.emit("session", { session: welcome.session });
-    for (const room of this.#rooms.values()) this.#rejoin(room);
+    if (!goesOn) this.emit("session", { session: welcome.session });
+    for (const room of this.#rooms.values()) this.#rejoin(room, goesOn);
     for (const { message, settle } of lost) {
-      // The new session is in no room, so there is nothing to leave; and what an update was to say
-      // the room says when it joins again. Offers and candidates were for an epoch that is over.
+      // The session is in no room, so there is nothing to leave; and what an update was to say
+      // the room says when it joins again. Offers and candidates were for an epoch that is over; if
+      // the meeting goes on, the peers say them again.
       if (message.type !== "join") settle?.resolve(undefined);
       else if (!this.#rooms.has(message.room)) this.#connection.send(message, settle);
     }
   }
 
-  #rejoin(room: Room): void {
-    const done = () => room.emit("rejoined", undefined);
-    this.#join(room, done, (error) => room.close(error));
+  #rejoin(room: Room, goesOn: boolean): void {
+    const meetings = goesOn ? room.hold() : [];
+    const done = () => {
+      if (!goesOn) room.emit("rejoined", undefined);
+    };
+    this.#join(room, done, (error) => room.close(error), meetings);
   }
 
-  #join(room: Room, done: () => void, failed: (error: PeerageError) => void): void {
+  #join(
+    room: Room,
+    done: () => void,
+    failed: (error: PeerageError) => void,
+    meetings: readonly Meeting[] = [],
+  ): void {
     this.#connection.send(
-      { type: "join", room: room.name, ...room.self },
+      { type: "join", room: room.name, ...room.self, ...(meetings.length > 0 && { meetings }) },
       {
         resolve: (answer) => {
           this.#rooms.set(room.name, room);
@@ -230,6 +253,9 @@ export class Client extends Emitter<ClientEvents> {
         return;
       case "snapshot":
         for (const { room, members } of message.rooms) this.#rooms.get(room)?.enter(members);
+        return;
+      case "delivered":
+        for (const room of this.#rooms.values()) room.delivered(message.to, message.through);
         return;
       case "ice_servers":
         this.#useIceServers(message.ice_servers);

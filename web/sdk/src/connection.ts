@@ -111,10 +111,11 @@ export class Connection extends Emitter<ConnectionEvents> {
   }
 
   /** Sends as soon as possible, and again after a resume, until the server has applied it. */
-  send(message: ClientMessage, settle?: Settle): void {
+  send(message: ClientMessage, settle?: Settle): Entry {
     if (this.#state === "closed") throw new ConnectionError("closed", "the client is closed");
-    this.#outbox.add(message, settle);
+    const entry = this.#outbox.add(message, settle);
     this.#flush();
+    return entry;
   }
 
   /** The network or the page has come back: do not wait for timers to find out. */

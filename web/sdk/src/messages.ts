@@ -27,6 +27,15 @@ export interface Member {
   readonly reason?: LeaveReason;
   readonly polite: boolean;
   readonly epoch: number;
+  /** The epoch of the meeting before a restart of the server that this one goes on with. */
+  readonly continues?: number;
+}
+
+/** @internal A meeting that a restart of the server has not ended, as this side sees it. */
+export interface Meeting {
+  readonly session: string;
+  readonly epoch: number;
+  readonly polite: boolean;
 }
 
 /** @internal */
@@ -50,6 +59,8 @@ export interface Signal {
   readonly room: string;
   readonly from: string;
   readonly epoch: number;
+  /** Which of all that the sender says to this side it is; what is said again has it again. */
+  readonly nr?: number;
   readonly body: unknown;
 }
 
@@ -90,6 +101,7 @@ export type ServerMessage =
   | Snapshot
   | Presence
   | Signal
+  | { readonly type: "delivered"; readonly to: string; readonly through: number }
   | { readonly type: "updated"; readonly re: number; readonly room: string }
   | { readonly type: "left"; readonly re: number; readonly room: string }
   | { readonly type: "ice_servers"; readonly ice_servers: readonly RTCIceServer[] }
@@ -103,7 +115,13 @@ export type Numbered = ServerMessage & { readonly seq?: number };
 
 /** @internal What a client says with an id, before it has one. */
 export type ClientMessage =
-  | { readonly type: "join"; readonly room: string; readonly name?: string; readonly data?: Json }
+  | {
+      readonly type: "join";
+      readonly room: string;
+      readonly name?: string;
+      readonly data?: Json;
+      readonly meetings?: readonly Meeting[];
+    }
   | { readonly type: "update"; readonly room: string; readonly name?: string; readonly data?: Json }
   | { readonly type: "leave"; readonly room: string }
   | {
@@ -111,6 +129,7 @@ export type ClientMessage =
       readonly room: string;
       readonly to: string;
       readonly epoch: number;
+      readonly nr?: number;
       readonly body: unknown;
     };
 
@@ -134,6 +153,7 @@ const REQUIRED: Readonly<Record<ServerMessage["type"], Readonly<Record<string, F
   joined: { room: "string", members: "object", re: "number" },
   snapshot: { rooms: "object" },
   presence: { room: "string", member: "object" },
+  delivered: { to: "string", through: "number" },
   updated: { re: "number" },
   left: { re: "number" },
   offer: { room: "string", from: "string", epoch: "number" },

@@ -2,10 +2,20 @@ import type { Channel, ChannelData } from "./channel.js";
 import { Emitter } from "./emitter.js";
 import { Link, type LinkEvents } from "./link.js";
 import type { LocalMedia } from "./media.js";
-import type { Json, LeaveReason, Member, MemberState, Signal, SignalType } from "./messages.js";
+import type {
+  Json,
+  LeaveReason,
+  Meeting,
+  Member,
+  MemberState,
+  Signal,
+  SignalType,
+} from "./messages.js";
+import type { Entry } from "./outbox.js";
 import { type Path, PathMeter } from "./path.js";
 import type { RemoteTrack } from "./receiving.js";
 import { Recovery } from "./recovery.js";
+import { Unconfirmed } from "./unconfirmed.js";
 
 /** What a {@link Peer} tells. */
 export interface PeerEvents extends LinkEvents {
@@ -24,7 +34,7 @@ export interface PeerEvents extends LinkEvents {
 /** @internal What a peer is given. */
 export interface PeerPort {
   createConnection(): RTCPeerConnection;
-  send(type: SignalType, to: string, epoch: number, body: unknown): void;
+  send(type: SignalType, to: string, epoch: number, nr: number, body: unknown): Entry;
   /** Whether what is sent reaches the server at once. */
   isConnected(): boolean;
   doubtServer(): void;
@@ -50,12 +60,13 @@ const BETWEEN_REBUILDS = 2_000;
 export class Peer extends Emitter<PeerEvents> {
   /** The public id of its session. */
   readonly session: string;
-  /** Which meeting of the two this is. @internal */
-  readonly epoch: number;
   readonly #port: PeerPort;
   readonly #recovery: Recovery;
   readonly #meter = new PathMeter();
+  readonly #unconfirmed: Unconfirmed;
   #link: Link;
+  /** The number of the last that was heard. */
+  #heard = 0;
   /** How often the connection was replaced by another one. */
   #rebuilds = 0;
   #rebuiltAt = -Infinity;
@@ -65,15 +76,28 @@ export class Peer extends Emitter<PeerEvents> {
   constructor(member: Member, port: PeerPort) {
     super();
     this.session = member.session;
-    this.epoch = member.epoch;
     this.#member = member;
     this.#port = port;
+    this.#unconfirmed = new Unconfirmed((type, body, nr) =>
+      port.send(type, this.session, this.epoch, nr, body),
+    );
     this.#recovery = new Recovery({
       canNegotiate: () => port.isConnected() && this.state === "joined",
       doubtServer: () => port.doubtServer(),
       rebuild: () => this.#rebuild(this.#rebuilds + 1),
     });
     this.#link = this.#connect();
+  }
+
+  /** Which meeting of the two this is. @internal */
+  get epoch(): number {
+    return this.#member.epoch;
+  }
+
+  /** What to tell a server that was restarted of this meeting. @internal */
+  get meeting(): Meeting {
+    const { session, epoch, polite } = this.#member;
+    return { session, epoch, polite };
   }
 
   /** What it calls itself. */
@@ -138,9 +162,34 @@ export class Peer extends Emitter<PeerEvents> {
     this.emit("update", undefined);
   }
 
+  /** @internal The server has been restarted, and does not know the peer yet. */
+  hold(): void {
+    this.#unconfirmed.hold();
+  }
+
+  /** @internal The meeting goes on under another epoch. */
+  goOn(member: Member): void {
+    this.update(member);
+    this.#unconfirmed.release();
+    this.#recovery.resumed();
+  }
+
+  /** @internal Everything up to this id has arrived there. */
+  delivered(through: number): void {
+    this.#unconfirmed.delivered(through);
+  }
+
+  /** @internal The server has refused something that was said to it. */
+  refused(nr: number | undefined): void {
+    this.#unconfirmed.refused(nr);
+  }
+
   /** @internal */
   handle(signal: Signal): void {
     if (signal.epoch !== this.epoch) return;
+    const { nr = this.#heard + 1 } = signal;
+    if (nr <= this.#heard) return;
+    this.#heard = nr;
     const rebuilds = rebuildsOf(signal.body);
     if (signal.type === "offer" && rebuilds > this.#rebuilds && this.#mayRebuild) {
       this.#rebuild(rebuilds);
@@ -194,8 +243,8 @@ export class Peer extends Emitter<PeerEvents> {
       media,
       bufferBytes,
       send: (type, body) => {
-        if (rebuilds === 0) this.#port.send(type, this.session, this.epoch, body);
-        else if (body) this.#port.send(type, this.session, this.epoch, { ...body, rebuilds });
+        if (rebuilds === 0) this.#unconfirmed.say(type, body);
+        else if (body) this.#unconfirmed.say(type, { ...body, rebuilds });
       },
     });
     for (const name of TOLD_ON) {

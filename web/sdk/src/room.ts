@@ -7,10 +7,12 @@ import type {
   Joined,
   Json,
   LeaveReason,
+  Meeting,
   Member,
   Presence,
   Signal,
 } from "./messages.js";
+import type { Entry } from "./outbox.js";
 import { Peer } from "./peer.js";
 
 /** What the others see of this member. */
@@ -48,7 +50,7 @@ export interface BroadcastResult {
 /** @internal What a room is given. */
 export interface RoomPort {
   createConnection(): RTCPeerConnection;
-  send(message: ClientMessage): void;
+  send(message: ClientMessage): Entry;
   request(message: ClientMessage): Promise<void>;
   isConnected(): boolean;
   doubtServer(): void;
@@ -63,6 +65,9 @@ export class Room extends Emitter<RoomEvents> {
   readonly media: LocalMedia;
   readonly #port: RoomPort;
   readonly #peers = new Map<string, Peer>();
+  /** Those who were here before the server was restarted, and have not come back yet. */
+  readonly #awaited = new Set<string>();
+  #patience: ReturnType<typeof setTimeout> | undefined;
   #self: Self;
   #closed = false;
 
@@ -116,13 +121,48 @@ export class Room extends Emitter<RoomEvents> {
     await left;
   }
 
-  /** @internal The server's account of who is here. */
+  /** @internal The server's account of who is here. Whoever is awaited may still come. */
   enter(members: Joined["members"]): void {
-    const present = new Set(members.map(({ session }) => session));
+    const here = new Set([...members.map(({ session }) => session), ...this.#awaited]);
     for (const peer of [...this.#peers.values()]) {
-      if (!present.has(peer.session)) this.#part(peer, "replaced");
+      if (!here.has(peer.session)) this.#part(peer, "replaced");
     }
     for (const member of members) this.#meet(member);
+  }
+
+  /**
+   * @internal The server has been restarted. It knows nobody, and the others come back one by one:
+   * they are waited for, and what flows between them and this side flows on.
+   *
+   * @returns what to tell the server of the meetings that have not ended
+   */
+  hold(): Meeting[] {
+    for (const peer of this.#peers.values()) {
+      peer.hold();
+      this.#awaited.add(peer.session);
+    }
+    return [...this.#peers.values()].map(({ meeting }) => meeting);
+  }
+
+  /** @internal The server remembers nobody: there is nobody to wait for. */
+  forget(): void {
+    this.#awaited.clear();
+  }
+
+  /** @internal So long the others may take to come back, in milliseconds from now. */
+  await(patience: number): void {
+    clearTimeout(this.#patience);
+    this.#patience = setTimeout(() => {
+      for (const session of [...this.#awaited]) {
+        const peer = this.#peers.get(session);
+        if (peer) this.#part(peer, "expired");
+      }
+    }, patience);
+  }
+
+  /** @internal */
+  delivered(to: string, through: number): void {
+    this.#peers.get(to)?.delivered(through);
   }
 
   /** @internal */
@@ -147,6 +187,11 @@ export class Room extends Emitter<RoomEvents> {
     for (const peer of this.#peers.values()) peer.resumed();
   }
 
+  /** @internal What has this number did not reach the peer, and is not to be said again. */
+  undelivered(to: string, nr: number | undefined): void {
+    this.#peers.get(to)?.refused(nr);
+  }
+
   /** @internal */
   refused(error: PeerageError, to: string | undefined): void {
     const peer = to === undefined ? undefined : this.#peers.get(to);
@@ -157,6 +202,7 @@ export class Room extends Emitter<RoomEvents> {
   close(error?: PeerageError): void {
     if (this.#closed) return;
     this.#closed = true;
+    clearTimeout(this.#patience);
     for (const peer of this.#peers.values()) peer.close("left");
     this.#peers.clear();
     this.emit("closed", { ...(error && { error }) });
@@ -164,10 +210,14 @@ export class Room extends Emitter<RoomEvents> {
 
   #meet(member: Member): void {
     const known = this.#peers.get(member.session);
+    const awaited = this.#awaited.delete(member.session);
     if (member.state === "left") {
       if (known) this.#part(known, member.reason ?? "left");
     } else if (known?.epoch === member.epoch) {
       known.update(member);
+      this.emit("peerupdated", known);
+    } else if (known && awaited && known.epoch === member.continues) {
+      known.goOn(member);
       this.emit("peerupdated", known);
     } else {
       if (known) this.#part(known, "replaced");
@@ -178,9 +228,8 @@ export class Room extends Emitter<RoomEvents> {
   #welcome(member: Member): void {
     const peer = new Peer(member, {
       createConnection: () => this.#port.createConnection(),
-      send: (type, to, epoch, body) => {
-        this.#port.send({ type, room: this.name, to, epoch, body });
-      },
+      send: (type, to, epoch, nr, body) =>
+        this.#port.send({ type, room: this.name, to, epoch, nr, body }),
       isConnected: () => this.#port.isConnected(),
       doubtServer: () => this.#port.doubtServer(),
       media: this.media,
@@ -192,6 +241,7 @@ export class Room extends Emitter<RoomEvents> {
   }
 
   #part(peer: Peer, reason: LeaveReason): void {
+    this.#awaited.delete(peer.session);
     this.#peers.delete(peer.session);
     peer.close(reason);
     this.emit("peerleft", { peer, reason });
