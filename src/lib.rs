@@ -10,7 +10,8 @@
 //! | 2 | [`turn`], [`signal`] | sans-IO: the TURN server and the signaling hub as state machines |
 //! | 3 | [`dialect`] | sans-IO: how clients spell what the hub understands |
 //! | 4 | [`metrics`], [`net`] | shell: counters; sockets |
-//! | 5 | [`relay`], [`gateway`], [`load`] | shell: the relay's workers; the transports of signaling; load on a TURN server |
+//! | 5 | [`relay`], [`gateway`], [`client`] | shell: the relay's workers; the transports of signaling; a client of it |
+//! | 6 | [`load`] | shell: load on a server |
 //! | 7 | [`server`] | composition: configuration, start, drain, stop |
 //! | 8 | [`cli`] | entry: one command a file |
 //!
@@ -19,6 +20,7 @@
 
 pub mod auth;
 pub mod cli;
+pub mod client;
 pub mod dialect;
 pub mod gateway;
 pub mod load;

@@ -92,10 +92,14 @@ pub(crate) const LAYERS: &[Layer] = &[
         5,
         &["time", "auth", "signal", "dialect", "metrics", "net"],
     ),
-    shell("load", 5, &["time", "stun", "auth", "net"]),
-    shell("client", 5, &["time", "signal", "dialect"]),
+    shell("client", 5, &["time", "signal", "dialect", "net"]),
     shell("bus", 5, &["signal", "cluster", "metrics"]),
     shell("push", 5, &["signal", "cluster", "metrics"]),
+    shell(
+        "load",
+        6,
+        &["time", "stun", "auth", "signal", "net", "client"],
+    ),
     shell(
         "admin",
         6,

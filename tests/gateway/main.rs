@@ -1,10 +1,12 @@
 //! The gateway from outside: real sockets to a server on a port of its own.
 
 mod asking;
+mod cutting;
 mod world;
 
 mod closing;
 mod documents;
+mod guarantee;
 mod http;
 mod many;
 mod requests;

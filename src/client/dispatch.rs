@@ -1,0 +1,131 @@
+//! What the server says, and what follows from it.
+
+use std::time::Duration;
+
+use super::event::Event;
+use super::member::RoomMembers;
+use super::message::{Message, Refusal};
+use super::outbox::Entry;
+use super::request::Request;
+use super::session::{Phase, Session};
+use crate::time::Instant;
+
+impl Session {
+    pub(super) fn take(&mut self, message: Message, now: Instant) {
+        match message {
+            Message::Welcome(welcome) => self.welcome(*welcome, now),
+            Message::Pong => {}
+            Message::Goaway { reconnect_in } => self.farewell.1 = Some(reconnect_in),
+            Message::Refusal(refusal) => self.refuse(refusal, now),
+            Message::IceServers(ice) => {
+                self.tell_ice_servers(ice.ice_servers, ice.ice_servers_expire_in_ms);
+            }
+            Message::Joined { re, room } => {
+                if let Some(entry) = self.outbox.answered(re) {
+                    let (name, members) = (room.room.clone(), room.members.clone());
+                    self.settle(entry, Some(room));
+                    for member in &members {
+                        self.say_again_to(&name, member, now);
+                    }
+                }
+            }
+            Message::Answered { re } => {
+                if let Some(entry) = self.outbox.answered(re) {
+                    self.settle(entry, None);
+                }
+            }
+            Message::Snapshot { rooms } => self.take_snapshot(rooms),
+            Message::Token(token) => self.take_token(token),
+            Message::Role(role) => self.events.push_back(Event::Role {
+                room: role.room,
+                version: role.version,
+                role: role.role,
+                permissions: role.permissions,
+            }),
+            Message::Presence(presence) => {
+                self.rooms.presence(&presence.room, &presence.member);
+                self.say_again_to(&presence.room, &presence.member, now);
+                self.events.push_back(Event::Presence {
+                    room: presence.room,
+                    version: presence.version,
+                    member: presence.member,
+                });
+            }
+            Message::Said(said) => {
+                let is_new = |number| self.heard_of.take(said.from, number);
+                if said.number.is_none_or(is_new) {
+                    self.events.push_back(Event::Said(said));
+                }
+            }
+            Message::Delivered { to, through } => {
+                let arrived = self.outbox.delivered(to, through).into_iter();
+                let arrived = arrived.map(|entry| Event::Delivered { re: entry.re });
+                self.events.extend(arrived);
+            }
+            Message::Undeliverable { to, reason } => {
+                for entry in self.outbox.undeliverable(to) {
+                    let (re, reason) = (entry.re, reason.clone());
+                    self.events.push_back(Event::Undeliverable { re, reason });
+                }
+            }
+            Message::Unknown(text) => self.events.push_back(Event::Unknown { text }),
+        }
+    }
+
+    /// A request is applied. `room` is what its answer, or a snapshot, says of its room.
+    fn settle(&mut self, entry: Entry, room: Option<RoomMembers>) {
+        let re = entry.re;
+        match (entry.request, room) {
+            (Request::Join { profile, .. }, Some(room)) => {
+                self.rooms.enter(re, &room.room, profile, &room.members);
+                self.events.push_back(Event::Joined { re, room });
+                return;
+            }
+            (Request::Update { room, profile }, _) => self.rooms.update(&room, profile),
+            (Request::Leave { room }, _) => self.rooms.leave(&room),
+            // A join that was undone since, or an answer to what has none.
+            _ => {}
+        }
+        self.events.push_back(Event::Done { re });
+    }
+
+    /// A snapshot stands for the answers that were missed as well.
+    fn take_snapshot(&mut self, rooms: Vec<RoomMembers>) {
+        self.rooms.replace(&rooms);
+        let unanswered = self.outbox.unanswered(self.applied);
+        let listed = |name: &str| rooms.iter().find(|room| &*room.room == name).cloned();
+        let answers: Vec<_> = unanswered
+            .into_iter()
+            .map(|entry| {
+                let room = listed(entry.request.room());
+                (entry, room)
+            })
+            .collect();
+        self.events.push_back(Event::Snapshot { rooms });
+        for (entry, room) in answers {
+            self.settle(entry, room);
+        }
+    }
+
+    fn refuse(&mut self, refusal: Refusal, now: Instant) {
+        if self.phase != Phase::Connected {
+            self.farewell.0 = Some(refusal.message);
+            return;
+        }
+        if let (Some(id), "rate_limited") = (refusal.re, &*refusal.code) {
+            let wait = Duration::from_millis(refusal.retry_after_ms.unwrap_or(1_000));
+            self.outbox.renumber(id);
+            self.pacer.pause(wait, now);
+            return self.send_what_waits(now);
+        }
+        let entry = refusal.re.and_then(|id| self.outbox.answered(id));
+        // What is settled already needs no second word.
+        if entry.is_some() || refusal.re.is_none() {
+            self.events.push_back(Event::Refused {
+                re: entry.map(|entry| entry.re),
+                code: refusal.code,
+                message: refusal.message,
+            });
+        }
+    }
+}

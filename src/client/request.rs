@@ -1,0 +1,225 @@
+//! What the application asks for.
+
+use std::fmt;
+
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use crate::signal::SessionId;
+
+/// Names something that was asked for in the events that tell what became of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RequestId(pub(super) u64);
+
+/// A JSON value that the protocol carries and does not look into.
+#[derive(Clone, Debug)]
+pub struct Body(pub(super) Box<RawValue>);
+
+impl Body {
+    /// The JSON of `value`.
+    ///
+    /// # Errors
+    /// If it cannot be written as JSON.
+    pub fn new(value: &(impl Serialize + ?Sized)) -> serde_json::Result<Self> {
+        serde_json::value::to_raw_value(value).map(Self)
+    }
+
+    /// The JSON, byte for byte as it was said.
+    #[must_use]
+    pub fn json(&self) -> &str {
+        self.0.get()
+    }
+}
+
+impl fmt::Display for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.json())
+    }
+}
+
+/// Which kind of directed message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// An SDP offer.
+    Offer,
+    /// An SDP answer.
+    Answer,
+    /// An ICE candidate, or, as `null`, the end of them.
+    Candidate,
+}
+
+/// What a member says of itself.
+#[derive(Clone, Debug, Default)]
+pub struct Profile {
+    /// What others see. At most 64 characters.
+    pub name: Option<Box<str>>,
+    /// Whatever others are to know.
+    pub data: Option<Body>,
+}
+
+impl Profile {
+    /// A member with this name and no data.
+    #[must_use]
+    pub fn named(name: &str) -> Self {
+        Self {
+            name: Some(name.into()),
+            data: None,
+        }
+    }
+}
+
+/// What the application asks for. Each is applied once.
+#[derive(Clone, Debug)]
+pub enum Request {
+    /// Become a member of a room, and stay it until asked to leave: in a new session, too.
+    Join {
+        /// The room.
+        room: Box<str>,
+        /// What others are told.
+        profile: Profile,
+    },
+    /// Change what others are told; what is `None` stays.
+    Update {
+        /// The room.
+        room: Box<str>,
+        /// What others are told.
+        profile: Profile,
+    },
+    /// Be a member no more.
+    Leave {
+        /// The room.
+        room: Box<str>,
+    },
+    /// Say something to one other member.
+    Say {
+        /// The room in which both are.
+        room: Box<str>,
+        /// The addressee.
+        to: SessionId,
+        /// An offer, an answer or a candidate.
+        kind: Kind,
+        /// The meeting that it belongs to; without one, that which is when it is sent.
+        epoch: Option<u64>,
+        /// What to say.
+        body: Body,
+    },
+}
+
+impl Request {
+    /// To become a member of a room.
+    #[must_use]
+    pub fn join(room: &str, profile: Profile) -> Self {
+        let room = room.into();
+        Self::Join { room, profile }
+    }
+
+    /// To change what others are told.
+    #[must_use]
+    pub fn update(room: &str, profile: Profile) -> Self {
+        let room = room.into();
+        Self::Update { room, profile }
+    }
+
+    /// To be a member no more.
+    #[must_use]
+    pub fn leave(room: &str) -> Self {
+        Self::Leave { room: room.into() }
+    }
+
+    /// To say something to a member, in whatever meeting the two are.
+    #[must_use]
+    pub fn say(room: &str, to: SessionId, kind: Kind, body: Body) -> Self {
+        let (room, epoch) = (room.into(), None);
+        Self::Say {
+            room,
+            to,
+            kind,
+            epoch,
+            body,
+        }
+    }
+
+    pub(super) fn room(&self) -> &str {
+        match self {
+            Self::Join { room, .. }
+            | Self::Update { room, .. }
+            | Self::Leave { room }
+            | Self::Say { room, .. } => room,
+        }
+    }
+}
+
+/// A request as it is written, under its id of the session.
+#[derive(Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum Frame<'a> {
+    Join(ProfileFields<'a>),
+    Update(ProfileFields<'a>),
+    Leave { id: u64, room: &'a str },
+    Offer(SayFields<'a>),
+    Answer(SayFields<'a>),
+    Candidate(SayFields<'a>),
+}
+
+#[derive(Serialize)]
+struct ProfileFields<'a> {
+    id: u64,
+    room: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data: Option<&'a RawValue>,
+}
+
+#[derive(Serialize)]
+struct SayFields<'a> {
+    id: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    nr: Option<u64>,
+    room: &'a str,
+    to: String,
+    epoch: u64,
+    body: &'a RawValue,
+}
+
+/// Writes a request under its id. `nr` is the id under which it was said first, if that was another
+/// one; `meeting` the epoch where it names none itself.
+pub(super) fn encode(id: u64, nr: Option<u64>, request: &Request, meeting: u64) -> String {
+    let frame = match request {
+        Request::Join { room, profile } => Frame::Join(profile_fields(id, room, profile)),
+        Request::Update { room, profile } => Frame::Update(profile_fields(id, room, profile)),
+        Request::Leave { room } => Frame::Leave { id, room },
+        Request::Say {
+            room,
+            to,
+            kind,
+            epoch,
+            body,
+        } => {
+            let fields = SayFields {
+                id,
+                nr,
+                room,
+                to: to.to_string(),
+                epoch: epoch.unwrap_or(meeting),
+                body: &body.0,
+            };
+            match kind {
+                Kind::Offer => Frame::Offer(fields),
+                Kind::Answer => Frame::Answer(fields),
+                Kind::Candidate => Frame::Candidate(fields),
+            }
+        }
+    };
+    serde_json::to_string(&frame).expect("every key is a string")
+}
+
+fn profile_fields<'a>(id: u64, room: &'a str, profile: &'a Profile) -> ProfileFields<'a> {
+    ProfileFields {
+        id,
+        room,
+        name: profile.name.as_deref(),
+        data: profile.data.as_ref().map(|data| &*data.0),
+    }
+}
