@@ -1,4 +1,4 @@
-//! Load on a TURN server, and what it costs the server.
+//! Load on a TURN server, and what it costs the server; [`signal`] has that on a signaling server.
 //!
 //! The generator speaks to any server over UDP: it makes allocations, sends packets through them
 //! at a pace, checks what arrives, and reads from `/proc` how much CPU time and memory the server
@@ -19,6 +19,7 @@ mod report;
 mod run;
 mod settings;
 mod setup;
+pub mod signal;
 mod sources;
 mod stages;
 mod stamp;

@@ -1,5 +1,6 @@
 //! `peerage bench`: load on a running server.
 
+mod signal;
 mod turn;
 
 use clap::{Args, Subcommand};
@@ -15,12 +16,14 @@ pub(super) struct Bench {
 #[derive(Debug, Subcommand)]
 enum What {
     Turn(turn::Turn),
+    Signal(signal::Signal),
 }
 
 impl Bench {
     pub(super) fn run(&self) -> Result<(), String> {
         match &self.what {
             What::Turn(turn) => turn.run(),
+            What::Signal(signal) => signal.run(),
         }
     }
 }
