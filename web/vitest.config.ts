@@ -3,7 +3,7 @@ import { defineConfig } from "vitest/config";
 export default defineConfig({
   resolve: { conditions: ["source"] },
   test: {
-    include: ["*/test/**/*.test.ts"],
+    include: ["*/test/**/*.test.{ts,js}"],
     environment: "node",
     pool: "threads",
   },
