@@ -7,6 +7,7 @@
 //! loses its connection.
 
 mod documents;
+mod frames;
 mod lease;
 mod operation;
 mod origin;
@@ -30,6 +31,7 @@ use axum::routing::get;
 use axum::{Extension, Router};
 use tokio::sync::{Semaphore, mpsc};
 
+pub use self::frames::{bounded, give_up, unreadable};
 pub use self::lease::Lease;
 use self::operation::{Answer, Body, Operation, Shown};
 use self::owner::{Owner, ToHub};
@@ -40,7 +42,7 @@ use self::websocket::{Carrier, OUTBOX, Place};
 use crate::auth::Secret;
 use crate::metrics::SignalCounters;
 use crate::net::Admission;
-use crate::signal::{Hub, MESSAGE_BYTES};
+use crate::signal::Hub;
 
 /// How many inputs may wait for the hub.
 const INBOX: usize = 1_024;
@@ -169,13 +171,7 @@ async fn upgrade(
         return (StatusCode::SERVICE_UNAVAILABLE, headers, text).into_response();
     };
     let lease = lease.map(|Extension(lease)| lease);
-    request
-        // The default buffers are 128 KiB a connection.
-        .read_buffer_size(4_096)
-        .write_buffer_size(0)
-        .max_message_size(MESSAGE_BYTES)
-        .max_frame_size(MESSAGE_BYTES)
-        .on_upgrade(move |socket| carry(shared, socket, (place, lease)))
+    frames::bounded(request).on_upgrade(move |socket| carry(shared, socket, (place, lease)))
 }
 
 async fn carry(shared: Arc<Shared>, socket: WebSocket, place: Place) {

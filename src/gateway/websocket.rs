@@ -3,13 +3,12 @@
 use std::fmt;
 use std::time::Duration;
 
-use axum::extract::ws::{CloseFrame, Message as WsMessage, Utf8Bytes, WebSocket};
+use axum::extract::ws::{Message as WsMessage, Utf8Bytes, WebSocket};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::time::{Instant, Sleep, timeout_at};
 use tracing::debug;
-use tungstenite::Error as WsError;
-use tungstenite::error::CapacityError;
 
+use super::frames;
 use super::lease::Lease;
 use super::owner::{Outgoing, ToHub};
 use super::settings::Settings;
@@ -21,9 +20,6 @@ use crate::signal::{Close, Command, ConnectionId, Input, Message, Offset, Reject
 pub(super) const OUTBOX: usize = 512;
 /// How long an end may take: what still waits, the close frame and the peer's answer to it.
 const GOODBYE: Duration = Duration::from_secs(5);
-/// How long to leave a connection open that can be read no more, so that the peer sees the close
-/// frame before the reset that follows from what was not read.
-const LINGER: Duration = Duration::from_secs(1);
 /// With which a browser closes when its page is left (RFC 6455, section 7.4.1).
 const PAGE_LEFT: u16 = 1001;
 /// What stands for a close frame without a code there.
@@ -210,21 +206,11 @@ impl Carrier {
             End::Closed(_) => return self.read_to_the_end().await,
             End::Gone => return,
         };
-        let frame = CloseFrame {
-            code,
-            reason: Utf8Bytes::from_static(reason),
-        };
-        if self
-            .socket
-            .send(WsMessage::Close(Some(frame)))
-            .await
-            .is_err()
-        {
-            return;
-        }
-        match end {
-            End::Unreadable(..) => tokio::time::sleep(LINGER).await,
-            _ => self.read_to_the_end().await,
+        let socket = &mut self.socket;
+        if let End::Unreadable(..) = end {
+            frames::give_up(socket, code, reason).await;
+        } else if frames::close(socket, code, reason).await {
+            self.read_to_the_end().await;
         }
     }
 
@@ -236,14 +222,5 @@ impl Carrier {
 
 /// How a connection ends whose next frame could not be read.
 fn end_of(error: axum::Error) -> End {
-    match error.into_inner().downcast::<WsError>().as_deref() {
-        Ok(WsError::Capacity(CapacityError::MessageTooLong { .. })) => {
-            End::Unreadable(1009, "a message is at most 65536 bytes")
-        }
-        Ok(WsError::Capacity(_) | WsError::Protocol(_)) => {
-            End::Unreadable(1002, "not the WebSocket protocol")
-        }
-        Ok(WsError::Utf8(_)) => End::Unreadable(1007, "text is UTF-8"),
-        _ => End::Gone,
-    }
+    frames::unreadable(error).map_or(End::Gone, |(code, reason)| End::Unreadable(code, reason))
 }

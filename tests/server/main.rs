@@ -3,6 +3,7 @@
 mod client;
 mod command;
 mod configuration;
+mod foreign;
 mod http2;
 mod http2_floods;
 mod life;

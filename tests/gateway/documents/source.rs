@@ -101,6 +101,10 @@ pub(crate) fn close_codes() -> BTreeSet<u64> {
     for end in ends.map(|end| end.split(')').next().unwrap_or_default()) {
         codes.extend(numbers(end));
     }
+    let of_frames = text_of_module("gateway/frames");
+    for pair in of_frames.split("Some((").skip(1) {
+        codes.extend(numbers(pair.split(',').next().unwrap_or_default()));
+    }
     codes
 }
 
