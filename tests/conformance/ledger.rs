@@ -105,6 +105,34 @@ fn every_requirement_has_a_test_that_exists_or_a_reason() {
 }
 
 #[test]
+fn every_test_that_the_attack_tables_name_exists() {
+    const ATTACKS: &str = include_str!("../../docs/security.md");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut known = BTreeSet::new();
+    tests_in(&root.join("src"), &mut known);
+    tests_in(&root.join("tests"), &mut known);
+    let tables = ATTACKS.split("| attack | what the server does | test |\n");
+    let rows = tables.skip(1).flat_map(|table| {
+        table
+            .lines()
+            .skip(1)
+            .take_while(|line| line.starts_with('|'))
+    });
+    let mut count = 0;
+    for row in rows {
+        let tests = row.split(" | ").nth(2).unwrap_or_default();
+        let names: Vec<&str> = tests.split('`').skip(1).step_by(2).collect();
+        assert!(!names.is_empty(), "no test: {row}");
+        for name in names {
+            let exists = known.contains(name) || root.join("tests/browser").join(name).exists();
+            assert!(exists, "no test is called {name}: {row}");
+        }
+        count += 1;
+    }
+    assert!(count > 50, "{count}");
+}
+
+#[test]
 fn every_rfc_is_there_and_no_row_twice() {
     let rows = rows();
     for rfc in [

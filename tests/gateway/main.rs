@@ -4,6 +4,7 @@ mod asking;
 mod cutting;
 mod world;
 
+mod attacks;
 mod closing;
 mod documents;
 mod guarantee;

@@ -1,5 +1,6 @@
 //! The server from outside: the real binary, real sockets.
 
+mod attacks;
 mod client;
 mod command;
 mod configuration;
