@@ -4,8 +4,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { startBrowser } from "./browser.js";
+import { CuttableProxy } from "./cuttable_proxy.js";
 import { FirefoxPerson, startFirefox } from "./firefox.js";
-import { Person } from "./person.js";
+import { Person, WITHOUT_SERVER } from "./person.js";
 import { machineAddress, Server } from "./server.js";
 
 const timeout = 90_000;
@@ -57,6 +58,50 @@ async function call(server, check) {
     await grace.context.close();
   }
 }
+
+test(
+  "Firefox and Chromium stay in a call whose signaling breaks again and again",
+  { timeout: 240_000 },
+  async () => {
+    const server = await opened(Server.start());
+    const proxy = await opened(CuttableProxy.before(server));
+    const room = "firefox-faults";
+    const expected = WITHOUT_SERVER;
+    const ada = await FirefoxPerson.open(firefox, proxy.url, { name: "Ada", room });
+    const grace = await Person.open(chromium, proxy.url, { name: "Grace", room, expected });
+    try {
+      await grace.join();
+      // While the two are getting to know each other.
+      const joining = ada.join();
+      for (let faults = 0; faults < 3; faults += 1) {
+        await new Promise((resolve) => setTimeout(resolve, 150));
+        proxy.cut();
+        proxy.mend();
+      }
+      await joining;
+      await Promise.all([ada.receivesMedia(), grace.receivesMedia()]);
+      const made = await grace.connectionsMade();
+      proxy.cut();
+      await ada.says("The server is gone, we are not.");
+      await grace.reads("The server is gone, we are not.");
+      await grace.button("Microphone").click();
+      proxy.mend();
+      const muted = "::-p-xpath(//*[@aria-label='Muted'])";
+      await ada.page.waitForSelector(muted, { timeout: 60_000 });
+      proxy.silence();
+      proxy.mend();
+      await grace.button("Microphone").click();
+      // A ping after ten seconds, given up five later.
+      await ada.page.waitForSelector(muted, { hidden: true, timeout: 60_000 });
+      await Promise.all([ada.receivesMedia(), grace.receivesMedia()]);
+      assert.equal(await grace.connectionsMade(), made);
+      await grace.assertFaultless();
+    } finally {
+      await ada.context.close();
+      await grace.context.close();
+    }
+  },
+);
 
 test("Firefox meets Chromium on a relay over UDP", { timeout }, async () => {
   // It is told of TCP and TLS, too. TLS it takes by a name only, and this is an address: that must

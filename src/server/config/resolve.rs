@@ -361,8 +361,8 @@ fn audit_log(reader: &mut Reader<'_>) -> Result<Option<AuditTarget>, ConfigError
 fn credential_lifetime(reader: &mut Reader<'_>) -> Result<Duration, ConfigError> {
     let key = "turn.credential_lifetime";
     let lifetime = reader.get(key, Duration::from_secs(3600))?;
-    let bounds = Duration::from_secs(60)..=Duration::from_secs(86_400);
-    reader.ensure(key, bounds.contains(&lifetime), r#"from "1m" to "24h""#)?;
+    let bounds = Duration::from_secs(10)..=Duration::from_secs(86_400);
+    reader.ensure(key, bounds.contains(&lifetime), r#"from "10s" to "24h""#)?;
     Ok(lifetime)
 }
 
