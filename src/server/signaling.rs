@@ -87,6 +87,7 @@ fn hub_config(settings: &Settings) -> signal::Config {
         sessions: settings.limits.sessions,
         room_members: settings.limits.room_members,
         resume_window: settings.limits.resume_window,
+        empty_room_life: settings.limits.empty_room_life,
         presence_grace: settings.limits.presence_grace,
         ticket_keys: settings.ticket_keys.clone(),
         ice: IceConfig {
@@ -176,6 +177,7 @@ mod tests {
                 sessions: 1,
                 room_members: 2,
                 resume_window: Duration::from_secs(1),
+                empty_room_life: Duration::ZERO,
                 presence_grace: Duration::ZERO,
             },
             connections_per_address: 0,

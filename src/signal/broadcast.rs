@@ -63,12 +63,6 @@ impl Hub {
         Ok(())
     }
 
-    fn all_but(&self, room: &str, one: SessionId) -> Vec<SessionId> {
-        let members = self.rooms.get(room).map(|(_, room)| room.members());
-        let sessions = members.unwrap_or_default().iter().map(|it| it.session());
-        sessions.filter(|session| *session != one).collect()
-    }
-
     fn await_receipts(&mut self, from: SessionId, pending: Pending, now: Now) {
         let Some(session) = self.sessions.get_mut(&from) else {
             return;

@@ -1,9 +1,11 @@
 //! What clients say.
 
+use std::time::Duration;
+
 use serde_json::value::RawValue;
 
 use super::message::Kind;
-use super::{Offset, Rejection, SessionId};
+use super::{Offset, Rejection, Role, SessionId};
 use crate::auth::Secret;
 
 /// One message of a client, as the dialect has read it.
@@ -85,6 +87,8 @@ pub enum Request {
         data: Option<Box<RawValue>>,
         /// With whom the client was there before a restart, and has a connection to still.
         meetings: Vec<Meeting>,
+        /// Whether to wait at the door if the room is locked.
+        knock: bool,
     },
     /// Change what others see and know; what is `None` stays.
     Update {
@@ -100,6 +104,51 @@ pub enum Request {
         /// The room.
         room: Box<str>,
     },
+    /// Lock or unlock a room, and bound its members; what is `None` stays.
+    SetRoom {
+        /// The room.
+        room: Box<str>,
+        /// Whether who wants to come in has to knock.
+        locked: Option<bool>,
+        /// How many members it may have; `Some(None)` is as many as the server allows.
+        limit: Option<Option<usize>>,
+    },
+    /// Give a member another role.
+    SetRole {
+        /// The room.
+        room: Box<str>,
+        /// The member; `None` if what was written is no session's id.
+        session: Option<SessionId>,
+        /// What it is to be.
+        role: Role,
+    },
+    /// Put a member out of the room.
+    Remove {
+        /// The room.
+        room: Box<str>,
+        /// The member; `None` if what was written is no session's id.
+        session: Option<SessionId>,
+        /// Whether it may not come back.
+        bar: bool,
+    },
+    /// Let somebody in who knocks.
+    Admit {
+        /// The room.
+        room: Box<str>,
+        /// Who knocks; `None` if what was written is no session's id.
+        session: Option<SessionId>,
+    },
+    /// Send somebody away who knocks.
+    Deny {
+        /// The room.
+        room: Box<str>,
+        /// Who knocks; `None` if what was written is no session's id.
+        session: Option<SessionId>,
+        /// Whether it may not come back.
+        bar: bool,
+    },
+    /// Change what the room keeps.
+    SetState(SetState),
     /// Say something to one other member.
     Directed(Directed),
     /// Say something to all other members.
@@ -143,6 +192,23 @@ pub struct ForAll {
     pub number: Option<u64>,
     /// Opaque.
     pub body: Box<RawValue>,
+}
+
+/// A change of what a room keeps.
+#[derive(Clone, Debug)]
+pub struct SetState {
+    /// The room.
+    pub room: Box<str>,
+    /// Which entry.
+    pub key: Box<str>,
+    /// Its value; `None` takes it out.
+    pub value: Option<Box<RawValue>>,
+    /// After which time it goes by itself.
+    pub expires_in: Option<Duration>,
+    /// Whether it goes with the member that sets it.
+    pub while_present: bool,
+    /// The version that the entry must have, 0 for none; otherwise nothing changes.
+    pub if_version: Option<u64>,
 }
 
 /// What the shell tells the hub of a connection.

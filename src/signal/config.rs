@@ -27,6 +27,20 @@ pub struct Config {
     /// How many broadcasts of a session may wait until every addressee has got them, or the
     /// session has heard so. 256.
     pub broadcasts: usize,
+    /// How long a value of a room's state may be, in bytes. 4,096.
+    pub state_value_bytes: usize,
+    /// How many entries the state of a room may have. 64.
+    pub state_entries: usize,
+    /// How long all keys and values of a room's state may be together, in bytes. 16,384.
+    pub state_bytes: usize,
+    /// How many may knock at a room at a time. 16.
+    pub knocks: usize,
+    /// How long somebody who knocks waits. 5 minutes.
+    pub knock_life: Duration,
+    /// How long a room without members keeps its state, its lock and its limit. 30 s.
+    pub empty_room_life: Duration,
+    /// How many rooms without members are kept. 1,000.
+    pub empty_rooms: usize,
     /// How many messages a second a session may send. 50.
     pub messages_per_second: u32,
     /// How many messages a session may send at once. 200.
@@ -68,6 +82,13 @@ impl Default for Config {
             data_bytes: 4_096,
             broadcast_bytes: 16_384,
             broadcasts: 256,
+            state_value_bytes: 4_096,
+            state_entries: 64,
+            state_bytes: 16_384,
+            knocks: 16,
+            knock_life: Duration::from_secs(300),
+            empty_room_life: Duration::from_secs(30),
+            empty_rooms: 1_000,
             messages_per_second: 50,
             message_burst: 200,
             bytes_per_second: 256 * 1_024,

@@ -75,6 +75,7 @@ impl Hub {
                 Timer::Absence(session) => self.lost.push_back(session),
                 Timer::Expiry(session) => self.expire(session, now),
                 Timer::Unheard(session) => self.check_acknowledged(session, now),
+                Timer::Room(room) => self.check_room(room, now),
                 Timer::Ice(session) => self.renew_ice_servers(session, now),
             }
             self.tell_of_the_lost(now);

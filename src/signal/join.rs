@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use super::ids::is_room_name;
+use super::meetings::Meetings;
 use super::message::{Profile, RoomSnapshot};
 use super::room::NameAndData;
 use super::{
-    Config, Hub, Meeting, Message, Permissions, Reason, Reject, RoomName, SessionId, State,
+    Config, Hub, Meeting, Message, Permissions, Reason, Reject, Role, RoomName, SessionId,
+    Standing, State,
 };
 use crate::time::Now;
 
@@ -18,7 +20,7 @@ impl Hub {
         &mut self,
         session: SessionId,
         re: u64,
-        room: Box<str>,
+        (room, knock): (Box<str>, bool),
         (profile, meetings): (NameAndData, Vec<Meeting>),
         now: Now,
     ) -> Result<(), Reject> {
@@ -27,29 +29,63 @@ impl Hub {
             Some((name, _)) => Arc::clone(name),
             None => RoomName::from(room),
         };
-        if let Some(session) = self.sessions.get_mut(&session) {
-            session.rooms.push(Arc::clone(&name));
-        }
         let meetings = self.meetings_that_count(meetings, now);
-        let made = self.rooms.get_or_make(&name);
-        let standing = made.standing_of_newcomer();
         let profile = Profile {
             session,
             name: profile.0,
             data: profile.1,
         };
+        let standing = self.standing_in(&name);
+        if !self.has_to_knock(&name, standing) {
+            self.enter(re, &name, (Arc::new(profile), meetings), standing, now);
+        } else if knock {
+            self.knock(re, &name, (profile, meetings), now)?;
+        } else {
+            return Err(Reject::RoomLocked);
+        }
+        Ok(())
+    }
+
+    /// What somebody is who comes into the room.
+    pub(super) fn standing_in(&self, room: &str) -> Standing {
+        match self.rooms.get(room) {
+            Some((_, room)) => room.standing_of_newcomer(),
+            None => Role::Host.into(),
+        }
+    }
+
+    /// Whether who comes as this has to be let in: anybody where it is locked, and guests always.
+    /// Who may let in need not knock.
+    fn has_to_knock(&self, room: &str, standing: Standing) -> bool {
+        let is_locked = self.rooms.get(room).is_some_and(|(_, room)| room.locked);
+        let is_moderator = standing.permissions.contains(Permissions::MODERATE);
+        (is_locked || standing.role == Role::Guest) && !is_moderator
+    }
+
+    /// Makes a session a member, and tells it and the others.
+    pub(super) fn enter(
+        &mut self,
+        re: u64,
+        name: &RoomName,
+        (profile, meetings): (Arc<Profile>, Meetings),
+        standing: Standing,
+        now: Now,
+    ) {
+        let id = profile.session;
+        if let Some(session) = self.sessions.get_mut(&id) {
+            session.rooms.push(Arc::clone(name));
+        }
+        let made = self.rooms.open(name);
         let newcomer = made.add(profile, standing, meetings);
         // The newcomer's own coming is the next change, and part of what it is told.
         let version = made.version() + 1;
-        let room = RoomSnapshot {
-            room: Arc::clone(&name),
-            version,
-            standing,
-            members: self.others(&name, &newcomer),
-        };
-        self.post(session, Message::Joined { re, room }, now);
-        self.broadcast(&name, &newcomer, State::Joined, now);
-        Ok(())
+        if let Some(room) = self.account(name, id) {
+            let room = RoomSnapshot { version, ..room };
+            self.post(id, Message::Joined { re, room }, now);
+        }
+        let state = self.state(id);
+        self.broadcast(name, &newcomer, state, now);
+        self.look_after_room(name, now);
     }
 
     fn check_join(
@@ -62,22 +98,28 @@ impl Hub {
             return Err(Reject::InvalidRoom);
         }
         check_profile(profile, &self.config)?;
-        if self.is_in(session, room) {
+        let known = self.rooms.get(room).map(|(_, room)| room);
+        if known.is_some_and(|it| it.find(session).is_some() || it.knocks.contains(session)) {
             return Err(Reject::AlreadyJoined);
         }
+        if known.is_some_and(|room| room.is_barred(session)) {
+            return Err(Reject::Barred);
+        }
         let session = self.sessions.get(&session);
-        let rooms = session.map_or(0, |session| session.rooms.len());
+        let rooms = session.map_or(0, |session| session.rooms.len() + session.knocks.len());
         if rooms >= self.config.rooms_per_session {
             return Err(Reject::TooManyRooms);
         }
-        let members = self
-            .rooms
-            .get(room)
-            .map_or(0, |(_, room)| room.members().len());
-        if members >= self.config.room_members {
+        if self.is_full(room) {
             return Err(Reject::RoomFull);
         }
         Ok(())
+    }
+
+    /// Whether the room has as many members as it may have.
+    pub(super) fn is_full(&self, room: &str) -> bool {
+        let known = self.rooms.get(room).map(|(_, room)| room);
+        known.is_some_and(|it| it.members().len() >= it.settings(&self.config).limit)
     }
 
     pub(super) fn update(
@@ -109,15 +151,20 @@ impl Hub {
         room: &str,
         now: Now,
     ) -> Result<(), Reject> {
+        let left = |room: &RoomName| Message::Left {
+            re,
+            room: Arc::clone(room),
+        };
+        if let Some(room) = self.knocks_at(id, room) {
+            self.withdraw_knock(id, &room, now);
+            self.post(id, left(&room), now);
+            return Ok(());
+        }
         let room = self.room_of(id, room)?;
         if let Some(session) = self.sessions.get_mut(&id) {
             session.rooms.retain(|name| *name != room);
         }
-        let left = Message::Left {
-            re,
-            room: Arc::clone(&room),
-        };
-        self.post(id, left, now);
+        self.post(id, left(&room), now);
         self.remove_member(&room, id, Reason::Left, now);
         Ok(())
     }
@@ -130,11 +177,14 @@ impl Hub {
         reason: Reason,
         now: Now,
     ) {
-        if let Some(member) = self.rooms.get_or_make(room).remove(session) {
+        let members = self.rooms.get_or_make(room);
+        let held = members.state.held_by(session);
+        if let Some(member) = members.remove(session) {
             self.broadcast(room, &member, State::Left(reason), now);
             self.see_that_there_is_a_host(room, now);
+            self.drop_state(room, held, Some(session), now);
         }
-        self.rooms.remove_if_empty(room);
+        self.close_if_empty(room, now);
     }
 
     /// Whether the session is a member of the room that may do this.
@@ -149,8 +199,10 @@ impl Hub {
         may.then_some(()).ok_or(Reject::NotPermitted)
     }
 
-    fn is_in(&self, session: SessionId, room: &str) -> bool {
-        self.room_of(session, room).is_ok()
+    /// The name of a room at which the session knocks.
+    fn knocks_at(&self, session: SessionId, room: &str) -> Option<RoomName> {
+        let mut rooms = self.sessions.get(&session)?.knocks.iter();
+        rooms.find(|name| &***name == room).cloned()
     }
 
     /// The name of a room in which the session is.
@@ -246,6 +298,7 @@ mod tests {
                 name: Some("Ada".into()),
                 data: serde_json::value::RawValue::from_string("1".to_owned()).ok(),
                 meetings: Vec::new(),
+                knock: false,
             },
         );
         world.ask(

@@ -241,7 +241,10 @@ mod tests {
         }
         assert!(positions(&mailbox).is_empty());
         assert!((0..=4).all(|seen| !mailbox.can_resume_after(Offset(seen))));
-        let snapshot = Arc::new(Message::Snapshot { rooms: Vec::new() });
+        let snapshot = Arc::new(Message::Snapshot {
+            rooms: Vec::new(),
+            knocking: Vec::new(),
+        });
         mailbox.begin_anew(snapshot, Now::default());
         assert_eq!(positions(&mailbox), [5]);
         assert!(mailbox.can_resume_after(Offset(4)));
@@ -259,7 +262,12 @@ mod tests {
         }
         let reason = Reason::Bye;
         say(&mut mailbox, Message::Undeliverable { to, reason });
-        let snapshot = || Arc::new(Message::Snapshot { rooms: Vec::new() });
+        let snapshot = || {
+            Arc::new(Message::Snapshot {
+                rooms: Vec::new(),
+                knocking: Vec::new(),
+            })
+        };
         mailbox.begin_anew(snapshot(), Now::default());
         let kept: Vec<_> = mailbox.kept().map(|(_, message)| message).collect();
         assert!(matches!(
@@ -300,7 +308,13 @@ mod tests {
                 room: name.into(),
                 version: 1,
                 standing: Role::Member.into(),
+                settings: super::super::Settings {
+                    locked: false,
+                    limit: 64,
+                },
                 members: vec![member.clone(); 80],
+                knocks: None,
+                state: Vec::new(),
             };
             Arc::new(Message::Joined { re: 1, room })
         };
@@ -310,7 +324,10 @@ mod tests {
         };
         assert!(joined("blue").size() > config.mailbox_bytes);
         let mut mailbox = Mailbox::default();
-        let snapshot = Arc::new(Message::Snapshot { rooms: Vec::new() });
+        let snapshot = Arc::new(Message::Snapshot {
+            rooms: Vec::new(),
+            knocking: Vec::new(),
+        });
         mailbox.begin_anew(snapshot, Now::default());
         mailbox.push(joined("blue"), &config, Now::default());
         push(&mut mailbox, &config);

@@ -58,11 +58,16 @@ mod tests {
     fn join_with(meetings: Vec<Meeting>) -> Request {
         match join("blue") {
             Request::Join {
-                room, name, data, ..
+                room,
+                name,
+                data,
+                knock,
+                ..
             } => Request::Join {
                 room,
                 name,
                 data,
+                knock,
                 meetings,
             },
             other => other,

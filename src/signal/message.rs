@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::value::RawValue;
 
 use super::ice::IceServers;
-use super::{Offset, Rejection, Role, RoomName, SessionId, Standing};
+use super::{Offset, Rejection, Role, RoomName, SessionId, Settings, Standing, StateEntry};
 use crate::auth::Secret;
 
 /// One message to a client. The dialect spells it.
@@ -24,6 +24,35 @@ pub enum Message {
     /// The answer to `leave`.
     Left {
         /// The id of the `leave`.
+        re: u64,
+        /// The room.
+        room: RoomName,
+    },
+    /// The session is no member of a room any more, though it has not left.
+    PutOut {
+        /// The room.
+        room: RoomName,
+        /// Why.
+        reason: Reason,
+    },
+    /// A `join` waits until somebody lets the session in.
+    Knocking {
+        /// The id of the `join`.
+        re: u64,
+        /// The room.
+        room: RoomName,
+        /// For how long it waits.
+        expires_in: Duration,
+    },
+    /// Somebody knocks, or does so no more.
+    Knock(KnockNews),
+    /// What hosts have decided about the room has changed.
+    Room(SettingsChange),
+    /// What the room keeps has changed.
+    State(StateChange),
+    /// What was asked for has been done.
+    Done {
+        /// The id of the message.
         re: u64,
         /// The room.
         room: RoomName,
@@ -70,6 +99,8 @@ pub enum Message {
     Snapshot {
         /// The rooms, in the order in which the session joined them.
         rooms: Vec<RoomSnapshot>,
+        /// Where the session waits to be let in.
+        knocking: Vec<RoomName>,
     },
     /// New credentials in place of those that will expire.
     IceServers(IceServers),
@@ -95,8 +126,66 @@ pub struct RoomSnapshot {
     pub version: u64,
     /// What the session itself may do there.
     pub standing: Standing,
+    /// What hosts have decided about it.
+    pub settings: Settings,
     /// The *other* members, in the order in which they joined.
     pub members: Vec<Member>,
+    /// Who knocks; `None` for those who may not let in.
+    pub knocks: Option<Vec<Arc<Profile>>>,
+    /// What the room keeps, in the order of the keys.
+    pub state: Vec<Arc<StateEntry>>,
+}
+
+/// What has become of a knock.
+#[derive(Debug)]
+pub struct KnockNews {
+    /// The room.
+    pub room: RoomName,
+    /// Who knocks.
+    pub profile: Arc<Profile>,
+    /// What has become of it.
+    pub state: KnockState,
+}
+
+/// What has become of a knock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KnockState {
+    /// Somebody waits to be let in.
+    Waiting,
+    /// It was let in.
+    Admitted,
+    /// It was sent away.
+    Denied,
+    /// It has gone by itself.
+    Withdrawn,
+    /// Nobody has answered in time.
+    Expired,
+}
+
+/// What hosts have decided about a room.
+#[derive(Debug)]
+pub struct SettingsChange {
+    /// The id of the `set_room`, for the one who has asked.
+    pub re: Option<u64>,
+    /// The room.
+    pub room: RoomName,
+    /// The room's version, with this change.
+    pub version: u64,
+    /// What holds from now on.
+    pub settings: Settings,
+}
+
+/// What has changed of what a room keeps.
+#[derive(Debug)]
+pub struct StateChange {
+    /// The id of the `set_state`, for the one who has asked.
+    pub re: Option<u64>,
+    /// The room.
+    pub room: RoomName,
+    /// The room's version, with this change.
+    pub version: u64,
+    /// The entries that are new, different or gone.
+    pub entries: Vec<Arc<StateEntry>>,
 }
 
 /// What a session has become in a room.
@@ -229,6 +318,14 @@ pub struct Limits {
     pub broadcast_bytes: usize,
     /// Broadcasts of a session that are not settled.
     pub broadcasts: usize,
+    /// Bytes of the key of an entry of a room's state.
+    pub state_key_bytes: usize,
+    /// Bytes of its value.
+    pub state_value_bytes: usize,
+    /// Entries of a room's state.
+    pub state_entries: usize,
+    /// Bytes of all their keys and values.
+    pub state_bytes: usize,
 }
 
 /// A member of a room, as another member sees it.
@@ -279,6 +376,8 @@ pub enum Reason {
     Bye,
     /// It did not come back in time.
     Expired,
+    /// A host has put it out.
+    Removed,
 }
 
 /// Roughly what the fields of a message other than names, data and bodies come to.
@@ -294,8 +393,10 @@ impl Message {
         FIXED_BYTES
             + match self {
                 Self::Joined { room, .. } => room.size(),
-                Self::Snapshot { rooms } => rooms.iter().map(RoomSnapshot::size).sum(),
+                Self::Snapshot { rooms, .. } => rooms.iter().map(RoomSnapshot::size).sum(),
                 Self::Presence { member, .. } => member.size(),
+                Self::State(change) => state_bytes(&change.entries),
+                Self::Knock(news) => news.profile.size(),
                 Self::Delivery(delivery) => delivery.body.get().len(),
                 Self::Broadcast(broadcast) => broadcast.body.get().len(),
                 Self::BroadcastDelivered(it) => it.undeliverable.len() * ID_AND_REASON_BYTES,
@@ -306,14 +407,28 @@ impl Message {
 
 impl RoomSnapshot {
     fn size(&self) -> usize {
-        FIXED_BYTES + self.members.iter().map(Member::size).sum::<usize>()
+        let members: usize = self.members.iter().map(Member::size).sum();
+        let knocks = self.knocks.iter().flatten();
+        let knocks: usize = knocks.map(|profile| profile.size()).sum();
+        FIXED_BYTES + members + knocks + state_bytes(&self.state)
     }
+}
+
+fn state_bytes(entries: &[Arc<StateEntry>]) -> usize {
+    let entries = entries.iter();
+    entries.map(|entry| FIXED_BYTES + entry.bytes()).sum()
 }
 
 impl Member {
     fn size(&self) -> usize {
-        let name = self.profile.name.as_ref().map_or(0, |name| name.len());
-        let data = self.profile.data.as_ref();
+        self.profile.size()
+    }
+}
+
+impl Profile {
+    fn size(&self) -> usize {
+        let name = self.name.as_ref().map_or(0, |name| name.len());
+        let data = self.data.as_ref();
         FIXED_BYTES + name + data.map_or(0, |data| data.get().len())
     }
 }

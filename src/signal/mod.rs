@@ -24,6 +24,9 @@
 //! | `session`, `resume`, `restore` | welcome, resume, suspension, end; return after a restart |
 //! | `mailbox` | what is kept until it is acknowledged |
 //! | `room` | join, update, leave; who is polite, and the epoch |
+//! | `moderate`, `knocking`, `knock`, `settings` | hosts look after a room; who waits at its door |
+//! | `set_state`, `state` | what a room keeps for its members |
+//! | `aftermath` | what rooms do by themselves |
 //! | `role` | what members may do, and who is the host |
 //! | `meetings` | which of them go on after a restart |
 //! | `presence` | what members are told of each other |
@@ -41,6 +44,7 @@
     clippy::iter_over_hash_type
 )]
 
+mod aftermath;
 mod broadcast;
 mod close;
 mod command;
@@ -52,10 +56,13 @@ mod hub;
 mod ice;
 mod ids;
 mod join;
+mod knock;
+mod knocking;
 mod limits;
 mod mailbox;
 mod meetings;
 mod message;
+mod moderate;
 mod presence;
 mod random;
 mod receipt;
@@ -66,23 +73,29 @@ mod resume;
 mod role;
 mod room;
 mod session;
+mod set_state;
+mod settings;
 mod snapshot;
+mod state;
 mod ticket;
 mod timer;
 mod unsettled;
 
 pub use close::Close;
-pub use command::{Command, Directed, ForAll, Hello, Input, Meeting, Request, Resume};
+pub use command::{Command, Directed, ForAll, Hello, Input, Meeting, Request, Resume, SetState};
 pub use config::{Config, IceConfig, MESSAGE_BYTES};
 pub use hub::Hub;
 pub use ice::IceServers;
 pub use ids::{ConnectionId, Offset, RoomName, SessionId};
 pub use message::{
-    Broadcast, BroadcastReceipt, Delivery, Event, Kind, Limits, Loss, Member, Message, Profile,
-    Reason, Resumed, RoleChange, RoomSnapshot, State, Welcome,
+    Broadcast, BroadcastReceipt, Delivery, Event, Kind, KnockNews, KnockState, Limits, Loss,
+    Member, Message, Profile, Reason, Resumed, RoleChange, RoomSnapshot, SettingsChange, State,
+    StateChange, Welcome,
 };
 pub use reject::{Reject, Rejection};
 pub use role::{Permissions, Role, Standing};
+pub use settings::Settings;
+pub use state::StateEntry;
 
 #[cfg(test)]
 mod testing;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::message::{Member, RoleChange};
 use super::room::Membership;
-use super::{Hub, Message, Role, RoomName, SessionId, Standing, State};
+use super::{Hub, Message, Permissions, Role, RoomName, SessionId, Standing, State};
 use crate::time::Now;
 
 impl Hub {
@@ -20,11 +20,32 @@ impl Hub {
             .collect()
     }
 
-    fn state(&self, session: SessionId) -> State {
+    /// How a member is.
+    pub(super) fn state(&self, session: SessionId) -> State {
         match self.sessions.get(&session) {
             Some(session) if !session.is_away => State::Joined,
             _ => State::Suspended,
         }
+    }
+
+    /// All members of a room.
+    pub(super) fn all_of(&self, room: &str) -> Vec<SessionId> {
+        self.all_who_may(room, Permissions::NONE)
+    }
+
+    /// All members of a room except one.
+    pub(super) fn all_but(&self, room: &str, one: SessionId) -> Vec<SessionId> {
+        let mut all = self.all_of(room);
+        all.retain(|session| *session != one);
+        all
+    }
+
+    /// All members of a room that may do this.
+    pub(super) fn all_who_may(&self, room: &str, what: Permissions) -> Vec<SessionId> {
+        let members = self.rooms.get(room).map(|(_, room)| room.members());
+        let members = members.unwrap_or_default().iter();
+        let may = members.filter(|it| it.standing.permissions.contains(what));
+        may.map(Membership::session).collect()
     }
 
     /// Tells all other members of the room how `about` is.
@@ -76,6 +97,9 @@ impl Hub {
             standing,
         };
         self.post(to, Message::Role(change), now);
+        if standing.permissions.contains(Permissions::MODERATE) {
+            self.tell_who_knocks(room, to, now);
+        }
         let state = self.state(to);
         self.broadcast(room, &member, state, now);
     }

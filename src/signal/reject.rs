@@ -41,6 +41,32 @@ pub enum Reject {
     BodyTooLarge,
     /// As many broadcasts of the session wait as may.
     TooManyBroadcasts,
+    /// The room is locked.
+    RoomLocked,
+    /// A host has not let the session in.
+    KnockDenied,
+    /// Nobody has answered the knock in time.
+    KnockExpired,
+    /// As many knock at the room as may.
+    TooManyKnocks,
+    /// Whom this is about does not knock there.
+    NoSuchKnock,
+    /// The session may not come back into this room.
+    Barred,
+    /// As many are kept out of the room as may.
+    TooManyBarred,
+    /// The limit is none that the room may have.
+    InvalidLimit,
+    /// The last host of a room stays one.
+    LastHost,
+    /// The key is not of the required form.
+    InvalidKey,
+    /// The value is too long.
+    ValueTooLarge,
+    /// The room keeps as much as it may.
+    StateFull,
+    /// The entry has another version.
+    VersionConflict,
     /// Too many messages; this one was dropped.
     RateLimited,
 }
@@ -58,6 +84,7 @@ impl Reject {
         self.words().1
     }
 
+    #[expect(clippy::too_many_lines, reason = "a table with a row a code")]
     const fn words(self) -> (&'static str, &'static str) {
         match self {
             Self::Malformed => ("malformed", "not a JSON object of the required form"),
@@ -94,6 +121,34 @@ impl Reject {
                 "limits.broadcasts of your broadcasts are not settled yet",
             ),
             Self::RateLimited => ("rate_limited", "too many messages; this one was dropped"),
+            Self::RoomLocked => ("room_locked", "the room is locked; knock to be let in"),
+            Self::KnockDenied => ("knock_denied", "you were not let in"),
+            Self::KnockExpired => ("knock_expired", "nobody has answered your knock"),
+            Self::TooManyKnocks => ("too_many_knocks", "too many wait to be let into this room"),
+            Self::NoSuchKnock => ("no_such_knock", "nobody of that name knocks at this room"),
+            Self::Barred => ("barred", "you may not come back into this room"),
+            Self::TooManyBarred => (
+                "too_many_barred",
+                "as many are kept out of this room as may",
+            ),
+            Self::InvalidLimit => ("invalid_limit", "a limit is from 1 to limits.room_members"),
+            Self::LastHost => ("last_host", "the last host of a room stays one"),
+            Self::InvalidKey => (
+                "invalid_key",
+                "a key is 1 to limits.state_key_bytes bytes without control characters",
+            ),
+            Self::ValueTooLarge => (
+                "value_too_large",
+                "the value is longer than limits.state_value_bytes",
+            ),
+            Self::StateFull => (
+                "state_full",
+                "the room keeps limits.state_entries entries or limits.state_bytes bytes",
+            ),
+            Self::VersionConflict => (
+                "version_conflict",
+                "the entry is not of the version that you expect",
+            ),
         }
     }
 }

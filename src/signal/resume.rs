@@ -3,6 +3,7 @@
 use super::message::Welcome;
 use super::restore::Claim;
 use super::session::Session;
+use super::state::KEY_BYTES;
 use super::ticket::Ticket;
 use super::timer::Timer;
 use super::{
@@ -124,6 +125,10 @@ impl Hub {
             data_bytes: self.config.data_bytes,
             broadcast_bytes: self.config.broadcast_bytes,
             broadcasts: self.config.broadcasts,
+            state_key_bytes: KEY_BYTES,
+            state_value_bytes: self.config.state_value_bytes,
+            state_entries: self.config.state_entries,
+            state_bytes: self.config.state_bytes,
         }
     }
 
@@ -172,6 +177,9 @@ impl Hub {
         for room in &session.rooms {
             self.remove_member(room, id, reason, now);
         }
+        for room in &session.knocks {
+            self.withdraw_knock(id, room, now);
+        }
         let missed = session.mailbox.kept().map(|(_, message)| message);
         self.give_up(id, missed, reason, now);
     }
@@ -188,26 +196,51 @@ impl Hub {
         if request_id <= applied {
             return Ok(());
         }
+        self.do_request(id, request_id, request, now)?;
+        if let Some(session) = self.sessions.get_mut(&id) {
+            session.applied = request_id;
+        }
+        Ok(())
+    }
+
+    fn do_request(
+        &mut self,
+        id: SessionId,
+        re: u64,
+        request: Request,
+        now: Now,
+    ) -> Result<(), Reject> {
         match request {
             Request::Join {
                 room,
                 name,
                 data,
+                knock,
                 meetings,
-            } => {
-                self.join(id, request_id, room, ((name, data), meetings), now)?;
+            } => self.join(id, re, (room, knock), ((name, data), meetings), now),
+            Request::Update { room, name, data } => self.update(id, re, &room, (name, data), now),
+            Request::Leave { room } => self.leave(id, re, &room, now),
+            Request::SetRoom {
+                room,
+                locked,
+                limit,
+            } => self.set_room(id, re, &room, (locked, limit), now),
+            Request::SetRole {
+                room,
+                session,
+                role,
+            } => self.set_role(id, re, &room, (session, role), now),
+            Request::Remove { room, session, bar } => {
+                self.remove(id, re, &room, (session, bar), now)
             }
-            Request::Update { room, name, data } => {
-                self.update(id, request_id, &room, (name, data), now)?;
+            Request::Admit { room, session } => self.admit_knocker(id, re, &room, session, now),
+            Request::Deny { room, session, bar } => {
+                self.deny_knocker(id, re, &room, (session, bar), now)
             }
-            Request::Leave { room } => self.leave(id, request_id, &room, now)?,
-            Request::Directed(directed) => self.direct(id, request_id, directed, now)?,
-            Request::Broadcast(said) => self.say_to_all(id, request_id, said, now)?,
+            Request::SetState(set) => self.set_state(id, re, set, now),
+            Request::Directed(directed) => self.direct(id, re, directed, now),
+            Request::Broadcast(said) => self.say_to_all(id, re, said, now),
         }
-        if let Some(session) = self.sessions.get_mut(&id) {
-            session.applied = request_id;
-        }
-        Ok(())
     }
 }
 

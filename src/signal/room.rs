@@ -2,17 +2,28 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::value::RawValue;
 
+use super::Config;
 use super::ids::{RoomName, SessionId};
+use super::knock::Knocks;
 use super::meetings::Meetings;
 use super::message::{Member, Profile, State};
 use super::role::{Permissions, Role, Standing};
+use super::settings::Settings;
+use super::state::RoomState;
+use crate::time::Instant;
 
-/// All rooms that have a member.
+/// All rooms that have a member, and some that had one or have somebody at the door.
 pub(super) struct Rooms {
     by_name: HashMap<RoomName, Room>,
+    /// By their numbers.
+    names: HashMap<u64, RoomName>,
+    last_number: u64,
+    /// How many have no member.
+    empty: usize,
     /// No room that is gone has counted further than this. A new one goes on from here, so that
     /// an epoch never comes again in a room of the same name.
     counted: u64,
@@ -22,9 +33,24 @@ pub(super) struct Rooms {
 pub(super) struct Room {
     members: Vec<Membership>,
     joins: u64,
-    /// How often anything about a member has changed.
+    /// How often anything has changed.
     version: u64,
+    /// By which timers know it.
+    number: u64,
+    /// Whether who wants to come in has to knock.
+    pub(super) locked: bool,
+    /// How many members it may have, if hosts have said so.
+    pub(super) limit: Option<usize>,
+    pub(super) knocks: Knocks,
+    /// Those who may not come back.
+    barred: Vec<SessionId>,
+    pub(super) state: RoomState,
+    /// Until when it is kept, if it has no member.
+    empty_until: Option<Instant>,
 }
+
+/// How many a room may keep out.
+const BARRED: usize = 256;
 
 /// A member, as its room knows it.
 #[derive(Clone)]
@@ -70,6 +96,60 @@ impl Membership {
 }
 
 impl Room {
+    fn new(number: u64, counted: u64) -> Self {
+        Self {
+            members: Vec::new(),
+            joins: counted,
+            version: counted,
+            number,
+            locked: false,
+            limit: None,
+            knocks: Knocks::default(),
+            barred: Vec::new(),
+            state: RoomState::default(),
+            empty_until: None,
+        }
+    }
+
+    pub(super) fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// What hosts have decided, and the server where they have not.
+    pub(super) fn settings(&self, config: &Config) -> Settings {
+        Settings {
+            locked: self.locked,
+            limit: self.limit.unwrap_or(config.room_members),
+        }
+    }
+
+    /// Keeps a session out from now on; whether there was room to remember it.
+    pub(super) fn bar(&mut self, session: SessionId) -> bool {
+        let is_known = self.is_barred(session);
+        if !is_known && self.barred.len() < BARRED {
+            self.barred.push(session);
+        }
+        self.is_barred(session)
+    }
+
+    pub(super) fn is_barred(&self, session: SessionId) -> bool {
+        self.barred.contains(&session)
+    }
+
+    /// Whether there is anything that a member who comes back would miss.
+    fn is_worth_keeping(&self) -> bool {
+        let is_set = self.locked || self.limit.is_some();
+        is_set || !self.barred.is_empty() || !self.state.is_empty()
+    }
+
+    /// When something in the room ends next by itself.
+    pub(super) fn next_end(&self) -> Option<Instant> {
+        let is_over = self.members.is_empty() && self.knocks.len() == 0;
+        let end = self.empty_until.filter(|_| is_over);
+        let ends = [end, self.knocks.next_end(), self.state.next_end()];
+        ends.into_iter().flatten().min()
+    }
+
     pub(super) fn members(&self) -> &[Membership] {
         &self.members
     }
@@ -98,13 +178,13 @@ impl Room {
 
     pub(super) fn add(
         &mut self,
-        profile: Profile,
+        profile: Arc<Profile>,
         standing: Standing,
         meetings: Meetings,
     ) -> Membership {
         self.joins += 1;
         let member = Membership {
-            profile: Arc::new(profile),
+            profile,
             standing,
             join: self.joins,
             meetings,
@@ -149,6 +229,12 @@ impl Room {
         members.any(|member| member.standing.role == Role::Host)
     }
 
+    pub(super) fn is_last_host(&self, session: SessionId) -> bool {
+        let members = self.members.iter();
+        let mut hosts = members.filter(|member| member.standing.role == Role::Host);
+        hosts.next().map(Membership::session) == Some(session) && hosts.next().is_none()
+    }
+
     /// Who becomes host when the last one has gone: the one who has been there longest, before
     /// any guest.
     pub(super) fn successor(&self) -> Option<SessionId> {
@@ -181,12 +267,22 @@ impl Rooms {
     pub(super) fn counting_after(number: u64) -> Self {
         Self {
             by_name: HashMap::new(),
+            names: HashMap::new(),
+            last_number: 0,
+            empty: 0,
             counted: number,
         }
     }
 
+    /// How many have a member.
     pub(super) fn len(&self) -> usize {
-        self.by_name.len()
+        self.by_name.len() - self.empty
+    }
+
+    /// The room that timers know by this number.
+    pub(super) fn numbered(&self, number: u64) -> Option<(RoomName, &Room)> {
+        let (name, room) = self.get(self.names.get(&number)?)?;
+        Some((Arc::clone(name), room))
     }
 
     /// A room, and its name as all who hold it share it.
@@ -199,22 +295,50 @@ impl Rooms {
     }
 
     pub(super) fn get_or_make(&mut self, name: &RoomName) -> &mut Room {
-        let joins = self.counted;
-        self.by_name
-            .entry(Arc::clone(name))
-            .or_insert_with(|| Room {
-                members: Vec::new(),
-                joins,
-                version: joins,
-            })
+        self.by_name.entry(Arc::clone(name)).or_insert_with(|| {
+            self.last_number += 1;
+            self.names.insert(self.last_number, Arc::clone(name));
+            Room::new(self.last_number, self.counted)
+        })
     }
 
-    pub(super) fn remove_if_empty(&mut self, name: &str) {
-        if let Some(room) = self.by_name.get(name)
-            && room.members.is_empty()
+    /// A room into which somebody comes.
+    pub(super) fn open(&mut self, name: &RoomName) -> &mut Room {
+        if let Some(room) = self.by_name.get_mut(name)
+            && room.empty_until.take().is_some()
         {
-            self.counted = self.counted.max(room.joins).max(room.version);
-            self.by_name.remove(name);
+            self.empty -= 1;
         }
+        self.get_or_make(name)
+    }
+
+    /// Keeps a room without members for `life`, if there is something to keep and there are fewer
+    /// than `most` of them. Gives its number once it is forgotten.
+    pub(super) fn close_if_empty(
+        &mut self,
+        name: &str,
+        now: Instant,
+        life: Duration,
+        most: usize,
+    ) -> Option<u64> {
+        let room = self.by_name.get_mut(name)?;
+        if !room.members.is_empty() {
+            return None;
+        }
+        if room.empty_until.is_none() {
+            let is_kept = room.is_worth_keeping() && self.empty < most;
+            room.empty_until = Some(if is_kept { now + life } else { now });
+            self.empty += 1;
+        }
+        let is_over = room.empty_until.is_some_and(|until| until <= now);
+        if !is_over || room.knocks.len() > 0 {
+            return None;
+        }
+        let number = room.number;
+        self.counted = self.counted.max(room.joins).max(room.version);
+        self.by_name.remove(name);
+        self.names.remove(&number);
+        self.empty -= 1;
+        Some(number)
     }
 }

@@ -16,6 +16,8 @@ pub(super) struct Session {
     pub(super) buckets: Buckets,
     /// The rooms that it is in. Few, so a list.
     pub(super) rooms: Vec<RoomName>,
+    /// The rooms at which it knocks.
+    pub(super) knocks: Vec<RoomName>,
     /// The largest id that has been applied.
     pub(super) applied: u64,
     /// Which of its tickets are good.

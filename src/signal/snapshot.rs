@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::message::RoomSnapshot;
-use super::{Hub, Message, SessionId};
+use super::{Hub, Message, Permissions, RoomName, SessionId};
 use crate::time::Now;
 
 impl Hub {
@@ -12,7 +12,8 @@ impl Hub {
     pub(super) fn replace_by_snapshot(&mut self, id: SessionId, now: Now) {
         let rooms = self.snapshots(id);
         if let Some(session) = self.sessions.get_mut(&id) {
-            let snapshot = Arc::new(Message::Snapshot { rooms });
+            let knocking = session.knocks.clone();
+            let snapshot = Arc::new(Message::Snapshot { rooms, knocking });
             session.mailbox.begin_anew(snapshot, now);
         }
     }
@@ -20,17 +21,24 @@ impl Hub {
     fn snapshots(&self, id: SessionId) -> Vec<RoomSnapshot> {
         let session = self.sessions.get(&id);
         let rooms = session.map_or(&[][..], |session| &session.rooms);
-        let of = |name| {
-            let (name, room) = self.rooms.get(name)?;
-            let member = room.find(id)?;
-            Some(RoomSnapshot {
-                room: Arc::clone(name),
-                version: room.version(),
-                standing: member.standing,
-                members: self.others(name, member),
-            })
-        };
-        rooms.iter().filter_map(|name| of(name)).collect()
+        let accounts = rooms.iter().filter_map(|name| self.account(name, id));
+        accounts.collect()
+    }
+
+    /// A room as one of its members is told of it.
+    pub(super) fn account(&self, name: &RoomName, of: SessionId) -> Option<RoomSnapshot> {
+        let (name, room) = self.rooms.get(name)?;
+        let member = room.find(of)?;
+        let may_admit = room.may(of, Permissions::MODERATE);
+        Some(RoomSnapshot {
+            room: Arc::clone(name),
+            version: room.version(),
+            standing: member.standing,
+            settings: room.settings(&self.config),
+            members: self.others(name, member),
+            knocks: may_admit.then(|| room.knocks.profiles()),
+            state: room.state.entries(),
+        })
     }
 }
 
@@ -63,7 +71,7 @@ mod tests {
         assert_eq!(back.resumed, Resumed::Snapshot);
         assert_eq!(back.session, ada.session);
         let got = world.got(back.connection);
-        let Message::Snapshot { rooms } = &*got[1] else {
+        let Message::Snapshot { rooms, .. } = &*got[1] else {
             panic!("no snapshot: {got:?}");
         };
         let [blue] = &rooms[..] else {

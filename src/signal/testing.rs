@@ -195,6 +195,17 @@ pub(super) fn join(room: &str) -> Request {
         name: None,
         data: None,
         meetings: Vec::new(),
+        knock: false,
+    }
+}
+
+pub(super) fn knock(room: &str) -> Request {
+    Request::Join {
+        room: room.into(),
+        name: None,
+        data: None,
+        knock: true,
+        meetings: Vec::new(),
     }
 }
 

@@ -13,6 +13,8 @@ pub(super) enum Timer {
     Expiry(SessionId),
     /// A session that is connected has not acknowledged what it was told.
     Unheard(SessionId),
+    /// Something in a room ends: an entry, a knock, or the room itself.
+    Room(u64),
     /// A session's ICE credentials are to be replaced.
     Ice(SessionId),
 }

@@ -10,6 +10,7 @@ mod documents;
 mod guarantee;
 mod http;
 mod many;
+mod moderating;
 mod requests;
 mod resuming;
 mod talking;

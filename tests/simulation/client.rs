@@ -1,11 +1,14 @@
 //! A client that keeps to the protocol, and holds the server to it.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
 
 use peerage::auth::Secret;
 use peerage::signal::{
-    BroadcastReceipt, Command, Delivery, Directed, ForAll, Hello, Kind, Member, Message, Offset,
-    Request, Resume, Resumed, Role, RoomSnapshot, SessionId, State, Welcome,
+    BroadcastReceipt, Command, Delivery, Directed, ForAll, Hello, Kind, KnockNews, KnockState,
+    Member, Message, Offset, Request, Resume, Resumed, Role, RoomSnapshot, SessionId, SetState,
+    State, StateEntry, Welcome,
 };
 use serde_json::value::RawValue;
 
@@ -33,6 +36,11 @@ pub(crate) struct Client {
     awaits_snapshot: bool,
     pub(crate) had_snapshot: bool,
     versions: BTreeMap<String, u64>,
+    /// What each room keeps: its entries, whether it is locked, and who knocks.
+    pub(crate) state: BTreeMap<String, BTreeMap<String, (String, u64)>>,
+    pub(crate) locked: BTreeMap<String, bool>,
+    pub(crate) knocks: BTreeMap<String, BTreeSet<SessionId>>,
+    pub(crate) had_knock: bool,
     /// What this client is in each room.
     pub(crate) roles: BTreeMap<String, Role>,
     /// What became of its broadcasts, by the id of the message: to how many they were delivered,
@@ -79,6 +87,7 @@ impl Client {
             name: Some("Ada".into()),
             data: Some(data),
             meetings: Vec::new(),
+            knock: true,
         })
     }
 
@@ -109,6 +118,50 @@ impl Client {
             body,
         };
         (self.said, self.request(Request::Directed(directed)))
+    }
+
+    pub(crate) fn set_room(&mut self, room: &str, locked: bool) -> Command {
+        self.request(Request::SetRoom {
+            room: room.into(),
+            locked: Some(locked),
+            limit: None,
+        })
+    }
+
+    /// Sets one of three entries of a room to a number of its own, or takes it out.
+    pub(crate) fn set_state(&mut self, room: &str, choice: usize) -> Command {
+        self.said += 1;
+        let value = RawValue::from_string(self.said.to_string()).expect("a number is JSON");
+        self.request(Request::SetState(SetState {
+            room: room.into(),
+            key: ["a", "b", "c"][choice % 3].into(),
+            value: Some(value).filter(|_| choice % 5 > 0),
+            expires_in: (choice % 4 == 0).then_some(Duration::from_secs(5)),
+            while_present: choice % 7 == 0,
+            if_version: None,
+        }))
+    }
+
+    /// Answers a knock, if there is one and the client may.
+    pub(crate) fn answer_knock(&mut self, room: &str, admits: bool) -> Option<Command> {
+        let session = self.knocks.get(room)?.first().copied();
+        let room = room.into();
+        Some(self.request(match admits {
+            true => Request::Admit { room, session },
+            false => Request::Deny {
+                room,
+                session,
+                bar: false,
+            },
+        }))
+    }
+
+    /// Puts a member out of the room, if there is one and the client may.
+    pub(crate) fn remove(&mut self, room: &str) -> Option<Command> {
+        let is_host = self.roles.get(room) == Some(&Role::Host);
+        let session = self.rooms.get(room)?.keys().next().copied();
+        let (room, bar) = (room.into(), false);
+        is_host.then(|| self.request(Request::Remove { room, session, bar }))
     }
 
     /// Says the next number to all members of a room.
@@ -146,7 +199,7 @@ impl Client {
         match message {
             Message::Welcome(welcome) => return self.welcome(welcome),
             Message::Joined { room, .. } => self.enter(room),
-            Message::Snapshot { rooms } => {
+            Message::Snapshot { rooms, .. } => {
                 assert!(self.awaits_snapshot, "only where something is missing");
                 (self.awaits_snapshot, self.had_snapshot) = (false, true);
                 self.rooms.clear();
@@ -164,8 +217,9 @@ impl Client {
             Message::Undeliverable { to, .. } => {
                 self.undeliverable.insert(*to);
             }
-            Message::Left { room, .. } => {
-                assert!(self.rooms.remove(&**room).is_some());
+            // Whoever leaves may have been knocking only.
+            Message::Left { room, .. } | Message::PutOut { room, .. } => {
+                self.rooms.remove(&**room);
             }
             Message::Presence {
                 room,
@@ -186,7 +240,8 @@ impl Client {
                 self.receive(broadcast.from, number);
             }
             Message::BroadcastDelivered(receipt) => self.settle(receipt),
-            Message::Updated { .. } => {}
+            Message::Room(_) | Message::State(_) | Message::Knock(_) => self.learn(message),
+            Message::Updated { .. } | Message::Done { .. } | Message::Knocking { .. } => {}
             Message::Error(rejection) => self.unsure.retain(|(id, _)| Some(*id) != rejection.re),
             _ => assert_eq!(offset, None),
         }
@@ -227,7 +282,13 @@ impl Client {
         assert!(before <= Some(room.version), "never an earlier version");
         let members = room.members.iter().map(|member| (id(member), view(member)));
         self.rooms.insert(name.clone(), members.collect());
-        self.roles.insert(name, room.standing.role);
+        self.roles.insert(name.clone(), room.standing.role);
+        self.locked.insert(name.clone(), room.settings.locked);
+        self.state.remove(&name);
+        self.change_state(&name, &room.state);
+        let knocks = room.knocks.iter().flatten();
+        let knocks = knocks.map(|profile| profile.session).collect();
+        self.knocks.insert(name, knocks);
     }
 
     fn moves_on(&mut self, room: &str, version: u64) {
@@ -242,11 +303,9 @@ impl Client {
             assert_eq!(before.epoch, view.epoch, "a pair has one epoch a meeting");
             assert_eq!(before.polite, view.polite);
         } else {
-            assert_eq!(
-                member.state,
-                State::Joined,
-                "who was not there can only come"
-            );
+            // Who was let in may have lost its connection while it knocked.
+            let comes = !matches!(member.state, State::Left(_));
+            assert!(comes, "who was not there can only come");
         }
         match member.state {
             State::Left(_) => members.remove(&session),
@@ -264,6 +323,45 @@ impl Client {
         let (number, epoch) = body;
         assert_eq!(epoch, delivery.epoch, "said in this meeting");
         self.receive(delivery.from, number);
+    }
+
+    /// Something about a room has changed, beside its members.
+    fn learn(&mut self, message: &Message) {
+        match message {
+            Message::Room(change) => {
+                self.moves_on(&change.room, change.version);
+                let room = change.room.to_string();
+                self.locked.insert(room, change.settings.locked);
+            }
+            Message::State(change) => {
+                self.moves_on(&change.room, change.version);
+                self.change_state(&change.room, &change.entries);
+            }
+            Message::Knock(news) => self.hear_knock(news),
+            _ => {}
+        }
+    }
+
+    fn change_state(&mut self, room: &str, entries: &[Arc<StateEntry>]) {
+        let state = self.state.entry(room.to_owned()).or_default();
+        for entry in entries {
+            let key = entry.key.to_string();
+            let _ = match &entry.value {
+                Some(value) => state.insert(key, (value.get().to_owned(), entry.version)),
+                None => state.remove(&key),
+            };
+        }
+    }
+
+    fn hear_knock(&mut self, news: &KnockNews) {
+        self.had_knock = true;
+        assert_eq!(self.roles[&*news.room], Role::Host, "only who may let in");
+        let waiting = self.knocks.entry(news.room.to_string()).or_default();
+        match news.state {
+            KnockState::Waiting => waiting.insert(news.profile.session),
+            _ => waiting.remove(&news.profile.session),
+        };
+        assert!(waiting.len() < 5, "knocks are bounded");
     }
 
     fn settle(&mut self, receipt: &BroadcastReceipt) {

@@ -108,13 +108,21 @@ impl World {
             return;
         }
         let room = ROOMS[self.random.below(ROOMS.len())];
-        let command = match self.random.below(12) {
+        let command = match self.random.below(16) {
             0 => self.clients[client].leave(room),
             1 => self.clients[client].update(room),
             2 | 3 => self.clients[client].ack(),
             4..=6 if !self.clients[client].rooms.contains_key(room) => {
                 self.clients[client].join(room)
             }
+            12 | 13 if self.clients[client].rooms.contains_key(room) => {
+                let choice = self.random.below(60);
+                self.clients[client].set_state(room, choice)
+            }
+            14 | 15 => match self.look_after(client, room) {
+                Some(command) => command,
+                None => return,
+            },
             10 | 11 if self.clients[client].rooms.contains_key(room) => {
                 self.broadcast(client, room)
             }
@@ -136,6 +144,18 @@ impl World {
         let id = command.id().expect("it has one");
         self.said.insert((from, id), (from, to, number));
         Some(command)
+    }
+
+    /// What a host does now and then. A locked room is mostly unlocked again.
+    fn look_after(&mut self, client: usize, room: &str) -> Option<Command> {
+        let locks = self.random.one_in(3);
+        let choice = self.random.below(12);
+        let client = &mut self.clients[client];
+        match choice {
+            0 => client.remove(room),
+            1..=3 if client.rooms.contains_key(room) => Some(client.set_room(room, locks)),
+            _ => client.answer_knock(room, choice > 5),
+        }
     }
 
     fn broadcast(&mut self, client: usize, room: &str) -> Command {
@@ -315,6 +335,7 @@ impl World {
                 .filter_map(|client| Some((client.session()?, client.rooms.get(room)?)))
                 .collect();
             self.check_roles(room);
+            self.check_state(room);
             for (session, view) in &members {
                 assert_eq!(view.len() + 1, members.len(), "seed {seed}: no ghosts");
                 for (other, others_view) in members.iter().filter(|(other, _)| other != session) {
@@ -344,6 +365,18 @@ impl World {
                 view.is_none_or(|view| view.role == role(other)),
                 "seed {seed}"
             );
+        }
+    }
+
+    /// All members see the same state and the same lock.
+    fn check_state(&self, room: &str) {
+        let seed = self.seed;
+        let inside = |client: &&Client| client.rooms.contains_key(room);
+        let mut inside = self.clients.iter().filter(inside);
+        let Some(first) = inside.next() else { return };
+        for client in inside {
+            assert_eq!(client.state.get(room), first.state.get(room), "seed {seed}");
+            assert_eq!(client.locked[room], first.locked[room], "seed {seed}");
         }
     }
 
@@ -410,7 +443,7 @@ impl World {
     }
 
     /// What has happened in this world at all.
-    pub(crate) fn seen(&self) -> [(&'static str, bool); 6] {
+    pub(crate) fn seen(&self) -> [(&'static str, bool); 8] {
         let lost = |client: &Client| client.settled.values().any(|(_, lost)| !lost.is_empty());
         let any = |has: fn(&Client) -> bool| self.clients.iter().any(has);
         [
@@ -419,6 +452,11 @@ impl World {
             ("a receipt", any(|client| !client.delivered.is_empty())),
             ("an end", any(|client| !client.undeliverable.is_empty())),
             ("a broadcast", any(|client| !client.settled.is_empty())),
+            ("a knock", any(|client| client.had_knock)),
+            (
+                "some state",
+                any(|client| client.state.values().any(|it| !it.is_empty())),
+            ),
             ("a loss", self.clients.iter().any(lost)),
         ]
     }

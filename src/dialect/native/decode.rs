@@ -1,13 +1,14 @@
 //! From bytes to commands.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use crate::signal::{
     Command, Directed, ForAll, Hello, Kind, Meeting, Offset, Reject, Rejection, Request, Resume,
-    SessionId,
+    Role, SessionId, SetState,
 };
 
 /// Why bytes are not a message.
@@ -54,6 +55,12 @@ pub fn decode(bytes: &[u8]) -> Result<Command, DecodeError> {
         "ping" => Ok(Command::Ping),
         "bye" => Ok(Command::Bye),
         "join" => request(re, join(parse(bytes, re)?)),
+        "set_room" => request(re, set_room(parse(bytes, re)?)),
+        "set_role" => request(re, set_role(parse(bytes, re)?, re)?),
+        "remove" => request(re, remove(parse(bytes, re)?)),
+        "admit" => request(re, admit(parse(bytes, re)?)),
+        "deny" => request(re, deny(parse(bytes, re)?)),
+        "set_state" => request(re, set_state(parse(bytes, re)?, re)?),
         "update" => request(re, update(parse(bytes, re)?)),
         "leave" => request(re, leave(parse(bytes, re)?)),
         "offer" => request(re, directed(Kind::Offer, parse(bytes, re)?)),
@@ -122,6 +129,8 @@ struct JoinFrame<'a> {
     name: Option<Box<str>>,
     #[serde(default, deserialize_with = "present")]
     data: Option<Box<RawValue>>,
+    #[serde(default)]
+    knock: bool,
     #[serde(borrow, default)]
     meetings: Vec<MeetingFrame<'a>>,
 }
@@ -132,6 +141,44 @@ struct MeetingFrame<'a> {
     session: Cow<'a, str>,
     epoch: u64,
     polite: bool,
+}
+
+#[derive(Deserialize)]
+struct SetRoomFrame {
+    room: Box<str>,
+    locked: Option<bool>,
+    // `null` gives the limit back to the server; left out, it stays.
+    #[serde(default, deserialize_with = "present_number")]
+    limit: Option<Option<usize>>,
+}
+
+#[derive(Deserialize)]
+struct SetRoleFrame<'a> {
+    room: Box<str>,
+    #[serde(borrow)]
+    session: Cow<'a, str>,
+    #[serde(borrow)]
+    role: Cow<'a, str>,
+}
+
+#[derive(Deserialize)]
+struct AboutFrame<'a> {
+    room: Box<str>,
+    #[serde(borrow)]
+    session: Cow<'a, str>,
+    #[serde(default)]
+    bar: bool,
+}
+
+#[derive(Deserialize)]
+struct SetStateFrame {
+    room: Box<str>,
+    key: Box<str>,
+    value: Box<RawValue>,
+    expires_in_ms: Option<u64>,
+    #[serde(default)]
+    while_present: bool,
+    if_version: Option<u64>,
 }
 
 #[derive(Deserialize)]
@@ -159,6 +206,13 @@ struct BroadcastFrame {
 fn present<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Box<RawValue>>, D::Error> {
     Box::deserialize(from).map(Some)
 }
+
+fn present_number<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Option<usize>>, D::Error> {
+    Option::deserialize(from).map(Some)
+}
+
+/// The longest time after which an entry of a room's state may go: a day, in milliseconds.
+const LONGEST_EXPIRY: u64 = 86_400_000;
 
 /// The longest `client`, in bytes.
 const CLIENT_BYTES: usize = 128;
@@ -202,7 +256,64 @@ fn join(frame: JoinFrame<'_>) -> Request {
         name: frame.name,
         data: frame.data,
         meetings: meetings.collect(),
+        knock: frame.knock,
     }
+}
+
+fn set_room(frame: SetRoomFrame) -> Request {
+    Request::SetRoom {
+        room: frame.room,
+        locked: frame.locked,
+        limit: frame.limit,
+    }
+}
+
+fn set_role(frame: SetRoleFrame<'_>, re: Option<u64>) -> Result<Request, DecodeError> {
+    let role = Role::parse(&frame.role);
+    Ok(Request::SetRole {
+        room: frame.room,
+        session: SessionId::parse(&frame.session),
+        role: role.ok_or_else(|| malformed(re, "role must be host, member or guest"))?,
+    })
+}
+
+fn remove(frame: AboutFrame<'_>) -> Request {
+    Request::Remove {
+        room: frame.room,
+        session: SessionId::parse(&frame.session),
+        bar: frame.bar,
+    }
+}
+
+fn admit(frame: AboutFrame<'_>) -> Request {
+    Request::Admit {
+        room: frame.room,
+        session: SessionId::parse(&frame.session),
+    }
+}
+
+fn deny(frame: AboutFrame<'_>) -> Request {
+    Request::Deny {
+        room: frame.room,
+        session: SessionId::parse(&frame.session),
+        bar: frame.bar,
+    }
+}
+
+fn set_state(frame: SetStateFrame, re: Option<u64>) -> Result<Request, DecodeError> {
+    let expiry = frame.expires_in_ms;
+    if expiry.is_some_and(|time| !(1..=LONGEST_EXPIRY).contains(&time)) {
+        return Err(malformed(re, "expires_in_ms must be from 1 to 86400000"));
+    }
+    let value = Some(frame.value).filter(|value| value.get() != "null");
+    Ok(Request::SetState(SetState {
+        room: frame.room,
+        key: frame.key,
+        value,
+        expires_in: expiry.map(Duration::from_millis),
+        while_present: frame.while_present,
+        if_version: frame.if_version,
+    }))
 }
 
 fn update(frame: MemberFrame) -> Request {
@@ -293,6 +404,42 @@ mod tests {
     }
 
     #[test]
+    fn a_limit_that_is_null_is_not_one_that_is_left_out() {
+        let limit = |text: &str| match decode(text.as_bytes()) {
+            Ok(Command::Request {
+                request: Request::SetRoom { limit, .. },
+                ..
+            }) => limit,
+            other => panic!("{other:?}"),
+        };
+        let text = r#"{"type":"set_room","id":1,"room":"blue""#;
+        assert_eq!(limit(&format!("{text}}}")), None);
+        assert_eq!(limit(&format!("{text},\"limit\":null}}")), Some(None));
+        assert_eq!(limit(&format!("{text},\"limit\":4}}")), Some(Some(4)));
+    }
+
+    #[test]
+    fn an_entry_stays_for_a_day_at_most_and_goes_with_null() {
+        let set = |rest: &str| {
+            let text = format!(r#"{{"type":"set_state","id":1,"room":"blue","key":"k",{rest}}}"#);
+            match decode(text.as_bytes()) {
+                Ok(Command::Request {
+                    request: Request::SetState(set),
+                    ..
+                }) => Some((set.value.map(|it| it.get().to_owned()), set.expires_in)),
+                _ => None,
+            }
+        };
+        let day = Some(Duration::from_secs(86_400));
+        let of_day = set(r#""value":"x","expires_in_ms":86400000"#);
+        assert_eq!(of_day, Some((Some("\"x\"".to_owned()), day)));
+        assert_eq!(set(r#""value":1,"expires_in_ms":86400001"#), None);
+        assert_eq!(set(r#""value":1,"expires_in_ms":0"#), None);
+        assert_eq!(set(r#""value":null"#), Some((None, None)));
+        assert_eq!(set(r#""if_version":1"#), None);
+    }
+
+    #[test]
     fn fields_that_nobody_knows_are_ignored() {
         assert!(decode(br#"{"type":"ping","colour":{"a":[1]}}"#).is_ok());
         assert!(decode(br#"{"type":"ack","seq":3,"room":5}"#).is_ok());
@@ -353,7 +500,7 @@ mod tests {
 
         #[test]
         fn no_object_makes_it_panic(
-            kind in "hello|ack|join|update|leave|offer|broadcast|bye|.{0,5}",
+            kind in "hello|ack|join|update|leave|offer|broadcast|set_(room|role|state)|remove|deny|bye|.{0,5}",
             key in "id|room|to|seq|epoch|body|version|resume|.{0,5}",
             value in "[0-9]{1,25}|\"\\PC{0,9}\"|null|\\{\\}|\\[1\\]|\\PC{0,20}",
         ) {

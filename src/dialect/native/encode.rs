@@ -5,8 +5,9 @@ use serde_json::value::RawValue;
 
 use super::fields::{Id, milliseconds, reason_word};
 use super::rooms::{
-    BroadcastFields, MemberFields, ReceiptFields, RoleFields, RoomFields, broadcast_fields,
-    member_fields, receipt_fields, role_fields, room_fields,
+    BroadcastFields, KnockFields, MemberFields, ReceiptFields, RoleFields, RoomFields,
+    SettingsChangeFields, StateFields, broadcast_fields, knock_fields, member_fields,
+    receipt_fields, role_fields, room_fields, settings_change_fields, state_fields,
 };
 use crate::signal::{
     Delivery, IceServers, Kind, Limits, Message, Offset, Rejection, Resumed, Welcome,
@@ -30,6 +31,25 @@ enum Frame<'a> {
         room: RoomFields<'a>,
     },
     Left {
+        seq: Option<u64>,
+        re: u64,
+        room: &'a str,
+    },
+    Removed {
+        seq: Option<u64>,
+        room: &'a str,
+        reason: &'static str,
+    },
+    Knocking {
+        seq: Option<u64>,
+        re: u64,
+        room: &'a str,
+        expires_in_ms: u64,
+    },
+    Knock(KnockFields<'a>),
+    Room(SettingsChangeFields<'a>),
+    State(StateFields<'a>),
+    Done {
         seq: Option<u64>,
         re: u64,
         room: &'a str,
@@ -64,6 +84,7 @@ enum Frame<'a> {
     Snapshot {
         seq: Option<u64>,
         rooms: Vec<RoomFields<'a>>,
+        knocking: Vec<&'a str>,
     },
     IceServers(IceFields<'a>),
     Token {
@@ -77,6 +98,7 @@ enum Frame<'a> {
     Error(ErrorFields<'a>),
 }
 
+#[expect(clippy::too_many_lines, reason = "a table with a row a message")]
 fn frame(seq: Option<u64>, message: &Message) -> Frame<'_> {
     match message {
         Message::Welcome(welcome) => Frame::Welcome(welcome_fields(welcome)),
@@ -86,6 +108,25 @@ fn frame(seq: Option<u64>, message: &Message) -> Frame<'_> {
             room: room_fields(room),
         },
         Message::Left { re, room } => Frame::Left { seq, re: *re, room },
+        Message::PutOut { room, reason } => Frame::Removed {
+            seq,
+            room,
+            reason: reason_word(*reason),
+        },
+        Message::Knocking {
+            re,
+            room,
+            expires_in,
+        } => Frame::Knocking {
+            seq,
+            re: *re,
+            room,
+            expires_in_ms: milliseconds(*expires_in),
+        },
+        Message::Knock(news) => Frame::Knock(knock_fields(seq, news)),
+        Message::Room(change) => Frame::Room(settings_change_fields(seq, change)),
+        Message::State(change) => Frame::State(state_fields(seq, change)),
+        Message::Done { re, room } => Frame::Done { seq, re: *re, room },
         Message::Updated { re, room } => Frame::Updated { seq, re: *re, room },
         Message::Presence {
             room,
@@ -113,9 +154,10 @@ fn frame(seq: Option<u64>, message: &Message) -> Frame<'_> {
             to: Id(*to),
             reason: reason_word(*reason),
         },
-        Message::Snapshot { rooms } => Frame::Snapshot {
+        Message::Snapshot { rooms, knocking } => Frame::Snapshot {
             seq,
             rooms: rooms.iter().map(room_fields).collect(),
+            knocking: knocking.iter().map(|room| &**room).collect(),
         },
         Message::IceServers(servers) => Frame::IceServers(ice_fields(servers)),
         Message::Token(token) => Frame::Token {
@@ -126,7 +168,7 @@ fn frame(seq: Option<u64>, message: &Message) -> Frame<'_> {
             reason: "shutdown",
             reconnect_in_ms: milliseconds(*reconnect_in),
         },
-        Message::Error(rejection) => Frame::Error(error_fields(rejection)),
+        Message::Error(rejection) => Frame::Error(error_fields(seq, rejection)),
     }
 }
 
@@ -169,6 +211,10 @@ struct LimitsFields {
     data_bytes: usize,
     broadcast_bytes: usize,
     broadcasts: usize,
+    state_key_bytes: usize,
+    state_value_bytes: usize,
+    state_entries: usize,
+    state_bytes: usize,
 }
 
 fn limits_fields(limits: Limits) -> LimitsFields {
@@ -181,6 +227,10 @@ fn limits_fields(limits: Limits) -> LimitsFields {
         data_bytes: limits.data_bytes,
         broadcast_bytes: limits.broadcast_bytes,
         broadcasts: limits.broadcasts,
+        state_key_bytes: limits.state_key_bytes,
+        state_value_bytes: limits.state_value_bytes,
+        state_entries: limits.state_entries,
+        state_bytes: limits.state_bytes,
     }
 }
 
@@ -250,6 +300,8 @@ fn delivery_frame(seq: Option<u64>, delivery: &Delivery) -> Frame<'_> {
 #[derive(Serialize)]
 struct ErrorFields<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
+    seq: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     re: Option<u64>,
     code: &'static str,
     message: &'a str,
@@ -257,9 +309,10 @@ struct ErrorFields<'a> {
     retry_after_ms: Option<u64>,
 }
 
-fn error_fields(rejection: &Rejection) -> ErrorFields<'_> {
+fn error_fields(seq: Option<u64>, rejection: &Rejection) -> ErrorFields<'_> {
     let explanation = rejection.reject.explanation();
     ErrorFields {
+        seq,
         re: rejection.re,
         code: rejection.reject.code(),
         message: rejection.detail.as_deref().unwrap_or(explanation),
@@ -325,7 +378,8 @@ mod tests {
             welcome["limits"],
             json!({"message_bytes": 65536, "messages_per_second": 50, "burst": 200,
                 "room_members": 64, "rooms": 8, "data_bytes": 4096,
-                "broadcast_bytes": 16384, "broadcasts": 256})
+                "broadcast_bytes": 16384, "broadcasts": 256, "state_key_bytes": 64,
+                "state_value_bytes": 4096, "state_entries": 64, "state_bytes": 16384})
         );
         assert_eq!(welcome.get("seq"), None);
     }
@@ -354,7 +408,9 @@ mod tests {
             [
                 json!({"type": "joined", "seq": 1, "re": 1, "room": "blue",
                     "version": 1, "role": "host",
-                    "permissions": ["speak", "broadcast", "state", "moderate"], "members": []}),
+                    "permissions": ["speak", "broadcast", "state", "moderate"],
+                    "settings": {"locked": false, "limit": 64}, "members": [], "knocks": [],
+                    "state": []}),
                 json!({"type": "updated", "seq": 2, "re": 2, "room": "blue"}),
                 json!({"type": "left", "seq": 3, "re": 3, "room": "blue"}),
                 json!({"type": "pong"}),

@@ -23,5 +23,6 @@ pub(super) fn reason_word(reason: Reason) -> &'static str {
         Reason::Left => "left",
         Reason::Bye => "bye",
         Reason::Expired => "expired",
+        Reason::Removed => "removed",
     }
 }

@@ -5,7 +5,8 @@ use serde_json::value::RawValue;
 
 use super::fields::{Id, reason_word};
 use crate::signal::{
-    Broadcast, BroadcastReceipt, Loss, Member, RoleChange, RoomSnapshot, SessionId, Standing, State,
+    Broadcast, BroadcastReceipt, KnockNews, KnockState, Loss, Member, Profile, RoleChange,
+    RoomSnapshot, SessionId, Settings, SettingsChange, Standing, State, StateChange, StateEntry,
 };
 
 #[derive(Serialize)]
@@ -14,7 +15,11 @@ pub(super) struct RoomFields<'a> {
     version: u64,
     #[serde(flatten)]
     standing: StandingFields,
+    settings: SettingsFields,
     members: Vec<MemberFields<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    knocks: Option<Vec<ProfileFields<'a>>>,
+    state: Vec<EntryFields<'a>>,
 }
 
 pub(super) fn room_fields(room: &RoomSnapshot) -> RoomFields<'_> {
@@ -22,7 +27,13 @@ pub(super) fn room_fields(room: &RoomSnapshot) -> RoomFields<'_> {
         room: &room.room,
         version: room.version,
         standing: standing_fields(room.standing),
+        settings: settings_fields(room.settings),
         members: room.members.iter().map(member_fields).collect(),
+        knocks: room
+            .knocks
+            .as_ref()
+            .map(|knocks| knocks.iter().map(|it| profile_fields(it)).collect()),
+        state: room.state.iter().map(|it| entry_fields(it)).collect(),
     }
 }
 
@@ -144,5 +155,120 @@ fn loss_fields((session, loss): &(SessionId, Loss)) -> LossFields {
             Loss::Ended(reason) => reason_word(*reason),
             Loss::Overloaded => "overloaded",
         },
+    }
+}
+
+#[derive(Serialize)]
+struct SettingsFields {
+    locked: bool,
+    limit: usize,
+}
+
+fn settings_fields(settings: Settings) -> SettingsFields {
+    SettingsFields {
+        locked: settings.locked,
+        limit: settings.limit,
+    }
+}
+
+#[derive(Serialize)]
+pub(super) struct SettingsChangeFields<'a> {
+    seq: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    re: Option<u64>,
+    room: &'a str,
+    version: u64,
+    settings: SettingsFields,
+}
+
+pub(super) fn settings_change_fields(
+    seq: Option<u64>,
+    change: &SettingsChange,
+) -> SettingsChangeFields<'_> {
+    SettingsChangeFields {
+        seq,
+        re: change.re,
+        room: &change.room,
+        version: change.version,
+        settings: settings_fields(change.settings),
+    }
+}
+
+#[derive(Serialize)]
+struct ProfileFields<'a> {
+    session: Id,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data: Option<&'a RawValue>,
+}
+
+fn profile_fields(profile: &Profile) -> ProfileFields<'_> {
+    ProfileFields {
+        session: Id(profile.session),
+        name: profile.name.as_deref(),
+        data: profile.data.as_deref(),
+    }
+}
+
+#[derive(Serialize)]
+pub(super) struct KnockFields<'a> {
+    seq: Option<u64>,
+    room: &'a str,
+    #[serde(flatten)]
+    profile: ProfileFields<'a>,
+    state: &'static str,
+}
+
+pub(super) fn knock_fields(seq: Option<u64>, news: &KnockNews) -> KnockFields<'_> {
+    KnockFields {
+        seq,
+        room: &news.room,
+        profile: profile_fields(&news.profile),
+        state: match news.state {
+            KnockState::Waiting => "waiting",
+            KnockState::Admitted => "admitted",
+            KnockState::Denied => "denied",
+            KnockState::Withdrawn => "withdrawn",
+            KnockState::Expired => "expired",
+        },
+    }
+}
+
+#[derive(Serialize)]
+struct EntryFields<'a> {
+    key: &'a str,
+    value: Option<&'a RawValue>,
+    version: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    by: Option<Id>,
+}
+
+fn entry_fields(entry: &StateEntry) -> EntryFields<'_> {
+    EntryFields {
+        key: &entry.key,
+        value: entry.value.as_deref(),
+        version: entry.version,
+        by: entry.by.map(Id),
+    }
+}
+
+#[derive(Serialize)]
+pub(super) struct StateFields<'a> {
+    seq: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    re: Option<u64>,
+    room: &'a str,
+    version: u64,
+    entries: Vec<EntryFields<'a>>,
+}
+
+pub(super) fn state_fields(seq: Option<u64>, change: &StateChange) -> StateFields<'_> {
+    StateFields {
+        seq,
+        re: change.re,
+        room: &change.room,
+        version: change.version,
+        entries: change.entries.iter().map(|it| entry_fields(it)).collect(),
     }
 }

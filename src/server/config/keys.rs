@@ -63,6 +63,7 @@ pub const KEYS: &[Key] = &[
     key("signal.connections"),
     key("signal.sessions"),
     key("signal.room_members"),
+    key("signal.empty_room_life"),
     key("signal.resume_window"),
     key("signal.presence_grace"),
     key("turn.realm"),

@@ -72,6 +72,8 @@ pub struct Signal {
     pub room_members: usize,
     /// How long a session outlives its connection.
     pub resume_window: Duration,
+    /// For how long a room without members keeps what it has been told to keep.
+    pub empty_room_life: Duration,
     /// For how long a lost connection is kept from the other members.
     pub presence_grace: Duration,
 }

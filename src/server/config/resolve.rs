@@ -135,7 +135,14 @@ fn signal(reader: &mut Reader<'_>) -> Result<Signal, ConfigError> {
         presence_grace <= resume_window,
         "at most signal.resume_window",
     )?;
+    let empty_room_life = reader.get("signal.empty_room_life", Duration::from_secs(30))?;
+    reader.ensure(
+        "signal.empty_room_life",
+        empty_room_life <= Duration::from_secs(3600),
+        r#"from "0s" to "1h""#,
+    )?;
     Ok(Signal {
+        empty_room_life,
         presence_grace,
         connections: count(reader, "signal.connections", 20_000, 10_000_000)?,
         sessions: count(reader, "signal.sessions", 100_000, 10_000_000)?,
