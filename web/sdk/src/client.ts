@@ -3,14 +3,22 @@ import { Connection, type ConnectionState } from "./connection.js";
 import { diagnose, type DiagnoseOptions } from "./diagnose.js";
 import type { Diagnosis } from "./diagnosis.js";
 import { Emitter, type Unsubscribe } from "./emitter.js";
-import { type PeerageError, ServerError } from "./errors.js";
+import { PeerageError, ServerError } from "./errors.js";
 import { ladder } from "./ladder.js";
 import type { LivenessOptions } from "./liveness.js";
 import { LocalMedia } from "./media.js";
-import type { ClientMessage, Joined, Limits, Meeting, ServerMessage, Welcome } from "./messages.js";
+import type {
+  ClientMessage,
+  Limits,
+  Meeting,
+  ServerMessage,
+  Snapshot,
+  Welcome,
+} from "./messages.js";
 import type { Entry } from "./outbox.js";
 import { Room, type RoomPort, type Self } from "./room.js";
 import { keepTime } from "./timers.js";
+import type { Account } from "./room_messages.js";
 import type { TransportFactory } from "./transport.js";
 import { transports } from "./transports.js";
 import { onNetworkChange, onWake } from "./wake.js";
@@ -43,6 +51,11 @@ export interface ClientOptions {
 
 /** What one joins a room with. */
 export interface JoinOptions extends Self {
+  /**
+   * Whether to wait to be let in if the room is locked. {@link ClientEvents.knocking} tells that one
+   * waits; the promise resolves or rejects when it is over.
+   */
+  readonly knock?: boolean;
   /** What to send; may be shared between rooms, and changed at any time. */
   readonly media?: LocalMedia;
 }
@@ -53,6 +66,8 @@ export interface ClientEvents {
   state: ConnectionState;
   /** A session has begun; after the first one, because the server had lost the one before. */
   session: { readonly session: string };
+  /** A `join` waits until somebody lets this session in, for so many milliseconds. */
+  knocking: { readonly room: string; readonly expiresIn: number };
   /** The server refused something that belongs to no room. */
   error: PeerageError;
   /** The client is closed for good, and with it every room. */
@@ -79,6 +94,8 @@ export class Client extends Emitter<ClientEvents> {
   readonly #connection: Connection;
   readonly #rooms = new Map<string, Room>();
   readonly #createConnection: (configuration: RTCConfiguration) => RTCPeerConnection;
+  /** The rooms whose `join` has no answer yet. */
+  readonly #joining = new Set<string>();
   readonly #stopping: readonly Unsubscribe[];
   #welcome: Welcome | undefined;
   #iceServers: readonly RTCIceServer[] = [];
@@ -135,7 +152,7 @@ export class Client extends Emitter<ClientEvents> {
    * @throws {@link ServerError} when the server refuses, such as `room_full`
    */
   join(name: string, options: JoinOptions = {}): Promise<Room> {
-    const { media = new LocalMedia(), ...self } = options;
+    const { media = new LocalMedia(), knock, ...self } = options;
     if (this.#rooms.has(name)) {
       return Promise.reject(new ServerError("already_joined", `already in the room "${name}"`));
     }
@@ -144,7 +161,7 @@ export class Client extends Emitter<ClientEvents> {
       if (this.#rooms.get(name) === room) this.#rooms.delete(name);
     });
     return new Promise((resolve, reject) => {
-      this.#join(room, () => resolve(room), reject);
+      this.#join(room, () => resolve(room), reject, { ...(knock && { knock }) });
     });
   }
 
@@ -210,8 +227,9 @@ export class Client extends Emitter<ClientEvents> {
     for (const { message, settle } of lost) {
       // The session is in no room, so there is nothing to leave; and what an update was to say
       // the room says when it joins again. Offers and candidates were for an epoch that is over; if
-      // the meeting goes on, the peers say them again.
-      if (message.type !== "join") settle?.resolve(undefined);
+      // the meeting goes on, the peers say them again. They wait for no answer.
+      if (message.type === "leave" || message.type === "update") settle?.resolve(undefined);
+      else if (message.type !== "join") settle?.reject(lostSession());
       else if (!this.#rooms.has(message.room)) this.#connection.send(message, settle);
     }
   }
@@ -221,24 +239,33 @@ export class Client extends Emitter<ClientEvents> {
     const done = () => {
       if (!goesOn) room.emit("rejoined", undefined);
     };
-    this.#join(room, done, (error) => room.close(error), meetings);
+    this.#join(room, done, (error) => room.close(error), {
+      knock: true,
+      ...(meetings.length > 0 && { meetings }),
+    });
   }
 
   #join(
     room: Room,
     done: () => void,
     failed: (error: PeerageError) => void,
-    meetings: readonly Meeting[] = [],
+    terms: { readonly knock?: boolean; readonly meetings?: readonly Meeting[] },
   ): void {
+    const over = (then: () => void) => {
+      this.#joining.delete(room.name);
+      then();
+    };
+    this.#joining.add(room.name);
     this.#connection.send(
-      { type: "join", room: room.name, ...room.self, ...(meetings.length > 0 && { meetings }) },
+      { type: "join", room: room.name, ...room.self, ...terms },
       {
         resolve: (answer) => {
+          const isNew = this.#rooms.get(room.name) !== room;
           this.#rooms.set(room.name, room);
-          room.enter((answer as Joined).members);
-          done();
+          room.enter(answer as Account, isNew);
+          over(done);
         },
-        reject: failed,
+        reject: (error) => over(() => failed(error)),
       },
     );
   }
@@ -251,8 +278,19 @@ export class Client extends Emitter<ClientEvents> {
       case "candidate":
         this.#rooms.get(message.room)?.handle(message);
         return;
+      case "role":
+      case "room":
+      case "state":
+      case "knock":
+      case "removed":
+      case "broadcast":
+        this.#rooms.get(message.room)?.hear(message);
+        return;
+      case "knocking":
+        this.emit("knocking", { room: message.room, expiresIn: message.expires_in_ms });
+        return;
       case "snapshot":
-        for (const { room, members } of message.rooms) this.#rooms.get(room)?.enter(members);
+        this.#see(message);
         return;
       case "delivered":
         for (const room of this.#rooms.values()) room.delivered(message.to, message.through);
@@ -261,6 +299,18 @@ export class Client extends Emitter<ClientEvents> {
         this.#useIceServers(message.ice_servers);
         return;
       default:
+    }
+  }
+
+  /** What a snapshot does not have is over, unless it is about to be. */
+  #see({ rooms }: Snapshot): void {
+    const accounts = new Map(rooms.map((account) => [account.room, account]));
+    for (const [name, room] of [...this.#rooms]) {
+      const account = accounts.get(name);
+      if (account) room.enter(account);
+      else if (!this.#joining.has(name)) {
+        room.close(new PeerageError("removed", "in the room no more"));
+      }
     }
   }
 
@@ -293,9 +343,13 @@ export class Client extends Emitter<ClientEvents> {
     };
   }
 
-  #request(message: ClientMessage): Promise<void> {
+  #request<Answer>(message: ClientMessage): Promise<Answer> {
     return new Promise((resolve, reject) => {
-      this.#connection.send(message, { resolve: () => resolve(), reject });
+      this.#connection.send(message, { resolve: (answer) => resolve(answer as Answer), reject });
     });
   }
+}
+
+function lostSession(): PeerageError {
+  return new PeerageError("session_lost", "the server has lost the session that asked for this");
 }

@@ -197,8 +197,19 @@ export class Connection extends Emitter<ConnectionEvents> {
         this.#settle(message);
         this.emit("message", message);
         return;
+      case "room":
+      case "state":
+        // Told to all; who has asked for it finds the answer in it.
+        this.emit("message", message);
+        if (message.re !== undefined) this.#outbox.answered(message.re)?.settle?.resolve(message);
+        return;
+      case "knocking":
+        this.emit("message", message);
+        return;
       case "joined":
       case "updated":
+      case "done":
+      case "broadcast_delivered":
       case "left":
         this.#outbox.answered(message.re)?.settle?.resolve(message);
         return;
@@ -241,10 +252,13 @@ export class Connection extends Emitter<ConnectionEvents> {
   }
 
   /** A snapshot stands for the answers that were missed as well. */
-  #settle({ rooms }: Snapshot): void {
-    for (const { id, message, settle } of this.#unanswered.splice(0)) {
+  #settle({ rooms, knocking }: Snapshot): void {
+    for (const entry of this.#unanswered.splice(0)) {
+      const { message, settle } = entry;
       const found = rooms.find(({ room }) => room === message.room);
-      settle?.resolve({ re: id, room: message.room, members: found?.members ?? [] });
+      if (message.type !== "join" || found) settle?.resolve(found);
+      else if (knocking?.includes(message.room)) this.#outbox.restore(entry);
+      else settle?.reject(new ServerError("not_in_room", "not let in, or put out again"));
     }
   }
 

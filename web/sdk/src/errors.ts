@@ -15,6 +15,22 @@ export type ServerErrorCode =
   | "no_such_member"
   | "stale_epoch"
   | "addressee_overloaded"
+  | "not_permitted"
+  | "room_locked"
+  | "knock_denied"
+  | "knock_expired"
+  | "too_many_knocks"
+  | "no_such_knock"
+  | "barred"
+  | "too_many_barred"
+  | "invalid_limit"
+  | "last_host"
+  | "body_too_large"
+  | "too_many_broadcasts"
+  | "invalid_key"
+  | "value_too_large"
+  | "state_full"
+  | "version_conflict"
   | "rate_limited";
 
 /** The codes of what goes wrong on this side. */
@@ -23,6 +39,10 @@ export type ClientErrorCode =
   | "connection_refused"
   /** Another connection has taken this session over. */
   | "session_replaced"
+  /** A host has put this member out of the room. */
+  | "removed"
+  /** The server has lost the session, and nobody knows what became of this. */
+  | "session_lost"
   /** The client, the room or the peer is closed already. */
   | "closed"
   /** The message is longer than the other side takes. */

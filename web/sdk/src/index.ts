@@ -28,6 +28,15 @@ export type { Path, PathKind } from "./path.js";
 export { Peer, type PeerEvents } from "./peer.js";
 export type { RemoteTrack } from "./receiving.js";
 export { type Reading, requestTransport } from "./requests.js";
-export { type BroadcastResult, Room, type RoomEvents, type Self } from "./room.js";
+export { Room, type RoomEvents, type Self, type SendResult } from "./room.js";
+export type {
+  BroadcastReceipt,
+  Knocker,
+  KnockState,
+  Permission,
+  Role,
+  RoomSettings,
+} from "./room_messages.js";
+export { RoomState, type StateOptions } from "./room_state.js";
 export type { Transport, TransportEnd, TransportFactory, TransportListener } from "./transport.js";
 export { type WebSocketConstructor, type WebSocketLike, webSocketTransport } from "./websocket.js";

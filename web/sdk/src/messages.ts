@@ -1,3 +1,5 @@
+import type { Account, Role, RoomAnswer, RoomNews, RoomRequest } from "./room_messages.js";
+
 /** Any value that survives JSON. */
 export type Json =
   null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
@@ -10,13 +12,19 @@ export interface Limits {
   readonly room_members: number;
   readonly rooms: number;
   readonly data_bytes: number;
+  readonly broadcast_bytes?: number;
+  readonly broadcasts?: number;
+  readonly state_key_bytes?: number;
+  readonly state_value_bytes?: number;
+  readonly state_entries?: number;
+  readonly state_bytes?: number;
 }
 
 /** Whether a member's connection lives. */
 export type MemberState = "joined" | "suspended" | "left";
 
 /** Why a member left. */
-export type LeaveReason = "left" | "bye" | "expired" | "replaced" | "shutdown";
+export type LeaveReason = "left" | "bye" | "expired" | "removed" | "replaced" | "shutdown";
 
 /** @internal A member as the server describes it to this session. */
 export interface Member {
@@ -25,6 +33,7 @@ export interface Member {
   readonly data?: Json;
   readonly state: MemberState;
   readonly reason?: LeaveReason;
+  readonly role?: Role;
   readonly polite: boolean;
   readonly epoch: number;
   /** The epoch of the meeting before a restart of the server that this one goes on with. */
@@ -65,17 +74,17 @@ export interface Signal {
 }
 
 /** @internal */
-export interface Joined {
+export interface Joined extends Account {
   readonly type: "joined";
   readonly re: number;
-  readonly room: string;
-  readonly members: readonly Member[];
 }
 
 /** @internal All rooms of the session as they are, in place of what it has missed. */
 export interface Snapshot {
   readonly type: "snapshot";
-  readonly rooms: readonly { readonly room: string; readonly members: readonly Member[] }[];
+  readonly rooms: readonly Account[];
+  /** Where the session waits to be let in. */
+  readonly knocking?: readonly string[];
 }
 
 /** @internal */
@@ -102,6 +111,8 @@ export type ServerMessage =
   | Presence
   | Signal
   | { readonly type: "delivered"; readonly to: string; readonly through: number }
+  | RoomNews
+  | RoomAnswer
   | { readonly type: "updated"; readonly re: number; readonly room: string }
   | { readonly type: "left"; readonly re: number; readonly room: string }
   | { readonly type: "ice_servers"; readonly ice_servers: readonly RTCIceServer[] }
@@ -115,12 +126,14 @@ export type Numbered = ServerMessage & { readonly seq?: number };
 
 /** @internal What a client says with an id, before it has one. */
 export type ClientMessage =
+  | RoomRequest
   | {
       readonly type: "join";
       readonly room: string;
       readonly name?: string;
       readonly data?: Json;
       readonly meetings?: readonly Meeting[];
+      readonly knock?: boolean;
     }
   | { readonly type: "update"; readonly room: string; readonly name?: string; readonly data?: Json }
   | { readonly type: "leave"; readonly room: string }
@@ -152,6 +165,15 @@ const REQUIRED: Readonly<Record<ServerMessage["type"], Readonly<Record<string, F
   welcome: { session: "string", token: "string", resumed: "string", limits: "object" },
   joined: { room: "string", members: "object", re: "number" },
   snapshot: { rooms: "object" },
+  role: { room: "string", role: "string", permissions: "object" },
+  room: { room: "string", settings: "object" },
+  state: { room: "string", entries: "object" },
+  knock: { room: "string", session: "string", state: "string" },
+  removed: { room: "string" },
+  broadcast: { room: "string", from: "string" },
+  done: { re: "number" },
+  knocking: { re: "number", room: "string" },
+  broadcast_delivered: { re: "number", undeliverable: "object" },
   presence: { room: "string", member: "object" },
   delivered: { to: "string", through: "number" },
   updated: { re: "number" },

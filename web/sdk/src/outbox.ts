@@ -64,11 +64,21 @@ export class Outbox {
     this.#entries = this.#entries.filter((entry) => entry.id > id || entry.settle !== undefined);
   }
 
-  /** Takes out what is applied and waits for an answer that will not come. */
+  /**
+   * Takes out what is applied and waits for an answer that will not come. What became of a
+   * broadcast is told whatever else was missed.
+   */
   unanswered(applied: number): Entry[] {
-    const entries = this.#entries.filter(({ id }) => id <= applied);
-    this.#entries = this.#entries.filter(({ id }) => id > applied);
+    const isMissed = ({ id, message }: Entry) => id <= applied && message.type !== "broadcast";
+    const entries = this.#entries.filter(isMissed);
+    this.#entries = this.#entries.filter((entry) => !isMissed(entry));
     return entries;
+  }
+
+  /** Puts back what still waits for its answer. */
+  restore(entry: Entry): void {
+    this.#entries.unshift(entry);
+    this.#entries.sort((a, b) => a.id - b.id);
   }
 
   /** Takes out the one message that the server has answered. */

@@ -14,6 +14,7 @@ import type {
 import type { Entry } from "./outbox.js";
 import { type Path, PathMeter } from "./path.js";
 import type { RemoteTrack } from "./receiving.js";
+import type { Role } from "./room_messages.js";
 import { Recovery } from "./recovery.js";
 import { Unconfirmed } from "./unconfirmed.js";
 
@@ -108,6 +109,11 @@ export class Peer extends Emitter<PeerEvents> {
   /** What its application says about it. */
   get data(): Json | undefined {
     return this.#member.data;
+  }
+
+  /** What it is in the room. */
+  get role(): Role {
+    return this.#member.role ?? "member";
   }
 
   /** Whether its connection to the server lives. Media flows regardless. */

@@ -4,7 +4,6 @@ import { ConnectionError, PeerageError } from "./errors.js";
 import type { LocalMedia } from "./media.js";
 import type {
   ClientMessage,
-  Joined,
   Json,
   LeaveReason,
   Meeting,
@@ -14,6 +13,17 @@ import type {
 } from "./messages.js";
 import type { Entry } from "./outbox.js";
 import { Peer } from "./peer.js";
+import type {
+  Account,
+  BroadcastReceipt,
+  Knocker,
+  KnockState,
+  Permission,
+  Role,
+  RoomNews,
+  RoomSettings,
+} from "./room_messages.js";
+import { RoomState } from "./room_state.js";
 
 /** What the others see of this member. */
 export interface Self {
@@ -31,6 +41,18 @@ export interface RoomEvents {
   peerupdated: Peer;
   /** Somebody is here no more. */
   peerleft: { readonly peer: Peer; readonly reason: LeaveReason };
+  /** This member's own role has changed. */
+  role: Role;
+  /** Hosts have locked or unlocked the room, or changed its limit. */
+  settings: RoomSettings;
+  /** Entries of {@link Room.state} have changed. */
+  state: { readonly keys: readonly string[] };
+  /** Somebody waits to be let in; only who may moderate is told. */
+  knock: Knocker;
+  /** Somebody waits no more. */
+  knockended: { readonly knocker: Knocker; readonly state: KnockState };
+  /** Somebody has said something to all. `peer` is left out if it has gone since. */
+  broadcast: { readonly body: Json; readonly from: string; readonly peer?: Peer };
   /** The server had lost this session, and a new one has joined the room in its place. */
   rejoined: undefined;
   /** Something has failed that the library could not mend; `peer` is whom it concerns. */
@@ -39,8 +61,8 @@ export interface RoomEvents {
   closed: { readonly error?: PeerageError };
 }
 
-/** What became of {@link Room.broadcast}. */
-export interface BroadcastResult {
+/** What became of {@link Room.send}. */
+export interface SendResult {
   /** To whom the data is on its way. */
   readonly sent: readonly Peer[];
   /** To whom it could not be sent, and why. */
@@ -51,7 +73,7 @@ export interface BroadcastResult {
 export interface RoomPort {
   createConnection(): RTCPeerConnection;
   send(message: ClientMessage): Entry;
-  request(message: ClientMessage): Promise<void>;
+  request<Answer>(message: ClientMessage): Promise<Answer>;
   isConnected(): boolean;
   doubtServer(): void;
   readonly bufferBytes: number;
@@ -68,6 +90,12 @@ export class Room extends Emitter<RoomEvents> {
   /** Those who were here before the server was restarted, and have not come back yet. */
   readonly #awaited = new Set<string>();
   #patience: ReturnType<typeof setTimeout> | undefined;
+  readonly #knocks = new Map<string, Knocker>();
+  /** Small values that the room keeps for its members. */
+  readonly state: RoomState;
+  #role: Role = "member";
+  #permissions: readonly Permission[] = [];
+  #settings: RoomSettings = { locked: false, limit: 0 };
   #self: Self;
   #closed = false;
 
@@ -78,6 +106,88 @@ export class Room extends Emitter<RoomEvents> {
     this.media = media;
     this.#self = self;
     this.#port = port;
+    this.state = new RoomState((key, value, { expiresIn, whilePresent, ifVersion }) =>
+      this.#ask({
+        type: "set_state",
+        room: name,
+        key,
+        value,
+        ...(expiresIn !== undefined && { expires_in_ms: expiresIn }),
+        ...(whilePresent && { while_present: true }),
+        ...(ifVersion !== undefined && { if_version: ifVersion }),
+      }),
+    );
+  }
+
+  /** What this member is here. */
+  get role(): Role {
+    return this.#role;
+  }
+
+  /** What this member may do here. */
+  get permissions(): readonly Permission[] {
+    return this.#permissions;
+  }
+
+  /** What hosts have decided about the room. */
+  get settings(): RoomSettings {
+    return this.#settings;
+  }
+
+  /** Who waits to be let in, by session; empty for those who may not let in. */
+  get knocks(): ReadonlyMap<string, Knocker> {
+    return this.#knocks;
+  }
+
+  /** From now on who wants to come in has to knock. Needs `moderate`, like all that follows. */
+  lock(): Promise<void> {
+    return this.#ask({ type: "set_room", room: this.name, locked: true });
+  }
+
+  /** Everybody may come in again. */
+  unlock(): Promise<void> {
+    return this.#ask({ type: "set_room", room: this.name, locked: false });
+  }
+
+  /** Bounds the members; null is as many as the server allows. */
+  setLimit(limit: number | null): Promise<void> {
+    return this.#ask({ type: "set_room", room: this.name, limit });
+  }
+
+  /** Lets somebody in who knocks. */
+  admit(session: string): Promise<void> {
+    return this.#ask({ type: "admit", room: this.name, session });
+  }
+
+  /** Sends somebody away who knocks; with `bar` for as long as the room lives. */
+  deny(session: string, { bar = false } = {}): Promise<void> {
+    return this.#ask({ type: "deny", room: this.name, session, bar });
+  }
+
+  /** Puts a member out; with `bar` for as long as the room lives. */
+  remove(session: string, { bar = false } = {}): Promise<void> {
+    return this.#ask({ type: "remove", room: this.name, session, bar });
+  }
+
+  /** Gives a member another role. */
+  setRole(session: string, role: Role): Promise<void> {
+    return this.#ask({ type: "set_role", room: this.name, session, role });
+  }
+
+  /**
+   * Says something to all others by way of the server: in order, once, and kept for those who are
+   * away for a moment. Resolves once each has got it or is gone for good.
+   *
+   * @throws {@link ServerError} such as `not_permitted`, `body_too_large`, `too_many_broadcasts`
+   */
+  async broadcast(body: Json): Promise<BroadcastReceipt> {
+    const message = { type: "broadcast", room: this.name, body } as const;
+    const { delivered, undeliverable } = await this.#ask<BroadcastReceipt>(message);
+    return { delivered, undeliverable };
+  }
+
+  #ask<Answer>(message: ClientMessage): Promise<Answer> {
+    return this.#closed ? Promise.reject(gone()) : this.#port.request(message);
   }
 
   /** The others, by the ids of their sessions. */
@@ -94,11 +204,11 @@ export class Room extends Emitter<RoomEvents> {
   update(self: Self): Promise<void> {
     if (this.#closed) return Promise.reject(gone());
     this.#self = { ...this.#self, ...self };
-    return this.#port.request({ type: "update", room: this.name, ...self });
+    return this.#ask({ type: "update", room: this.name, ...self });
   }
 
   /** Sends to everyone over the built-in channels. */
-  broadcast(data: ChannelData): BroadcastResult {
+  send(data: ChannelData): SendResult {
     const sent: Peer[] = [];
     const failed: { peer: Peer; error: PeerageError }[] = [];
     for (const peer of this.#peers.values()) {
@@ -116,18 +226,78 @@ export class Room extends Emitter<RoomEvents> {
   /** Leaves the room and closes the connections to everyone in it. */
   async leave(): Promise<void> {
     if (this.#closed) return;
-    const left = this.#port.request({ type: "leave", room: this.name });
+    const left = this.#port.request<unknown>({ type: "leave", room: this.name });
     this.close();
     await left;
   }
 
-  /** @internal The server's account of who is here. Whoever is awaited may still come. */
-  enter(members: Joined["members"]): void {
+  /** @internal The server's account of the room. Whoever is awaited may still come. */
+  enter(account: Account, isNew = false): void {
+    this.#learn(account);
+    const { members } = account;
     const here = new Set([...members.map(({ session }) => session), ...this.#awaited]);
     for (const peer of [...this.#peers.values()]) {
       if (!here.has(peer.session)) this.#part(peer, "replaced");
     }
     for (const member of members) this.#meet(member);
+    const keys = this.state.replace(account.state ?? []);
+    if (!isNew && keys.length > 0) this.emit("state", { keys });
+  }
+
+  #learn({ role, permissions, settings, knocks }: Account): void {
+    this.#role = role;
+    this.#permissions = permissions;
+    this.#settings = settings;
+    const waiting = new Map((knocks ?? []).map((knocker) => [knocker.session, knocker]));
+    for (const knocker of [...this.#knocks.values()]) {
+      if (!waiting.has(knocker.session)) this.#hearKnock(knocker, "withdrawn");
+    }
+    for (const knocker of waiting.values()) {
+      if (!this.#knocks.has(knocker.session)) this.#hearKnock(knocker, "waiting");
+    }
+  }
+
+  #hearKnock(knocker: Knocker, state: KnockState): void {
+    if (state === "waiting") {
+      this.#knocks.set(knocker.session, knocker);
+      this.emit("knock", knocker);
+    } else {
+      this.#knocks.delete(knocker.session);
+      this.emit("knockended", { knocker, state });
+    }
+  }
+
+  /** @internal What has changed about the room, beside its members. */
+  hear(news: RoomNews): void {
+    switch (news.type) {
+      case "role":
+        this.#role = news.role;
+        this.#permissions = news.permissions;
+        if (!news.permissions.includes("moderate")) this.#knocks.clear();
+        this.emit("role", news.role);
+        return;
+      case "room":
+        this.#settings = news.settings;
+        this.emit("settings", news.settings);
+        return;
+      case "state":
+        this.emit("state", { keys: this.state.change(news.entries) });
+        return;
+      case "knock": {
+        const { session, name, data, state } = news;
+        const given = { ...(name !== undefined && { name }), ...(data !== undefined && { data }) };
+        this.#hearKnock({ session, ...given }, state);
+        return;
+      }
+      case "broadcast": {
+        const { body, from } = news;
+        const peer = this.#peers.get(from);
+        this.emit("broadcast", { body, from, ...(peer && { peer }) });
+        return;
+      }
+      case "removed":
+        this.close(new PeerageError("removed", `put out of the room: ${news.reason}`));
+    }
   }
 
   /**

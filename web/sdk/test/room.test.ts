@@ -193,7 +193,7 @@ describe("data", () => {
   it("goes to everyone whose channel is open", async () => {
     const { room, connections } = await inRoom([member("a", 1), member("b", 2)]);
     connections[0]?.channels[0]?.open();
-    const { sent, failed } = room.broadcast("hello");
+    const { sent, failed } = room.send("hello");
     expect(sent.map(({ session }) => session)).toEqual(["a"]);
     expect(failed.map(({ peer, error }) => [peer.session, error.code])).toEqual([
       ["b", "channel_not_open"],

@@ -26,7 +26,7 @@ export class Chat {
   send(text: string, room: Room): void {
     const trimmed = text.trim().slice(0, LONGEST_TEXT);
     if (trimmed === "") return;
-    const { failed } = room.broadcast(JSON.stringify({ type: "chat", text: trimmed }));
+    const { failed } = room.send(JSON.stringify({ type: "chat", text: trimmed }));
     const missed = failed.map(({ peer }) => peer.name ?? "Guest");
     this.#add({ from: "You", own: true, text: trimmed, missed });
     this.#seen.value += 1;
