@@ -135,9 +135,9 @@ impl Client {
         self.request(Request::SetState(SetState {
             room: room.into(),
             key: ["a", "b", "c"][choice % 3].into(),
-            value: Some(value).filter(|_| choice % 5 > 0),
-            expires_in: (choice % 4 == 0).then_some(Duration::from_secs(5)),
-            while_present: choice % 7 == 0,
+            value: Some(value).filter(|_| !choice.is_multiple_of(5)),
+            expires_in: choice.is_multiple_of(4).then_some(Duration::from_secs(5)),
+            while_present: choice.is_multiple_of(7),
             if_version: None,
         }))
     }
