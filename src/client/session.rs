@@ -429,6 +429,13 @@ mod tests {
                         native::encode(offset, &message, &mut text);
                         (connection, Ok(String::from_utf8(text).expect("UTF-8")))
                     }
+                    signal::Event::Ping { connection } => {
+                        // Whoever is there answers; the socket does that.
+                        if self.carried.contains_key(&connection) {
+                            self.hub.handle(connection, Input::Alive, self.now);
+                        }
+                        continue;
+                    }
                     signal::Event::Close { connection, close } => {
                         (connection, Err(End::closed(close.code(), close.reason())))
                     }

@@ -31,6 +31,8 @@ pub(super) enum ToHub {
 pub(super) enum Outgoing {
     /// Send a message.
     Message(Option<Offset>, Arc<Message>),
+    /// Find out whether the client lives.
+    Ping,
     /// Close. Nothing follows.
     Close(Close),
 }
@@ -140,6 +142,7 @@ impl Owner {
                     self.count(&message);
                     self.hand(connection, Outgoing::Message(offset, message), now);
                 }
+                Event::Ping { connection } => self.hand(connection, Outgoing::Ping, now),
                 Event::Close { connection, close } => {
                     if close == Close::TooSlow {
                         SignalCounters::count(&self.counters.slow_consumers);

@@ -12,7 +12,7 @@ pub struct Settings {
     pub max_connections: u32,
     /// How many connections of one address (/32, /64) requests may carry; 0 is no limit. 512.
     pub connections_per_address: usize,
-    /// How often a connection is pinged, and something sent on a stream of events. 20 s.
+    /// How often something is sent on a stream of events. 20 s.
     pub ping_interval: Duration,
     /// For how long a stream of events goes on before the client asks for the next one. 240 s.
     pub stream_life: Duration,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::extract::ws::{Message as WsMessage, Utf8Bytes, WebSocket};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
-use tokio::time::{Instant, Sleep, timeout_at};
+use tokio::time::{Instant, timeout_at};
 use tracing::debug;
 
 use super::frames;
@@ -25,7 +25,7 @@ const PAGE_LEFT: u16 = 1001;
 /// What stands for a close frame without a code there.
 const NO_CODE: u16 = 1005;
 /// The hub learns that a connection lives at most this often.
-const ALIVE: Duration = Duration::from_secs(5);
+const ALIVE: Duration = Duration::from_secs(1);
 
 /// A place among the connections, and what the connection below wants to be kept.
 pub(super) type Place = (OwnedSemaphorePermit, Option<Lease>);
@@ -39,7 +39,6 @@ pub(super) struct Carrier {
     hub: mpsc::Sender<ToHub>,
     outbox: mpsc::Receiver<Outgoing>,
     write_timeout: Duration,
-    ping_interval: Duration,
     /// When the hub last heard that the connection lives.
     told: Instant,
     /// Once the hub has let the connection go: when it must be over.
@@ -90,7 +89,6 @@ impl Carrier {
             hub,
             outbox,
             write_timeout: settings.write_timeout,
-            ping_interval: settings.ping_interval,
             told: Instant::now(),
             over: None,
         }
@@ -113,13 +111,10 @@ impl Carrier {
     }
 
     async fn exchange(&mut self) -> End {
-        let ping = tokio::time::sleep(self.ping_interval);
-        tokio::pin!(ping);
         loop {
             let step = tokio::select! {
                 frame = self.socket.recv() => self.receive(frame).await,
                 outgoing = self.outbox.recv() => self.pass_on(outgoing).await,
-                () = &mut ping => self.ping(ping.as_mut()).await,
             };
             if let Err(end) = step {
                 return end;
@@ -166,6 +161,7 @@ impl Carrier {
     async fn pass_on(&mut self, outgoing: Option<Outgoing>) -> Result<(), End> {
         match outgoing {
             Some(Outgoing::Message(offset, message)) => self.send(offset, &message).await,
+            Some(Outgoing::Ping) => self.write(WsMessage::Ping(Vec::new().into())).await,
             Some(Outgoing::Close(close)) => Err(End::from(close)),
             // The owner of the hub has let go without a word: the queue was full.
             None => Err(End::from(Close::TooSlow)),
@@ -177,11 +173,6 @@ impl Carrier {
         native::encode(offset, message, &mut text);
         let text = String::from_utf8(text).expect("JSON is written in UTF-8");
         self.write(WsMessage::Text(text.into())).await
-    }
-
-    async fn ping(&mut self, timer: std::pin::Pin<&mut Sleep>) -> Result<(), End> {
-        timer.reset(Instant::now() + self.ping_interval);
-        self.write(WsMessage::Ping(Vec::new().into())).await
     }
 
     /// Writes a frame. A socket that takes nothing for too long is given up; once the hub has

@@ -57,8 +57,11 @@ pub struct Config {
     pub acknowledge_timeout: Duration,
     /// How long a connection may take to say `hello`. 10 s.
     pub hello_timeout: Duration,
-    /// How long a connection may be silent. 45 s.
+    /// How long a connection may be silent; after three fifths of it, it is asked. 30 s.
     pub silence_timeout: Duration,
+    /// The same for who has just sent or been sent an offer or an answer; it is asked after two
+    /// fifths of it. 5 s.
+    pub negotiation_timeout: Duration,
     /// How long another server, or this one after a restart, takes a session's ticket. 1 h.
     pub ticket_lifetime: Duration,
     /// What tickets are made with, the first one, and read with, all of them. None: they are good
@@ -97,7 +100,8 @@ impl Default for Config {
             mailbox_bytes: 256 * 1_024,
             acknowledge_timeout: Duration::from_secs(30),
             hello_timeout: Duration::from_secs(10),
-            silence_timeout: Duration::from_secs(45),
+            silence_timeout: Duration::from_secs(30),
+            negotiation_timeout: Duration::from_secs(5),
             ticket_lifetime: Duration::from_secs(3_600),
             ticket_keys: Vec::new(),
             started: Duration::ZERO,

@@ -1,6 +1,6 @@
 //! A connection, from its first message to its last.
 
-use super::connection::Connection;
+use super::connection::{Connection, Pulse};
 use super::limits::Buckets;
 use super::timer::Timer;
 use super::{Close, Command, ConnectionId, Hello, Hub, Message, Reject, Rejection, SessionId};
@@ -18,7 +18,7 @@ impl Hub {
     pub(super) fn open(&mut self, id: ConnectionId, now: Now) {
         let connection = Connection {
             session: None,
-            heard: now.instant,
+            pulse: Pulse::new(now),
             malformed: 0,
             limited: 0,
         };
@@ -30,35 +30,11 @@ impl Hub {
         }
     }
 
-    pub(super) fn heard(&mut self, connection: ConnectionId, now: Now) {
-        if let Some(connection) = self.connections.get_mut(&connection) {
-            connection.heard = now.instant;
-        }
-    }
-
     /// The connection carries `session` from now on.
     pub(super) fn carry(&mut self, connection: ConnectionId, session: SessionId, now: Now) {
         if let Some(carrier) = self.connections.get_mut(&connection) {
             carrier.session = Some(session);
-            let deadline = now.instant + self.config.silence_timeout;
-            self.deadlines.set(Timer::Connection(connection), deadline);
-        }
-    }
-
-    /// The deadline is not moved with every message; it is looked at again when it comes.
-    pub(super) fn check_silence(&mut self, id: ConnectionId, now: Now) {
-        let Some(connection) = self.connections.get(&id) else {
-            return;
-        };
-        let deadline = connection.heard + self.config.silence_timeout;
-        let Some(session) = connection.session else {
-            return self.close(id, Close::NoHello, now);
-        };
-        if deadline <= now.instant {
-            self.close(id, Close::Silent, now);
-        } else {
-            self.deadlines.set(Timer::Connection(id), deadline);
-            self.renew_ticket(id, session, now);
+            self.watch(connection, now);
         }
     }
 
@@ -247,19 +223,6 @@ mod tests {
         assert!(world.closed.is_empty());
         world.wait(Duration::from_secs(1));
         assert_eq!(world.closed[&connection], Close::NoHello);
-    }
-
-    #[test]
-    fn a_connection_lives_as_long_as_something_is_heard() {
-        let mut world = World::new(Config::default());
-        let client = world.client();
-        for _ in 0..10 {
-            world.wait(Duration::from_secs(44));
-            world.input(client.connection, Input::Alive);
-        }
-        assert!(world.closed.is_empty());
-        world.wait(Duration::from_secs(45));
-        assert_eq!(world.closed[&client.connection], Close::Silent);
     }
 
     #[test]

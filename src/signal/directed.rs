@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Delivery, Directed, Hub, Message, Permissions, Reject, SessionId};
+use super::{Delivery, Directed, Hub, Kind, Message, Permissions, Reject, SessionId};
 use crate::time::Now;
 
 impl Hub {
@@ -22,6 +22,7 @@ impl Hub {
         if epoch != directed.epoch {
             return Err(Reject::StaleEpoch);
         }
+        let is_awaited = directed.kind != Kind::Candidate;
         let message = Arc::new(Message::Delivery(Delivery {
             id,
             number: directed.number.unwrap_or(id),
@@ -36,6 +37,10 @@ impl Hub {
             return Err(Reject::AddresseeOverloaded);
         }
         self.post_shared(to, message, now);
+        if is_awaited {
+            self.hasten(from, now);
+            self.hasten(to, now);
+        }
         Ok(())
     }
 }

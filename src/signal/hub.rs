@@ -30,7 +30,7 @@ pub struct Hub {
     /// To tell them may cost others their connection, so it is done one after the other.
     pub(super) lost: VecDeque<SessionId>,
     pub(super) draining: bool,
-    events: VecDeque<Event>,
+    pub(super) events: VecDeque<Event>,
 }
 
 impl Hub {

@@ -289,12 +289,12 @@ mod tests {
         world.ask(&edsger, knock("blue"));
         world.ask(&edsger, knock("blue"));
         assert_eq!(world.error(&edsger), Some(Reject::AlreadyJoined));
-        for _ in 0..10 {
+        for _ in 0..15 {
             for client in [&ada, &edsger] {
                 world.input(client.connection, Input::Alive);
                 world.say(client.connection, Command::Ack(Offset(99)));
             }
-            world.wait(Duration::from_secs(30));
+            world.wait(Duration::from_secs(20));
         }
         assert_eq!(world.error(&edsger), Some(Reject::KnockExpired));
         use KnockState::{Expired, Waiting, Withdrawn};

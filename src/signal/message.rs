@@ -445,6 +445,11 @@ pub enum Event {
         /// The message.
         message: Arc<Message>,
     },
+    /// Ask a connection whether it lives. [`super::Input::Alive`] is the answer.
+    Ping {
+        /// Which connection.
+        connection: super::ConnectionId,
+    },
     /// Close a connection once all before this has been sent. The hub has forgotten it already.
     Close {
         /// Which connection.

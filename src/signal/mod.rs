@@ -20,6 +20,7 @@
 //! | file | subject |
 //! |---|---|
 //! | `hub` | the whole, its timers, what goes out |
+//! | `liveness` | connections that die without a word |
 //! | `connection` | from the first message to the last, rates, silence |
 //! | `session`, `resume`, `restore` | welcome, resume, suspension, end; return after a restart |
 //! | `mailbox` | what is kept until it is acknowledged |
@@ -59,6 +60,7 @@ mod join;
 mod knock;
 mod knocking;
 mod limits;
+mod liveness;
 mod mailbox;
 mod meetings;
 mod message;

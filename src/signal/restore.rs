@@ -266,8 +266,8 @@ mod tests {
         let mut world = world();
         let ada = world.client();
         world.got(ada.connection);
-        for _ in 0..200 {
-            world.wait(Duration::from_secs(30));
+        for _ in 0..300 {
+            world.wait(Duration::from_secs(20));
             world.input(ada.connection, Input::Alive);
         }
         let tokens = world.got(ada.connection);

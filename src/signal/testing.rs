@@ -18,6 +18,7 @@ pub(super) struct World {
     pub(super) now: Now,
     pub(super) closed: BTreeMap<ConnectionId, Close>,
     got: BTreeMap<ConnectionId, Vec<Got>>,
+    pings: BTreeMap<ConnectionId, u32>,
     connections: u64,
     requests: u64,
 }
@@ -40,6 +41,7 @@ impl World {
             now: Now::default(),
             closed: BTreeMap::new(),
             got: BTreeMap::new(),
+            pings: BTreeMap::new(),
             connections: 0,
             requests: 0,
         }
@@ -148,11 +150,17 @@ impl World {
                     .entry(connection)
                     .or_default()
                     .push((offset, message)),
+                Event::Ping { connection } => *self.pings.entry(connection).or_default() += 1,
                 Event::Close { connection, close } => {
                     assert_eq!(self.closed.insert(connection, close), None);
                 }
             }
         }
+    }
+
+    /// How often a connection has been asked whether it lives.
+    pub(super) fn pings(&self, connection: ConnectionId) -> u32 {
+        self.pings.get(&connection).copied().unwrap_or_default()
     }
 
     /// What has been sent on a connection since this was last asked.

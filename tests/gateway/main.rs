@@ -8,6 +8,7 @@ mod attacks;
 mod closing;
 mod documents;
 mod guarantee;
+mod half_open;
 mod http;
 mod many;
 mod moderating;

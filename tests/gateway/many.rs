@@ -1,5 +1,7 @@
 //! A thousand at once.
 
+use std::time::Duration;
+
 use futures_util::future::join_all;
 use peerage::gateway::Settings;
 use peerage::signal::Config;
@@ -12,7 +14,13 @@ const MEMBERS: usize = 10;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thousand_sessions_in_a_hundred_rooms_exchange_offers() {
-    let server = Server::with(Config::default(), Settings::default()).await;
+    // Whoever waits for its turn does not read, and answers no ping.
+    let config = Config {
+        negotiation_timeout: Duration::from_secs(600),
+        silence_timeout: Duration::from_secs(600),
+        ..Config::default()
+    };
+    let server = Server::with(config, Settings::default()).await;
     let rooms = join_all((0..ROOMS).map(|room| everybody_offers(&server, room))).await;
     assert_eq!(rooms.iter().map(Vec::len).sum::<usize>(), ROOMS * MEMBERS);
     let rejected = server

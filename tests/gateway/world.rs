@@ -26,7 +26,12 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) async fn start() -> Self {
-        Self::with(Config::default(), Settings::default()).await
+        // A client of a test that waits for its turn does not read, and answers no ping.
+        let config = Config {
+            negotiation_timeout: Duration::from_secs(60),
+            ..Config::default()
+        };
+        Self::with(config, Settings::default()).await
     }
 
     pub(crate) async fn with(config: Config, settings: Settings) -> Self {

@@ -242,8 +242,16 @@ impl World {
                     offset,
                     message,
                 } => self.sent(connection, offset, message),
+                Event::Ping { connection } => self.pinged(connection),
                 Event::Close { connection, .. } => self.wire(connection).is_closed = true,
             }
+        }
+    }
+
+    /// A client that is there answers; what the network has swallowed nobody does.
+    fn pinged(&mut self, connection: ConnectionId) {
+        if !self.wire(connection).is_cut {
+            self.hub.handle(connection, Input::Alive, self.now);
         }
     }
 

@@ -351,7 +351,7 @@ mod tests {
                 Event::Send {
                     offset, message, ..
                 } => Some(value(offset, &message)),
-                Event::Close { .. } => None,
+                Event::Ping { .. } | Event::Close { .. } => None,
             })
             .collect()
     }

@@ -95,6 +95,8 @@ impl Carried {
                             break Close::TooSlow;
                         }
                     }
+                    // Its own patience decides that: a request that is held cannot be asked.
+                    Some(Outgoing::Ping) => self.is_there().await,
                     Some(Outgoing::Close(close)) => break close,
                     // The owner of the hub has let go without a word: the queue was full.
                     None => break Close::TooSlow,
@@ -161,6 +163,12 @@ impl Carried {
         if is_news {
             self.take(Input::Alive).await;
         }
+    }
+
+    /// As far as anybody can tell.
+    async fn is_there(&self) {
+        // An error means that the hub is gone; then the outbox ends as well.
+        let _ = self.hub.send(ToHub::Input(self.id, Input::Alive)).await;
     }
 
     /// Why nothing more is said, if so.

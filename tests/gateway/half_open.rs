@@ -1,0 +1,100 @@
+//! Connections on which nothing arrives any more, though nobody has closed them.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use peerage::gateway::Settings;
+use peerage::signal::Config;
+use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+
+use crate::world::Server;
+
+/// A way to the server that swallows everything from one moment on, and closes nothing.
+struct Swallowing {
+    address: SocketAddr,
+    swallow: watch::Sender<bool>,
+}
+
+impl Swallowing {
+    async fn to(server: SocketAddr) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("it is bound");
+        let (swallow, swallows) = watch::channel(false);
+        tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                let server = TcpStream::connect(server).await.expect("it listens");
+                let (client, server) = (client.into_split(), server.into_split());
+                tokio::spawn(carry(client.0, server.1, swallows.clone()));
+                tokio::spawn(carry(server.0, client.1, swallows.clone()));
+            }
+        });
+        Self { address, swallow }
+    }
+}
+
+async fn carry(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, swallows: watch::Receiver<bool>) {
+    let mut buffer = vec![0; 4_096];
+    while let Ok(length @ 1..) = from.read(&mut buffer).await {
+        if !*swallows.borrow() && to.write_all(&buffer[..length]).await.is_err() {
+            return;
+        }
+    }
+    if *swallows.borrow() {
+        // Not even the end of it arrives.
+        std::future::pending::<()>().await;
+    }
+}
+
+#[tokio::test]
+async fn a_dead_connection_is_found_and_one_that_answers_is_kept() {
+    let config = Config {
+        silence_timeout: Duration::from_secs(6),
+        presence_grace: Duration::ZERO,
+        ..Config::default()
+    };
+    let server = Server::with(config, Settings::default()).await;
+    let way = Swallowing::to(server.address).await;
+    let (mut ada, _) = server.member("blue").await;
+    let stream = TcpStream::connect(way.address).await.expect("it listens");
+    let mut grace = server.connect_over(stream).await;
+    grace.hello().await;
+    grace.join(1, "blue").await;
+    assert_eq!(ada.expect("presence").await["member"]["state"], "joined");
+    way.swallow.send_replace(true);
+    // To wait is to answer pings: this one is kept for as long as the other is not found.
+    let presence = ada.expect("presence").await;
+    assert_eq!(presence["member"]["session"], json!(grace.session));
+    assert_eq!(presence["member"]["state"], "suspended");
+    ada.ping().await;
+}
+
+#[tokio::test]
+async fn in_a_negotiation_a_dead_connection_is_found_though_silence_is_allowed() {
+    let config = Config {
+        silence_timeout: Duration::from_secs(3_600),
+        acknowledge_timeout: Duration::from_secs(3_600),
+        presence_grace: Duration::ZERO,
+        ..Config::default()
+    };
+    let server = Server::with(config, Settings::default()).await;
+    let way = Swallowing::to(server.address).await;
+    let (mut ada, _) = server.member("blue").await;
+    let stream = TcpStream::connect(way.address).await.expect("it listens");
+    let mut grace = server.connect_over(stream).await;
+    grace.hello().await;
+    let joined = grace.join(1, "blue").await;
+    ada.expect("presence").await;
+    way.swallow.send_replace(true);
+    ada.send(
+        json!({"type": "offer", "id": 2, "room": "blue", "to": grace.session,
+        "epoch": joined["members"][0]["epoch"], "body": "sdp"}),
+    )
+    .await;
+    let presence = ada.expect("presence").await;
+    assert_eq!(presence["member"]["state"], "suspended");
+    ada.ping().await;
+}
