@@ -66,7 +66,7 @@ test(
     const server = await opened(Server.start());
     const proxy = await opened(CuttableProxy.before(server));
     const room = "firefox-faults";
-    const expected = WITHOUT_SERVER;
+    const expected = [...WITHOUT_SERVER, /Failed to load resource/];
     const ada = await FirefoxPerson.open(firefox, proxy.url, { name: "Ada", room });
     const grace = await Person.open(chromium, proxy.url, { name: "Grace", room, expected });
     try {
