@@ -1,10 +1,13 @@
-//! Credentials: who may use the relay, and with which key.
+//! Credentials: who may use the relay, and with which key; and access tokens, who may use
+//! signaling ([`jwt`]).
 
 #![deny(
     clippy::disallowed_methods,
     clippy::disallowed_types,
     clippy::iter_over_hash_type
 )]
+
+pub mod jwt;
 
 mod access_token;
 mod key;

@@ -53,6 +53,8 @@ pub(crate) const LAYERS: &[Layer] = &[
             "hmac",
             "md5",
             "precis_profiles",
+            "serde",
+            "serde_json",
             "sha1",
             "sha2",
             "subtle",
