@@ -1,6 +1,6 @@
 //! The long-term credential mechanism of RFC 8489 section 9.2, as the relay asks for it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use super::access_token::TokenKeys;
 use super::key::Key;
 use super::opaque_string::prepare;
-use super::secret::{Secret, password};
+use super::secret::{Secret, is_holder, password};
 use crate::stun::PasswordAlgorithm;
 use crate::time::Now;
 
@@ -78,13 +78,36 @@ impl<C: Credentials + ?Sized> Credentials for Arc<C> {
 }
 
 /// Whom a user name stands for: that of a time-limited name without its expiry, so that one
-/// person stays one person when new credentials come.
+/// person stays one person when new credentials come. Where signaling says who holds a session
+/// ([`TimeLimited::mint_held`](super::TimeLimited::mint_held)), it is the holder, so that one
+/// person stays one person in several sessions.
 #[must_use]
 pub fn account(username: &str) -> &str {
+    let name = without_expiry(username);
+    holder_of(name).map_or(name, |(_, holder)| holder)
+}
+
+/// A time-limited name without its expiry.
+fn without_expiry(username: &str) -> &str {
     match username.split_once(':') {
         Some((expiry, name)) if expiry.bytes().all(|byte| byte.is_ascii_digit()) => name,
         _ => username,
     }
+}
+
+/// The session and its holder in `<session>:<holder>`; `None` for every other name.
+fn holder_of(name: &str) -> Option<(&str, &str)> {
+    const SESSION: usize = 36;
+    let (session, holder) = name.split_at_checked(SESSION)?;
+    let holder = holder.strip_prefix(':')?;
+    let is_session = session
+        .bytes()
+        .enumerate()
+        .all(|(index, byte)| match index {
+            8 | 13 | 18 | 23 => byte == b'-',
+            _ => byte.is_ascii_hexdigit(),
+        });
+    (is_session && is_holder(holder)).then_some((session, holder))
 }
 
 /// The USERHASH of a user in a realm (RFC 8489 section 14.4).
@@ -106,6 +129,8 @@ pub struct RelayCredentials {
     users: HashMap<Arc<str>, Arc<Listed>>,
     hashes: HashMap<[u8; 32], Arc<Listed>>,
     tokens: Option<Arc<TokenKeys>>,
+    /// Sessions and holders whose time-limited names are not taken any more.
+    revoked: Arc<BTreeSet<Box<str>>>,
     /// What is tried for who does not exist.
     nobody: Arc<Listed>,
     /// As many keys as any listed user has: so many are tried for everybody.
@@ -159,6 +184,7 @@ impl RelayCredentials {
             users: HashMap::new(),
             hashes: HashMap::new(),
             tokens: None,
+            revoked: Arc::default(),
             nobody: Arc::new(nobody),
             tries: 1,
         }
@@ -197,6 +223,19 @@ impl RelayCredentials {
     pub fn with_token_keys(mut self, keys: Arc<TokenKeys>) -> Self {
         self.tokens = Some(keys);
         self
+    }
+
+    /// Does not take time-limited names of these sessions and holders.
+    #[must_use]
+    pub fn with_revoked(mut self, revoked: Arc<BTreeSet<Box<str>>>) -> Self {
+        self.revoked = revoked;
+        self
+    }
+
+    fn is_revoked(&self, username: &str) -> bool {
+        let name = without_expiry(username);
+        let (session, holder) = holder_of(name).unwrap_or((name, ""));
+        self.revoked.contains(session) || self.revoked.contains(holder)
     }
 
     /// For each secret, a key that servers with the same secret also find, and that tells nothing
@@ -322,7 +361,7 @@ impl Credentials for RelayCredentials {
         // A name that has expired costs what a good one costs.
         let key = self.time_limited_key(name, algorithm, signed);
         let expires = expiry.saturating_add(CLOCK_SKEW);
-        let is_good = expires >= now.unix;
+        let is_good = expires >= now.unix && !self.is_revoked(name);
         key.filter(|_| is_good).map(|key| Verified {
             name: name.into(),
             key,
@@ -514,8 +553,56 @@ mod tests {
             ("ada", "ada"),
             ("ada:1000", "ada:1000"),
             ("1000", "1000"),
+            ("1000:ada:grace", "ada:grace"),
+            (
+                "1000:6f0c7c1e-5d0b-4c55-9a3e-1f6c2f6f3c11",
+                "6f0c7c1e-5d0b-4c55-9a3e-1f6c2f6f3c11",
+            ),
+            (
+                "1000:6f0c7c1e-5d0b-4c55-9a3e-1f6c2f6f3c11:AbCdEfGhIjKlMn_-",
+                "AbCdEfGhIjKlMn_-",
+            ),
+            (
+                "1000:6f0c7c1e-5d0b-4c55-9a3e-1f6c2f6f3c11:short",
+                "6f0c7c1e-5d0b-4c55-9a3e-1f6c2f6f3c11:short",
+            ),
+            (
+                "6f0c7c1e-5d0b-4c55-9a3e-1f6c2f6f3c1g:AbCdEfGhIjKlMn_-",
+                "6f0c7c1e-5d0b-4c55-9a3e-1f6c2f6f3c1g:AbCdEfGhIjKlMn_-",
+            ),
         ] {
             assert_eq!(account(username), expected);
+        }
+    }
+
+    #[test]
+    fn who_is_revoked_is_nobody_by_session_and_by_holder() {
+        let secret = Secret::new("north");
+        let revoked = ["6f0c7c1e-5d0b-4c55-9a3e-1f6c2f6f3c11", "AbCdEfGhIjKlMn_-"];
+        let revoked = revoked.map(Box::from).into_iter().collect();
+        let credentials = RelayCredentials::new("realm")
+            .with_secret(secret.clone())
+            .with_revoked(Arc::new(revoked));
+        for (name, is_taken) in [
+            ("9000:6f0c7c1e-5d0b-4c55-9a3e-1f6c2f6f3c11", false),
+            (
+                "9000:6f0c7c1e-5d0b-4c55-9a3e-1f6c2f6f3c11:0123456789abcdef",
+                false,
+            ),
+            (
+                "9000:6f0c7c1e-5d0b-4c55-9a3e-1f6c2f6f3c12:AbCdEfGhIjKlMn_-",
+                false,
+            ),
+            (
+                "9000:6f0c7c1e-5d0b-4c55-9a3e-1f6c2f6f3c12:0123456789abcdef",
+                true,
+            ),
+            ("9000:6f0c7c1e-5d0b-4c55-9a3e-1f6c2f6f3c12", true),
+            ("9000", true),
+        ] {
+            let right = key(name, &password(&secret, name));
+            let taken = name_of(&credentials, name, at(0), right);
+            assert_eq!(taken.is_some(), is_taken, "{name}");
         }
     }
 

@@ -19,4 +19,4 @@ pub use access_token::{TokenKeyError, TokenKeys};
 pub use key::Key;
 pub use long_term::{Claim, Credentials, RelayCredentials, Verified, account, userhash};
 pub use opaque_string::prepare;
-pub use secret::{Secret, TimeLimited};
+pub use secret::{Secret, TimeLimited, holder};

@@ -4,9 +4,10 @@ use std::fmt;
 use std::time::Duration;
 
 use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use hmac::{Hmac, KeyInit, Mac};
 use sha1::Sha1;
+use sha2::Sha256;
 
 use crate::time::Now;
 
@@ -55,6 +56,43 @@ impl TimeLimited {
         let password = Secret(password(secret, &username));
         Self { username, password }
     }
+
+    /// The same for a session that somebody holds ([`holder`]): limits of a user hold for all
+    /// sessions of one holder together.
+    #[must_use]
+    pub fn mint_held(
+        secret: &Secret,
+        session: &str,
+        holder: &str,
+        lifetime: Duration,
+        now: Now,
+    ) -> Self {
+        Self::mint(secret, &format!("{session}:{holder}"), lifetime, now)
+    }
+}
+
+/// How long the name of a holder is.
+const HOLDER: usize = 16;
+
+/// By which name the relay knows whoever holds a session: nothing can be learnt from it of the
+/// subject, and all who know the secret find the same. `since` begins the name anew.
+#[must_use]
+pub fn holder(secret: &Secret, subject: &str, since: Duration) -> String {
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret.expose().as_bytes())
+        .expect("HMAC takes a key of any length");
+    // No time-limited name begins like this: its first character is a digit.
+    mac.update(b"holder:");
+    mac.update(&since.as_nanos().to_be_bytes());
+    mac.update(subject.as_bytes());
+    let mut holder = URL_SAFE_NO_PAD.encode(mac.finalize().into_bytes());
+    holder.truncate(HOLDER);
+    holder
+}
+
+/// Whether a name has the form of a holder's.
+pub(super) fn is_holder(name: &str) -> bool {
+    let is_digit = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    name.len() == HOLDER && name.bytes().all(is_digit)
 }
 
 /// The password that belongs to a time-limited user name.

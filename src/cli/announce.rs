@@ -104,15 +104,17 @@ impl Announcement<'_> {
     }
 
     fn cautions(&self) -> Option<String> {
-        let mut text = String::from("Not ready for the public internet as it is:\n");
-        line(
-            &mut text,
-            "- auth.mode is \"open\": whoever has the link to a room may enter it,",
-        );
-        line(
-            &mut text,
-            "  and whoever reaches the server may open rooms and use the relay",
-        );
+        let mut text = String::new();
+        if !self.config.auth.by_token {
+            line(
+                &mut text,
+                "- auth.mode is \"open\": whoever has the link to a room may enter it,",
+            );
+            line(
+                &mut text,
+                "  and whoever reaches the server may open rooms and use the relay",
+            );
+        }
         if self.config.http.certificate == CertificateSource::LocalCa {
             line(
                 &mut text,
@@ -130,8 +132,13 @@ impl Announcement<'_> {
             );
             line(&mut text, "  camera to such a page");
         }
+        if text.is_empty() {
+            return None;
+        }
         line(&mut text, "See docs/operator.md.");
-        Some(text)
+        Some(format!(
+            "Not ready for the public internet as it is:\n{text}"
+        ))
     }
 
     fn plain_http_is_open(&self) -> bool {

@@ -8,6 +8,7 @@ mod options;
 mod qr;
 mod room;
 mod serve;
+mod token;
 mod version;
 mod watch;
 
@@ -28,6 +29,7 @@ enum Command {
     Serve(serve::Serve),
     Check(check::Check),
     Bench(bench::Bench),
+    Token(token::Token),
     Version(version::Version),
 }
 
@@ -39,6 +41,7 @@ pub fn run() -> ExitCode {
         Some(Command::Serve(serve)) => serve.run(),
         Some(Command::Check(check)) => check.run(),
         Some(Command::Bench(bench)) => bench.run(),
+        Some(Command::Token(token)) => token.run(),
         Some(Command::Version(version)) => {
             version.run();
             Ok(())

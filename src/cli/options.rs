@@ -41,6 +41,14 @@ pub(super) struct Options {
 }
 
 impl Options {
+    /// Those of a command that has no other flags for the configuration.
+    pub(super) fn of_file(config: Option<PathBuf>) -> Self {
+        Self {
+            config,
+            ..Self::default()
+        }
+    }
+
     /// The configuration's file, if there is one.
     pub(super) fn file(&self) -> Option<PathBuf> {
         let from_variable = || std::env::var_os("PEERAGE_CONFIG").map(PathBuf::from);

@@ -44,10 +44,11 @@ impl Watch {
 
     /// Also watches the files that `config` names.
     pub(super) fn follow(&mut self, config: &Config) {
-        let CertificateSource::Files { certificate, key } = &config.http.certificate else {
-            return;
+        let of_https = match &config.http.certificate {
+            CertificateSource::Files { certificate, key } => vec![certificate, key],
+            CertificateSource::LocalCa => Vec::new(),
         };
-        for path in [certificate, key] {
+        for path in of_https.into_iter().chain(&config.auth.files) {
             if !self.files.iter().any(|(known, _)| known == path) {
                 self.files.push((path.clone(), stamp_of(path)));
             }

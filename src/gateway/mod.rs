@@ -7,7 +7,9 @@
 //! loses its connection.
 
 mod documents;
+mod door;
 mod frames;
+mod guesses;
 mod lease;
 mod operation;
 mod origin;
@@ -17,20 +19,22 @@ mod settings;
 mod shared;
 mod websocket;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use axum::extract::State;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::ws::{WebSocket, WebSocketUpgrade};
+use axum::extract::{ConnectInfo, State};
 use axum::http::header::{RETRY_AFTER, SEC_WEBSOCKET_VERSION, UPGRADE};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Extension, Router};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 
+use self::door::{Door, Visitor};
 pub use self::frames::{bounded, give_up, unreadable};
 pub use self::lease::Lease;
 use self::operation::{Answer, Body, Operation, Shown};
@@ -40,9 +44,10 @@ pub use self::settings::Settings;
 use self::shared::Shared;
 use self::websocket::{Carrier, OUTBOX, Place};
 use crate::auth::Secret;
+use crate::auth::jwt::AccessTokens;
 use crate::metrics::SignalCounters;
 use crate::net::Admission;
-use crate::signal::Hub;
+use crate::signal::{Hub, Revocation, Revoked};
 
 /// How many inputs may wait for the hub.
 const INBOX: usize = 1_024;
@@ -64,6 +69,11 @@ impl Gateway {
     #[must_use]
     pub fn start(hub: Hub, settings: Settings, counters: Arc<SignalCounters>) -> Self {
         let (to_hub, inbox) = mpsc::channel(INBOX);
+        let door = Door::new(
+            settings.tokens.clone(),
+            settings.guesses_per_address,
+            Arc::clone(&counters),
+        );
         tokio::spawn(Owner::new(hub, inbox, counters).run());
         Self {
             shared: Arc::new(Shared {
@@ -72,6 +82,7 @@ impl Gateway {
                     settings.max_connections as usize,
                     settings.connections_per_address,
                 )),
+                door: Arc::new(door),
                 keys: Keys::default(),
                 settings,
                 hub: to_hub,
@@ -106,6 +117,20 @@ impl Gateway {
         let _ = self.shared.hub.send(ToHub::Secret(secret)).await;
     }
 
+    /// Checks access tokens with other keys, or by other rules, from now on. Who is in stays in.
+    pub fn replace_tokens(&self, tokens: Arc<AccessTokens>) {
+        self.shared.door.replace(tokens);
+    }
+
+    /// Ends what `revocation` names, for good. Gives whose relay credentials are not to
+    /// be taken any more; `None` if too many revocations are remembered, or the hub is gone.
+    pub async fn revoke(&self, revocation: Revocation) -> Option<Revoked> {
+        let (answer, answered) = oneshot::channel();
+        let asked = self.shared.hub.send(ToHub::Revoke(revocation, answer));
+        asked.await.ok()?;
+        answered.await.ok()?.ok()
+    }
+
     /// Lets nobody in any more, tells every client to come back after a time of its own of up to
     /// `within`, and closes all connections. Returns once all are closed, at the latest after
     /// `within`; then the hub is gone.
@@ -129,7 +154,7 @@ fn websocket_operation() -> Operation {
             status,
             description,
             body,
-            retry_after: status == 503,
+            retry_after: matches!(status, 429 | 503),
         }
     }
     Operation {
@@ -144,6 +169,7 @@ fn websocket_operation() -> Operation {
             answer(101, "A WebSocket from here on", Body::None),
             answer(403, "The page's origin is not allowed", Body::Text),
             answer(426, "This was no upgrade to a WebSocket", Body::Text),
+            answer(429, "Too many guesses from this address", Body::Text),
             answer(503, "As many connections as there may be", Body::Text),
         ],
         refusals: Vec::new(),
@@ -154,6 +180,7 @@ async fn upgrade(
     State(shared): State<Arc<Shared>>,
     lease: Option<Extension<Lease>>,
     headers: HeaderMap,
+    peer: Option<Extension<ConnectInfo<SocketAddr>>>,
     request: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response {
     if !origin::is_allowed(&headers, &shared.settings.allowed_origins) {
@@ -165,21 +192,31 @@ async fn upgrade(
         let text = "this is a WebSocket";
         return (StatusCode::UPGRADE_REQUIRED, headers, text).into_response();
     };
+    let address = peer.map(|Extension(ConnectInfo(peer))| peer.ip());
+    if let Some(barred) = shared.door.barred_for(address) {
+        let headers = [(RETRY_AFTER, barred.as_secs() + 1)];
+        let text = "too many guesses from this address";
+        return (StatusCode::TOO_MANY_REQUESTS, headers, text).into_response();
+    }
     let Some(place) = shared.place() else {
         let headers = [(RETRY_AFTER, RETRY_AFTER_SECONDS)];
         let text = "no more connections at present";
         return (StatusCode::SERVICE_UNAVAILABLE, headers, text).into_response();
     };
     let lease = lease.map(|Extension(lease)| lease);
-    frames::bounded(request).on_upgrade(move |socket| carry(shared, socket, (place, lease)))
+    frames::bounded(request).on_upgrade(move |socket| {
+        let visitor = Visitor::new(&shared.door, address);
+        carry(shared, visitor, socket, (place, lease))
+    })
 }
 
-async fn carry(shared: Arc<Shared>, socket: WebSocket, place: Place) {
+async fn carry(shared: Arc<Shared>, visitor: Visitor, socket: WebSocket, place: Place) {
     let id = shared.next_connection();
     let (to_connection, outbox) = mpsc::channel(OUTBOX);
     let hub = shared.hub.clone();
     if hub.send(ToHub::Open(id, to_connection)).await.is_ok() {
-        let carrier = Carrier::new(id, (socket, place), (hub, outbox), &shared.settings);
+        let settings = &shared.settings;
+        let carrier = Carrier::new(id, visitor, (socket, place), (hub, outbox), settings);
         // In a task of its own: that of the upgrade is several times as large.
         tokio::spawn(carrier.run());
     }

@@ -4,13 +4,16 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::auth::Secret;
 use crate::metrics::SignalCounters;
 use crate::net::Clock;
-use crate::signal::{Close, ConnectionId, Event, Hub, Input, Message, Offset};
+use crate::signal::{
+    Close, ConnectionId, Event, Hub, Input, Message, Offset, Revocation, Revoked,
+    TooManyRevocations,
+};
 use crate::time::Now;
 
 /// What a connection, or the gateway, tells the owner of the hub.
@@ -21,6 +24,11 @@ pub(super) enum ToHub {
     Input(ConnectionId, Input),
     /// The relay has another secret.
     Secret(Secret),
+    /// The operator takes something back.
+    Revoke(
+        Revocation,
+        oneshot::Sender<Result<Revoked, TooManyRevocations>>,
+    ),
     /// The server stops.
     Drain(Duration),
     /// The server has stopped.
@@ -117,6 +125,11 @@ impl Owner {
                 self.hub.handle(connection, input, now);
             }
             ToHub::Secret(secret) => self.hub.handle_secret(secret, now),
+            ToHub::Revoke(revocation, answer) => {
+                let meant = self.hub.handle_revocation(revocation, now);
+                // Who has asked may be gone.
+                drop(answer.send(meant));
+            }
             ToHub::Drain(within) => self.hub.handle_drain(within, now),
             ToHub::Stop => {}
         }

@@ -1,6 +1,9 @@
 //! What the operator decides about the transports.
 
+use std::sync::Arc;
 use std::time::Duration;
+
+use crate::auth::jwt::AccessTokens;
 
 /// What the operator decides about the transports.
 #[derive(Clone, Debug)]
@@ -12,6 +15,11 @@ pub struct Settings {
     pub max_connections: u32,
     /// How many connections of one address (/32, /64) requests may carry; 0 is no limit. 512.
     pub connections_per_address: usize,
+    /// What checks access tokens; `None` in open mode. None.
+    pub tokens: Option<Arc<AccessTokens>>,
+    /// How many tokens that are not good, and rooms that are not allowed, one address (/32, /64)
+    /// may try at once before it is kept out; 0 is no limit. 100.
+    pub guesses_per_address: u32,
     /// How often something is sent on a stream of events. 20 s.
     pub ping_interval: Duration,
     /// For how long a stream of events goes on before the client asks for the next one. 240 s.
@@ -28,6 +36,8 @@ impl Default for Settings {
             allowed_origins: Vec::new(),
             max_connections: 100_000,
             connections_per_address: 512,
+            tokens: None,
+            guesses_per_address: 100,
             ping_interval: Duration::from_secs(20),
             stream_life: Duration::from_secs(240),
             absence: Duration::from_secs(30),

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
+use super::door::Door;
 use super::owner::ToHub;
 use super::requests::keys::Keys;
 use super::settings::Settings;
@@ -20,6 +21,8 @@ pub(super) struct Shared {
     pub(super) places: Arc<Semaphore>,
     /// Those of each address that requests carry: they outlive the sockets that are counted.
     pub(super) addresses: Arc<Admission>,
+    /// Who may come in.
+    pub(super) door: Arc<Door>,
     /// The connections that requests carry.
     pub(super) keys: Keys,
     pub(super) connections: AtomicU64,

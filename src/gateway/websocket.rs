@@ -8,6 +8,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::time::{Instant, timeout_at};
 use tracing::debug;
 
+use super::door::Visitor;
 use super::frames;
 use super::lease::Lease;
 use super::owner::{Outgoing, ToHub};
@@ -33,6 +34,7 @@ pub(super) type Place = (OwnedSemaphorePermit, Option<Lease>);
 /// A connection's task.
 pub(super) struct Carrier {
     id: ConnectionId,
+    visitor: Visitor,
     socket: WebSocket,
     /// Given back when the task ends.
     _place: Place,
@@ -78,12 +80,14 @@ impl From<Close> for End {
 impl Carrier {
     pub(super) fn new(
         id: ConnectionId,
+        visitor: Visitor,
         (socket, place): (WebSocket, Place),
         (hub, outbox): (mpsc::Sender<ToHub>, mpsc::Receiver<Outgoing>),
         settings: &Settings,
     ) -> Self {
         Self {
             id,
+            visitor,
             socket,
             _place: place,
             hub,
@@ -136,7 +140,8 @@ impl Carrier {
     }
 
     async fn take(&mut self, text: &Utf8Bytes) -> Result<(), End> {
-        let command = native::decode(text.as_bytes()).map_err(Rejection::from);
+        let mut command = native::decode(text.as_bytes()).map_err(Rejection::from);
+        self.visitor.check(&mut command);
         if let Ok(Command::Hello(hello)) = &command {
             debug!(connection = self.id.0, client = ?hello.client, "hello");
         }
@@ -169,6 +174,7 @@ impl Carrier {
     }
 
     async fn send(&mut self, offset: Option<Offset>, message: &Message) -> Result<(), End> {
+        self.visitor.is_told(message);
         let mut text = Vec::with_capacity(message.size());
         native::encode(offset, message, &mut text);
         let text = String::from_utf8(text).expect("JSON is written in UTF-8");

@@ -127,6 +127,21 @@ impl Registry {
                 read(&signal.rejected),
             ),
             (
+                "access_tokens_refused",
+                "Access tokens that were not good",
+                read(&signal.tokens_refused),
+            ),
+            (
+                "joins_not_allowed",
+                "Joins that no access token allowed",
+                read(&signal.joins_refused),
+            ),
+            (
+                "connections_barred",
+                "Connections refused to addresses that have guessed too often",
+                read(&signal.barred),
+            ),
+            (
                 "slow_consumers",
                 "Sessions suspended for not reading",
                 read(&signal.slow_consumers),

@@ -17,6 +17,12 @@ pub struct SignalCounters {
     pub messages_out: AtomicU64,
     /// Messages answered with an error.
     pub rejected: AtomicU64,
+    /// Access tokens that were refused.
+    pub tokens_refused: AtomicU64,
+    /// Joins that no access token allowed.
+    pub joins_refused: AtomicU64,
+    /// Connections refused to addresses that have guessed too often.
+    pub barred: AtomicU64,
     /// Sessions suspended because their client did not read.
     pub slow_consumers: AtomicU64,
 }

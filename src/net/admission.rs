@@ -123,7 +123,8 @@ impl Drop for Place {
 }
 
 /// What counts as one address: IPv4 whole, IPv6 by its first 64 bits.
-fn network(address: IpAddr) -> IpAddr {
+#[must_use]
+pub fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & (u128::MAX << 64)).into(),
         v4 => v4,

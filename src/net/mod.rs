@@ -9,7 +9,7 @@ mod tcp;
 mod tls;
 mod udp;
 
-pub use admission::{Admission, Place};
+pub use admission::{Admission, Place, network};
 pub use alarm::Alarm;
 pub use clock::Clock;
 pub use dtls::{

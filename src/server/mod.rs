@@ -11,12 +11,22 @@ pub mod tls;
 
 mod audit;
 mod bind;
+mod claims;
 mod error;
 mod holder;
 mod http;
 mod relay_users;
+mod revoker;
 mod running;
 mod signaling;
 
+pub use claims::{Bearer, access_claims};
 pub use error::StartError;
+pub use relay_users::relay_secret;
 pub use running::{Addresses, Server};
+
+/// What the time is.
+#[must_use]
+pub fn now() -> crate::time::Now {
+    crate::net::Clock::start().now()
+}

@@ -21,6 +21,7 @@ use super::http::{
 };
 use super::interfaces::{Interfaces, hostname};
 use super::relay_users::{RelayUsers, relay_terms};
+use super::revoker::Revoker;
 use super::signaling::{self, Signaling};
 use super::state::StateDirectory;
 use super::tls::{self, Tls};
@@ -107,9 +108,11 @@ pub struct Server {
     state: StateDirectory,
     tls: Option<Tls>,
     certificate_expiry: Arc<Counter>,
-    users: Mutex<RelayUsers>,
+    users: Arc<Mutex<RelayUsers>>,
+    /// The present terms of the relay, without its users.
+    terms: Arc<Mutex<relay::Terms>>,
     admission: Arc<Admission>,
-    relay: Option<Relay>,
+    relay: Option<Arc<Relay>>,
     audit: Option<AuditLog>,
     stop_public: watch::Sender<bool>,
     stop_metrics: watch::Sender<bool>,
@@ -138,12 +141,14 @@ impl Server {
             metrics: of(&metrics),
         };
         let relay = start_relay(config, &users, tls.as_ref(), sink, addresses.by_tcp())?;
+        let relay = relay.map(Arc::new);
         let listeners = relay.iter().flat_map(|relay| relay.listeners());
         addresses.turn = listeners.copied().collect();
         let server = Self {
             signaling: start_signaling(config, &state, users.secret().clone(), &addresses)?,
             state,
-            users: Mutex::new(users),
+            users: Arc::new(Mutex::new(users)),
+            terms: Arc::new(Mutex::new(relay_terms(config, None))),
             tls: tls.clone(),
             certificate_expiry: Arc::default(),
             addresses,
@@ -175,8 +180,8 @@ impl Server {
         self.tls.as_ref()?.local_ca.as_deref()
     }
 
-    /// Takes over what can be changed while the server runs: certificates, the relay's secret and
-    /// users, allowed peers and limits. Calls go on; allocations of users that are gone end within
+    /// Takes over what can be changed while the server runs: certificates, the keys of
+    /// access tokens, the relay's secret and users, allowed peers and limits. Calls go on; allocations of users that are gone end within
     /// a second.
     ///
     /// # Errors
@@ -199,7 +204,15 @@ impl Server {
             self.tell_certificate_expiry();
             info!("another certificate is shown");
         }
-        let before = std::mem::replace(&mut *lock(&self.users), users.clone());
+        self.signaling.replace_tokens(&config.auth);
+        let (users, before) = {
+            let mut present = lock(&self.users);
+            let mut users = users;
+            users.follow_revocations_of(&present);
+            let before = std::mem::replace(&mut *present, users.clone());
+            (users, before)
+        };
+        *lock(&self.terms) = relay_terms(config, None);
         if let Some(relay) = &self.relay {
             let credentials = (users != before).then(|| users.credentials());
             relay.change(relay_terms(config, credentials))?;
@@ -260,7 +273,7 @@ impl Server {
         self.listen(http, None, &router(false), &self.stop_public);
         if let Some(tls) = tls {
             let hsts = tls.local_ca.is_none();
-            let relay = self.relay.as_ref().filter(|_| config.turn.share_https);
+            let relay = self.relay.as_deref().filter(|_| config.turn.share_https);
             let shown = match relay {
                 Some(_) => tls::for_both(&tls.config),
                 None => tls.config,
@@ -295,7 +308,8 @@ impl Server {
     /// The metrics listener has places of its own, and lives until the end, so that a drain can be
     /// watched.
     fn serve_metrics(&self, config: &Config, bound: Vec<Bound>) {
-        let workers = self.relay.as_ref().map_or(&[][..], Relay::counters);
+        let relay = self.relay.as_deref();
+        let workers = relay.map_or(&[][..], Relay::counters);
         let mut registry = Registry::new(workers.to_vec(), self.signaling.counters());
         if let Some(relay) = &self.relay {
             registry = registry.with_ports(relay.ports());
@@ -308,7 +322,13 @@ impl Server {
             registry,
             token: config.metrics.token.clone(),
         };
-        let router = metrics_router(page, &self.readiness);
+        let revoker = Revoker {
+            gateway: self.signaling.gateway(),
+            users: Arc::clone(&self.users),
+            terms: Arc::clone(&self.terms),
+            relay: self.relay.as_ref().map(Arc::downgrade).unwrap_or_default(),
+        };
+        let router = metrics_router(page, revoker, &self.readiness);
         let admission = Arc::new(Admission::new(METRICS_CONNECTIONS, 0));
         for Bound { socket, .. } in bound {
             let listener = Listener {
@@ -356,9 +376,9 @@ fn start_audit(config: &Config) -> Result<Option<AuditLog>, StartError> {
     Ok(Some(log))
 }
 
-/// The users are whole whoever panicked elsewhere.
-fn lock(users: &Mutex<RelayUsers>) -> MutexGuard<'_, RelayUsers> {
-    users.lock().unwrap_or_else(PoisonError::into_inner)
+/// Users and terms are whole whoever panicked elsewhere.
+fn lock<T>(whole: &Mutex<T>) -> MutexGuard<'_, T> {
+    whole.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Starts the relay, unless it has no listener. `services` are the other listeners of the process.
@@ -422,6 +442,7 @@ fn start_signaling(
 ) -> Result<Signaling, StartError> {
     Signaling::start(&signaling::Settings {
         limits: config.signal.clone(),
+        auth: config.auth.clone(),
         connections_per_address: config.http.connections_per_address,
         allowed_origins: config.http.allowed_origins.clone(),
         public_url: config.http.public_url.clone(),

@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use axum::Router;
 
-use super::config::{AllowedOrigin, CertificateSource, PublicUrl, Signal};
+use super::config::{AllowedOrigin, Auth, CertificateSource, PublicUrl, Signal};
 use super::error::StartError;
 use crate::auth::Secret;
 use crate::gateway::{self, Gateway};
 use crate::metrics::SignalCounters;
 use crate::net::Clock;
 use crate::relay::Listener;
-use crate::signal::{self, Hub, IceConfig};
+use crate::signal::{self, AccessConfig, Hub, IceConfig};
 use crate::turn::Transport;
 
 /// What signaling needs to know.
@@ -23,6 +23,8 @@ pub(super) struct Settings {
     pub(super) limits: Signal,
     /// How many connections of one address requests may carry; 0 is no limit.
     pub(super) connections_per_address: usize,
+    /// Who may come in.
+    pub(super) auth: Auth,
     /// Origins that may connect beside the server's own.
     pub(super) allowed_origins: Vec<AllowedOrigin>,
     /// The address under which people reach the server, which is an origin of its own.
@@ -43,6 +45,8 @@ pub(super) struct Settings {
 #[derive(Debug)]
 pub(super) struct Signaling {
     gateway: Gateway,
+    /// Only a new start changes this.
+    by_token: bool,
     counters: Arc<SignalCounters>,
 }
 
@@ -58,12 +62,21 @@ impl Signaling {
         let hub = Hub::new(config, seed);
         let counters = Arc::<SignalCounters>::default();
         let gateway = Gateway::start(hub, gateway_settings(settings), Arc::clone(&counters));
-        Ok(Self { gateway, counters })
+        Ok(Self {
+            gateway,
+            by_token: settings.auth.by_token,
+            counters,
+        })
     }
 
     /// The routes of its transports.
     pub(super) fn router(&self) -> Router {
         self.gateway.router()
+    }
+
+    /// Another handle of its transports.
+    pub(super) fn gateway(&self) -> Gateway {
+        self.gateway.clone()
     }
 
     /// What it counts.
@@ -74,6 +87,13 @@ impl Signaling {
     /// Hands out credentials of another secret of the relay.
     pub(super) async fn renew_secret(&self, secret: Secret) {
         self.gateway.renew_secret(secret).await;
+    }
+
+    /// Checks access tokens with other keys, or by other rules, where they are asked for.
+    pub(super) fn replace_tokens(&self, auth: &Auth) {
+        if self.by_token {
+            self.gateway.replace_tokens(Arc::clone(&auth.tokens));
+        }
     }
 
     /// Tells clients to go and closes their connections; returns within `within`.
@@ -90,6 +110,16 @@ fn hub_config(settings: &Settings) -> signal::Config {
         empty_room_life: settings.limits.empty_room_life,
         presence_grace: settings.limits.presence_grace,
         ticket_keys: settings.ticket_keys.clone(),
+        access: AccessConfig {
+            by_token: settings.auth.by_token,
+            grace: settings.auth.grace,
+            leeway: settings.auth.tokens.rules().leeway,
+            sessions_per_subject: match settings.auth.sessions_per_subject {
+                0 => usize::MAX,
+                most => most,
+            },
+            max_lifetime: settings.auth.tokens.rules().max_lifetime,
+        },
         ice: IceConfig {
             stun_urls: stun_urls(&settings.relay),
             turn_urls: turn_urls(settings),
@@ -159,6 +189,8 @@ fn gateway_settings(settings: &Settings) -> gateway::Settings {
         allowed_origins: listed.chain(own).collect(),
         max_connections: u32::try_from(settings.limits.connections).unwrap_or(u32::MAX),
         connections_per_address: settings.connections_per_address,
+        tokens: (settings.auth.by_token).then(|| Arc::clone(&settings.auth.tokens)),
+        guesses_per_address: settings.auth.guesses_per_address,
         ..gateway::Settings::default()
     }
 }
@@ -166,11 +198,18 @@ fn gateway_settings(settings: &Settings) -> gateway::Settings {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::auth::jwt::{AccessTokens, TokenRules};
 
     #[test]
     fn pages_are_told_of_every_transport_that_browsers_speak() {
         let address = "192.0.2.1:5349".parse().expect("an address");
         let relay = Transport::ALL.map(|transport| Listener { transport, address });
+        let rules = TokenRules {
+            issuer: None,
+            audience: String::new(),
+            leeway: Duration::ZERO,
+            max_lifetime: Duration::ZERO,
+        };
         let settings = Settings {
             limits: Signal {
                 connections: 1,
@@ -181,6 +220,15 @@ mod tests {
                 presence_grace: Duration::ZERO,
             },
             connections_per_address: 0,
+            auth: Auth {
+                by_token: false,
+                secrets: Vec::new(),
+                tokens: Arc::new(AccessTokens::new(Vec::new(), rules)),
+                files: Vec::new(),
+                grace: Duration::ZERO,
+                sessions_per_subject: 0,
+                guesses_per_address: 0,
+            },
             allowed_origins: Vec::new(),
             public_url: None,
             relay: relay.to_vec(),

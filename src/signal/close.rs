@@ -11,6 +11,10 @@ pub enum Close {
     BrokenProtocol,
     /// No `hello` in time.
     NoHello,
+    /// The access token is missing, bad or expired: another one is needed.
+    Unauthorized,
+    /// What the client had has been taken back, for good.
+    Revoked,
     /// The client does not take in what it is sent.
     TooSlow,
     /// Nothing at all has come from the client for too long.
@@ -32,8 +36,10 @@ impl Close {
             Self::GoingAway => 1001,
             Self::BrokenProtocol => 4400,
             Self::NoHello => 4401,
+            Self::Unauthorized => 4403,
             Self::TooSlow | Self::Silent => 4408,
             Self::Replaced => 4409,
+            Self::Revoked => 4410,
             Self::Flooding => 4429,
             Self::Full => 4503,
         }
@@ -47,6 +53,8 @@ impl Close {
             Self::GoingAway => "the server stops",
             Self::BrokenProtocol => "the protocol was broken",
             Self::NoHello => "no hello in time",
+            Self::Unauthorized => "a good access token is needed",
+            Self::Revoked => "revoked",
             Self::TooSlow => "the client reads too slowly",
             Self::Silent => "nothing was heard for too long",
             Self::Replaced => "a newer connection carries this session",

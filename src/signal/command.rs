@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::value::RawValue;
 
+use super::access::Access;
 use super::message::Kind;
 use super::{Offset, Rejection, Role, SessionId};
 use crate::auth::Secret;
@@ -46,6 +47,8 @@ pub struct Hello {
     pub version: u64,
     /// What the client says it is, for the log.
     pub client: Option<Box<str>>,
+    /// The access token.
+    pub access: Access,
     /// The session to go on with.
     pub resume: Option<Resume>,
 }
@@ -77,6 +80,8 @@ impl Resume {
 /// What is applied once, by its id.
 #[derive(Clone, Debug)]
 pub enum Request {
+    /// Show another access token.
+    Authorize(Access),
     /// Become a member of a room.
     Join {
         /// The room.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::access::AccessConfig;
 use crate::auth::Secret;
 
 /// The longest message that a client may send, in bytes.
@@ -70,6 +71,8 @@ pub struct Config {
     /// When this hub begins, since 1970. Epochs, versions and the numbers of tickets count on
     /// from there, so that they grow across restarts. 0.
     pub started: Duration,
+    /// Who may come in. Everybody.
+    pub access: AccessConfig,
     /// What clients are given for ICE. None.
     pub ice: IceConfig,
 }
@@ -105,6 +108,7 @@ impl Default for Config {
             ticket_lifetime: Duration::from_secs(3_600),
             ticket_keys: Vec::new(),
             started: Duration::ZERO,
+            access: AccessConfig::default(),
             ice: IceConfig::default(),
         }
     }

@@ -19,6 +19,7 @@ impl Hub {
         let connection = Connection {
             session: None,
             pulse: Pulse::new(now),
+            grant: None,
             malformed: 0,
             limited: 0,
         };
@@ -34,7 +35,9 @@ impl Hub {
     pub(super) fn carry(&mut self, connection: ConnectionId, session: SessionId, now: Now) {
         if let Some(carrier) = self.connections.get_mut(&connection) {
             carrier.session = Some(session);
+            let grant = carrier.grant.take();
             self.watch(connection, now);
+            self.hold_to(session, grant, now);
         }
     }
 
@@ -75,7 +78,7 @@ impl Hub {
     fn first_message(&mut self, id: ConnectionId, command: Result<Command, Rejection>, now: Now) {
         let rejection = match command {
             Ok(Command::Hello(hello)) if hello.version == 1 => {
-                return self.hello(id, &hello, now);
+                return self.hello(id, hello, now);
             }
             Ok(Command::Hello(_)) => Rejection::new(None, Reject::UnsupportedVersion),
             Ok(other) => Rejection::new(other.id(), Reject::HelloExpected),
@@ -85,7 +88,15 @@ impl Hub {
         self.close(id, Close::BrokenProtocol, now);
     }
 
-    fn hello(&mut self, id: ConnectionId, hello: &Hello, now: Now) {
+    fn hello(&mut self, id: ConnectionId, hello: Hello, now: Now) {
+        match self.admitted(hello.access) {
+            Err(why) => return self.turn_away(id, why, now),
+            Ok(grant) => {
+                if let Some(connection) = self.connections.get_mut(&id) {
+                    connection.grant = grant;
+                }
+            }
+        }
         match &hello.resume {
             Some(resume) => self.resume(id, resume, now),
             None => self.begin(id, now),
@@ -193,10 +204,18 @@ impl Hub {
             Command::Bye => self.bye(id, session, now),
             Command::Request { id, request } => {
                 let applied = self.apply(session, id, request, now);
-                return applied.map_err(|reject| Rejection::new(Some(id), reject));
+                return applied.map_err(|reject| self.rejection(session, id, reject, now));
             }
         }
         Ok(())
+    }
+
+    fn rejection(&self, session: SessionId, re: u64, reject: Reject, now: Now) -> Rejection {
+        let mut rejection = Rejection::new(Some(re), reject);
+        if reject == Reject::RateLimited {
+            rejection.retry_after = Some(self.patience(session, now.instant));
+        }
+        rejection
     }
 }
 
@@ -205,7 +224,7 @@ mod tests {
     use std::time::Duration;
 
     use super::super::testing::World;
-    use super::super::{Close, Command, Config, Hello, Input, Reject, Rejection};
+    use super::super::{Access, Close, Command, Config, Hello, Input, Reject, Rejection};
 
     fn malformed() -> Input {
         Input::Message {
@@ -271,6 +290,7 @@ mod tests {
         let hello = Hello {
             version: 1,
             client: None,
+            access: Access::Nothing,
             resume: None,
         };
         world.say(client.connection, Command::Hello(hello));

@@ -1,8 +1,10 @@
 //! What the hub knows of a connection.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::config::Config;
+use super::grant::Grant;
 use super::ids::SessionId;
 use crate::time::{Instant, Now};
 
@@ -11,6 +13,8 @@ pub(super) struct Connection {
     /// The session it carries, once it has said hello.
     pub(super) session: Option<SessionId>,
     pub(super) pulse: Pulse,
+    /// What it has been let in by, until a session takes it over.
+    pub(super) grant: Option<Arc<Grant>>,
     pub(super) malformed: u8,
     pub(super) limited: u8,
 }

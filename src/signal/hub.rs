@@ -7,8 +7,10 @@ use std::time::Duration;
 use super::connection::Connection;
 use super::ice::Issuer;
 use super::random::Random;
+use super::revocations::Revocations;
 use super::room::Rooms;
 use super::session::Session;
+use super::subjects::Subjects;
 use super::ticket::Tickets;
 use super::timer::Timer;
 use super::{Close, Config, ConnectionId, Event, Input, Message, SessionId};
@@ -25,6 +27,8 @@ pub struct Hub {
     pub(super) connections: BTreeMap<ConnectionId, Connection>,
     pub(super) sessions: HashMap<SessionId, Box<Session>>,
     pub(super) rooms: Rooms,
+    pub(super) subjects: Subjects,
+    pub(super) revocations: Revocations,
     pub(super) deadlines: Deadlines<Timer>,
     /// Sessions that have lost their connection, and whose rooms are to be told in this call.
     /// To tell them may cost others their connection, so it is done one after the other.
@@ -47,6 +51,8 @@ impl Hub {
             config,
             connections: BTreeMap::new(),
             sessions: HashMap::new(),
+            subjects: Subjects::default(),
+            revocations: Revocations::default(),
             deadlines: Deadlines::default(),
             lost: VecDeque::new(),
             draining: false,
@@ -76,6 +82,7 @@ impl Hub {
                 Timer::Expiry(session) => self.expire(session, now),
                 Timer::Unheard(session) => self.check_acknowledged(session, now),
                 Timer::Room(room) => self.check_room(room, now),
+                Timer::Grant(session) => self.check_grant(session, now),
                 Timer::Ice(session) => self.renew_ice_servers(session, now),
             }
             self.tell_of_the_lost(now);
@@ -237,7 +244,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::super::testing::{World, join, leave, offer};
-    use super::super::{Command, Hello, Offset, Reject, Rejection};
+    use super::super::{Access, Command, Hello, Offset, Reject, Rejection};
     use super::*;
 
     #[test]
@@ -293,6 +300,7 @@ mod tests {
                 return Ok(Command::Hello(Hello {
                     version: number,
                     client: None,
+                    access: Access::Nothing,
                     resume: None,
                 }));
             }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::config::IceConfig;
 use super::ids::SessionId;
-use crate::auth::{Secret, TimeLimited};
+use crate::auth::{Secret, TimeLimited, holder};
 use crate::time::Now;
 
 /// What `RTCPeerConnection` takes. The URLs are shared by all sessions.
@@ -42,11 +42,28 @@ impl Issuer {
         self.secret = Some(secret);
     }
 
-    pub(super) fn servers(&self, session: SessionId, now: Now) -> IceServers {
-        let lifetime = self.lifetime;
+    /// By which name the relay knows whoever is `subject`, from a time on.
+    pub(super) fn holder(&self, subject: &str, since: Duration) -> Option<String> {
+        let secret = self.secret.as_ref()?;
+        Some(holder(secret, subject, since))
+    }
+
+    /// Servers for `session`, which somebody may hold, with credentials that are good for the usual time, or for `at_most`.
+    pub(super) fn servers(
+        &self,
+        session: SessionId,
+        holder: Option<&str>,
+        at_most: Option<Duration>,
+        now: Now,
+    ) -> IceServers {
+        let lifetime = at_most.map_or(self.lifetime, |most| most.min(self.lifetime));
         let secret = self.secret.as_ref();
         let secret = secret.filter(|_| !self.turn_urls.is_empty());
-        let mint = |secret| TimeLimited::mint(secret, &session.to_string(), lifetime, now);
+        let session = session.to_string();
+        let mint = |secret| match holder {
+            Some(holder) => TimeLimited::mint_held(secret, &session, holder, lifetime, now),
+            None => TimeLimited::mint(secret, &session, lifetime, now),
+        };
         IceServers {
             stun_urls: Arc::clone(&self.stun_urls),
             turn_urls: Arc::clone(&self.turn_urls),

@@ -24,6 +24,9 @@ impl Hub {
         (profile, meetings): (NameAndData, Vec<Meeting>),
         now: Now,
     ) -> Result<(), Reject> {
+        if is_room_name(&room) {
+            self.check_granted(session, &room, now)?;
+        }
         self.check_join(session, &room, &profile)?;
         let name = match self.rooms.get(&room) {
             Some((name, _)) => Arc::clone(name),
@@ -35,7 +38,7 @@ impl Hub {
             name: profile.0,
             data: profile.1,
         };
-        let standing = self.standing_in(&name);
+        let standing = self.standing_in(session, &name);
         if !self.has_to_knock(&name, standing) {
             self.enter(re, &name, (Arc::new(profile), meetings), standing, now);
         } else if knock {
@@ -47,7 +50,10 @@ impl Hub {
     }
 
     /// What somebody is who comes into the room.
-    pub(super) fn standing_in(&self, room: &str) -> Standing {
+    pub(super) fn standing_in(&self, session: SessionId, room: &str) -> Standing {
+        if let Some(granted) = self.granted_in(session, room) {
+            return granted;
+        }
         match self.rooms.get(room) {
             Some((_, room)) => room.standing_of_newcomer(),
             None => Role::Host.into(),
@@ -107,7 +113,11 @@ impl Hub {
         }
         let session = self.sessions.get(&session);
         let rooms = session.map_or(0, |session| session.rooms.len() + session.knocks.len());
-        if rooms >= self.config.rooms_per_session {
+        let grant = session.and_then(|session| session.grant.as_ref());
+        let most = grant
+            .and_then(|grant| grant.rooms_at_once())
+            .unwrap_or(self.config.rooms_per_session);
+        if rooms >= most {
             return Err(Reject::TooManyRooms);
         }
         if self.is_full(room) {
@@ -181,7 +191,9 @@ impl Hub {
         let held = members.state.held_by(session);
         if let Some(member) = members.remove(session) {
             self.broadcast(room, &member, State::Left(reason), now);
-            self.see_that_there_is_a_host(room, now);
+            if !self.config.access.by_token {
+                self.see_that_there_is_a_host(room, now);
+            }
             self.drop_state(room, held, Some(session), now);
         }
         self.close_if_empty(room, now);

@@ -58,7 +58,7 @@ impl Hub {
         if self.is_full(&room) {
             return Err(Reject::RoomFull);
         }
-        let standing = self.standing_in(&room);
+        let standing = self.standing_in(knocker, &room);
         if let Some(knock) = self.end_knock(&room, knocker, KnockState::Admitted, now) {
             let newcomer = (knock.profile, knock.meetings);
             self.enter(knock.re, &room, newcomer, standing, now);

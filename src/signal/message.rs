@@ -21,6 +21,18 @@ pub enum Message {
         /// The room, with the newcomer.
         room: RoomSnapshot,
     },
+    /// The answer to `authorize`.
+    Authorized {
+        /// The id of the `authorize`.
+        re: u64,
+        /// For how long the token is good; `None` in open mode.
+        expires_in: Option<Duration>,
+    },
+    /// The access token expires soon. Without another one the connection is closed.
+    TokenExpiring {
+        /// When.
+        expires_in: Duration,
+    },
     /// The answer to `leave`.
     Left {
         /// The id of the `leave`.
@@ -280,6 +292,8 @@ pub struct Welcome {
     pub resume_window: Duration,
     /// The largest id that has been applied.
     pub applied: u64,
+    /// For how long the access token is good; `None` in open mode.
+    pub access_expires_in: Option<Duration>,
     /// What `RTCPeerConnection` takes.
     pub ice: IceServers,
     /// What the server enforces.
@@ -378,6 +392,8 @@ pub enum Reason {
     Expired,
     /// A host has put it out.
     Removed,
+    /// Its access token does not let it be there any more.
+    Unauthorized,
 }
 
 /// Roughly what the fields of a message other than names, data and bodies come to.

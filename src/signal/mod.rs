@@ -36,6 +36,8 @@
 //! | `receipt` | what became of what was said |
 //! | `snapshot` | all rooms at once, in place of what was missed |
 //! | `ticket` | the proof of being a session, also after a restart |
+//! | `access`, `grant`, `authorize` | who comes in by a token, and what it grants |
+//! | `revocations`, `revoke` | what has been taken back |
 //! | `ice`, `limits`, `random` | ICE servers; rates; ids |
 //! | `command`, `message`, `reject`, `close` | what goes in and out |
 
@@ -45,7 +47,9 @@
     clippy::iter_over_hash_type
 )]
 
+mod access;
 mod aftermath;
+mod authorize;
 mod broadcast;
 mod close;
 mod command;
@@ -53,6 +57,7 @@ mod config;
 mod connect;
 mod connection;
 mod directed;
+mod grant;
 mod hub;
 mod ice;
 mod ids;
@@ -72,6 +77,8 @@ mod reject;
 mod renew;
 mod restore;
 mod resume;
+mod revocations;
+mod revoke;
 mod role;
 mod room;
 mod session;
@@ -79,13 +86,16 @@ mod set_state;
 mod settings;
 mod snapshot;
 mod state;
+mod subjects;
 mod ticket;
 mod timer;
 mod unsettled;
 
+pub use access::{Access, AccessConfig};
 pub use close::Close;
 pub use command::{Command, Directed, ForAll, Hello, Input, Meeting, Request, Resume, SetState};
 pub use config::{Config, IceConfig, MESSAGE_BYTES};
+pub use grant::Grant;
 pub use hub::Hub;
 pub use ice::IceServers;
 pub use ids::{ConnectionId, Offset, RoomName, SessionId};
@@ -95,6 +105,8 @@ pub use message::{
     StateChange, Welcome,
 };
 pub use reject::{Reject, Rejection};
+pub use revocations::{Revocation, TooManyRevocations};
+pub use revoke::Revoked;
 pub use role::{Permissions, Role, Standing};
 pub use settings::Settings;
 pub use state::StateEntry;

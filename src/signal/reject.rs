@@ -15,6 +15,14 @@ pub enum Reject {
     HelloExpected,
     /// A second `hello` on one connection.
     HelloRepeated,
+    /// The access token is missing or not good.
+    Unauthorized,
+    /// The access token has expired.
+    TokenExpired,
+    /// What the access token gave has been taken back.
+    Revoked,
+    /// The bearer of the access token has as many sessions as it may have.
+    TooManySessions,
     /// The room's name is not of the required form.
     InvalidRoom,
     /// The name is too long or has control characters.
@@ -23,6 +31,8 @@ pub enum Reject {
     DataTooLarge,
     /// The room has as many members as it may have.
     RoomFull,
+    /// The access token does not let its bearer into that room, if there is one.
+    NotAllowed,
     /// The session is in as many rooms as it may be in.
     TooManyRooms,
     /// The session is in that room.
@@ -92,6 +102,14 @@ impl Reject {
             Self::UnsupportedVersion => ("unsupported_version", "this server speaks version 1"),
             Self::HelloExpected => ("hello_expected", "the first message must be hello"),
             Self::HelloRepeated => ("hello_repeated", "this connection has said hello already"),
+            Self::Unauthorized => ("unauthorized", "a good access token is needed"),
+            Self::TokenExpired => ("token_expired", "the access token has expired"),
+            Self::Revoked => ("revoked", "this access has been taken back"),
+            Self::TooManySessions => (
+                "too_many_sessions",
+                "you have as many sessions as you may have",
+            ),
+            Self::NotAllowed => ("not_allowed", "you may not enter this room"),
             Self::InvalidRoom => (
                 "invalid_room",
                 "a room is 1 to 128 characters out of A-Z a-z 0-9 . _ ~ -",

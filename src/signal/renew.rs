@@ -1,5 +1,6 @@
 //! ICE credentials are replaced before they expire.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::ice::IceServers;
@@ -10,6 +11,9 @@ use crate::time::Now;
 
 /// How long it takes until everybody has credentials of another secret, in milliseconds.
 const RENEWED_WITHIN: u64 = 3_000;
+
+/// Credentials of a bearer whose token is about to expire are good for so long.
+const LEAST_LIFETIME: Duration = Duration::from_secs(10);
 
 /// When to replace credentials of this lifetime: between 60 and 80 per cent of it, elsewhere for
 /// each session, so that a thousand that came at once are not renewed at once.
@@ -22,12 +26,35 @@ fn renewal(lifetime: Duration, session: SessionId) -> Duration {
 impl Hub {
     /// Fresh servers for `session`; they will be replaced in time.
     pub(super) fn issue_ice_servers(&mut self, session: SessionId, now: Now) -> IceServers {
-        let servers = self.issuer.servers(session, now);
+        let holder = self.holder(session);
+        let at_most = self.trusted_for(session, now);
+        let servers = self
+            .issuer
+            .servers(session, holder.as_deref(), at_most, now);
         if let Some((_, lifetime)) = &servers.credentials {
             let at = now.instant + renewal(*lifetime, session);
             self.deadlines.set(Timer::Ice(session), at);
         }
         servers
+    }
+
+    /// By which name the relay knows the bearer of a session.
+    fn holder(&self, session: SessionId) -> Option<String> {
+        let grant = self.sessions.get(&session)?.grant.as_ref()?;
+        self.holder_of(grant.subject())
+    }
+
+    /// By which name the relay knows a subject: another one after each revocation.
+    pub(super) fn holder_of(&self, subject: &Arc<str>) -> Option<String> {
+        let since = self.revocations.of_subject(subject).unwrap_or_default();
+        self.issuer.holder(subject, since)
+    }
+
+    /// For how long a session may have credentials: those of a bearer end with its token.
+    fn trusted_for(&self, session: SessionId, now: Now) -> Option<Duration> {
+        let grant = self.sessions.get(&session)?.grant.as_ref()?;
+        let end = grant.expires() + self.config.access.grace;
+        Some(end.saturating_sub(now.unix).max(LEAST_LIFETIME))
     }
 
     /// The relay has another secret: every session gets new credentials within the next seconds,

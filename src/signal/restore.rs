@@ -23,11 +23,14 @@ pub(super) enum Claim {
 
 impl Hub {
     /// What the client has proven.
-    pub(super) fn claim(&self, resume: &Resume, now: Now) -> Claim {
-        let ticket = self.tickets.read(&resume.token);
+    pub(super) fn claim(&self, resume: &Resume, bearer: Option<&str>, now: Now) -> Claim {
+        let ticket = self.tickets.read(&resume.token, bearer);
         let Some(ticket) = ticket.filter(|ticket| resume.session == Some(ticket.session)) else {
             return Claim::Nothing;
         };
+        if self.revocations.has_session(ticket.session) {
+            return Claim::Nothing;
+        }
         let session = self.sessions.get(&ticket.session);
         let is_former = ticket.number <= self.config.first_number();
         match session {
@@ -85,12 +88,12 @@ impl Hub {
         let least = lifetime.as_secs() / 2;
         let renewed = session.issued.renew(now.unix_seconds(), least, expires);
         if let Some(number) = renewed {
-            let session = id;
-            let token = self.tickets.write(&Ticket {
-                session,
+            let ticket = Ticket {
+                session: id,
                 number,
                 expires,
-            });
+            };
+            let token = self.tickets.write(&ticket, session.bearer());
             self.tell(connection, Message::Token(token));
         }
     }

@@ -1,5 +1,6 @@
 //! A session, from its welcome to its end.
 
+use super::authorize::TurnedAway;
 use super::message::Welcome;
 use super::restore::Claim;
 use super::session::Session;
@@ -15,6 +16,10 @@ use crate::time::Now;
 impl Hub {
     /// A connection wants a session of its own.
     pub(super) fn begin(&mut self, connection: ConnectionId, now: Now) {
+        if self.has_enough(self.shown_on(connection)) {
+            let why = TurnedAway::new(Reject::TooManySessions, Close::Full);
+            return self.turn_away(connection, why, now);
+        }
         let id = SessionId::from_random(self.random.next());
         if self.admit(connection, id, Session::default(), now) {
             self.welcome(connection, id, Resumed::None, now);
@@ -40,7 +45,8 @@ impl Hub {
 
     /// A connection wants to go on with a session.
     pub(super) fn resume(&mut self, connection: ConnectionId, resume: &Resume, now: Now) {
-        match self.claim(resume, now) {
+        let bearer = self.shown_on(connection).map(|grant| &**grant.subject());
+        match self.claim(resume, bearer, now) {
             Claim::Living(session) => self.take_over(connection, session, resume.seen, now),
             Claim::Former(ticket) => self.restore(connection, &ticket, now),
             Claim::Nothing => self.begin(connection, now),
@@ -105,10 +111,14 @@ impl Hub {
         };
         let welcome = Welcome {
             session: id,
-            token: self.tickets.write(&ticket),
+            token: self.tickets.write(&ticket, session.bearer()),
             resumed,
             resume_window: self.config.resume_window,
             applied: session.applied,
+            access_expires_in: session
+                .grant
+                .as_ref()
+                .map(|grant| grant.expires().saturating_sub(now.unix)),
             ice,
             limits,
         };
@@ -137,6 +147,7 @@ impl Hub {
         if let Some(session) = self.sessions.get_mut(&id) {
             session.connection = None;
             self.deadlines.clear(Timer::Ice(id));
+            self.deadlines.clear(Timer::Grant(id));
             let deadline = now.instant + self.config.resume_window;
             self.deadlines.set(Timer::Expiry(id), deadline);
             let grace = now.instant + self.config.presence_grace;
@@ -170,7 +181,11 @@ impl Hub {
         let Some(session) = self.sessions.remove(&id) else {
             return;
         };
+        if let Some(grant) = &session.grant {
+            self.subjects.remove(grant.subject(), id);
+        }
         self.deadlines.clear(Timer::Ice(id));
+        self.deadlines.clear(Timer::Grant(id));
         self.deadlines.clear(Timer::Expiry(id));
         self.deadlines.clear(Timer::Absence(id));
         self.deadlines.clear(Timer::Unheard(id));
@@ -211,6 +226,7 @@ impl Hub {
         now: Now,
     ) -> Result<(), Reject> {
         match request {
+            Request::Authorize(access) => self.authorize(id, re, access, now),
             Request::Join {
                 room,
                 name,
@@ -403,6 +419,7 @@ mod tests {
         let hello = super::super::Hello {
             version: 1,
             client: None,
+            access: super::super::Access::Nothing,
             resume: None,
         };
         world.say(stranger, Command::Hello(hello));

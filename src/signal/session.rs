@@ -1,10 +1,14 @@
 //! What the hub knows of a session.
 
+use std::sync::Arc;
+
+use super::grant::Grant;
 use super::ids::{ConnectionId, RoomName};
 use super::limits::Buckets;
 use super::mailbox::Mailbox;
 use super::ticket::Issued;
 use super::unsettled::Unsettled;
+use crate::time::Instant;
 
 /// What the hub knows of a session.
 #[derive(Default)]
@@ -18,6 +22,10 @@ pub(super) struct Session {
     pub(super) rooms: Vec<RoomName>,
     /// The rooms at which it knocks.
     pub(super) knocks: Vec<RoomName>,
+    /// What it may do; `None` in open mode.
+    pub(super) grant: Option<Arc<Grant>>,
+    /// When it may guess as many rooms again as it may at once.
+    pub(super) guesses: Instant,
     /// The largest id that has been applied.
     pub(super) applied: u64,
     /// Which of its tickets are good.
@@ -26,4 +34,11 @@ pub(super) struct Session {
     pub(super) is_away: bool,
     /// Whether a timer looks after its acknowledgements.
     pub(super) is_watched: bool,
+}
+
+impl Session {
+    /// Who has come in by an access token.
+    pub(super) fn bearer(&self) -> Option<&str> {
+        self.grant.as_ref().map(|grant| &**grant.subject())
+    }
 }

@@ -7,8 +7,8 @@ use std::time::Duration;
 use serde_json::value::RawValue;
 
 use super::{
-    Close, Command, Config, ConnectionId, Directed, Event, ForAll, Hello, Hub, Input, Kind,
-    Message, Offset, Reject, Request, Resume, Resumed, SessionId,
+    Access, Close, Command, Config, ConnectionId, Directed, Event, ForAll, Grant, Hello, Hub,
+    Input, Kind, Message, Offset, Reject, Request, Resume, Resumed, SessionId,
 };
 use crate::auth::Secret;
 use crate::time::Now;
@@ -86,16 +86,8 @@ impl World {
         self.requests
     }
 
-    fn hello(&mut self, resume: Option<Resume>) -> Client {
-        let connection = self.open();
-        self.say(
-            connection,
-            Command::Hello(Hello {
-                version: 1,
-                client: None,
-                resume,
-            }),
-        );
+    fn hello(&mut self, access: Access, resume: Option<Resume>) -> Client {
+        let connection = self.say_hello(access, resume);
         let messages = self.got.get(&connection).expect("an answer");
         let Some((None, message)) = messages.first() else {
             panic!("no welcome: {messages:?}");
@@ -112,13 +104,38 @@ impl World {
     }
 
     pub(super) fn client(&mut self) -> Client {
-        self.hello(None)
+        self.hello(Access::Nothing, None)
+    }
+
+    /// Opens a connection and says hello on it, whatever comes of it.
+    pub(super) fn say_hello(&mut self, access: Access, resume: Option<Resume>) -> ConnectionId {
+        let connection = self.open();
+        let hello = Hello {
+            version: 1,
+            client: None,
+            access,
+            resume,
+        };
+        self.say(connection, Command::Hello(hello));
+        connection
+    }
+
+    /// A client that has been let in by a token.
+    pub(super) fn bearer(&mut self, grant: &Arc<Grant>) -> Client {
+        self.hello(Access::Granted(Arc::clone(grant)), None)
+    }
+
+    /// The same, going on with a session.
+    pub(super) fn bearer_resuming(&mut self, grant: &Arc<Grant>, client: &Client) -> Client {
+        let session = client.session.to_string();
+        let resume = Resume::new(&session, client.token.expose(), Offset(0));
+        self.hello(Access::Granted(Arc::clone(grant)), Some(resume))
     }
 
     pub(super) fn resume(&mut self, client: &Client, seen: u64) -> Client {
         let session = client.session.to_string();
         let resume = Resume::new(&session, client.token.expose(), Offset(seen));
-        self.hello(Some(resume))
+        self.hello(Access::Nothing, Some(resume))
     }
 
     pub(super) fn member(&mut self, room: &str) -> Client {

@@ -46,27 +46,30 @@ impl Tickets {
         Self { keys }
     }
 
-    /// A ticket as clients get it.
-    pub(super) fn write(&self, ticket: &Ticket) -> Secret {
+    /// A ticket as clients get it. In open mode it is of use to whoever has it, otherwise only to
+    /// who has come in by an access token of the same `bearer`.
+    pub(super) fn write(&self, ticket: &Ticket, bearer: Option<&str>) -> Secret {
         let mut bytes = [0; FIELDS + MAC];
         let (fields, mac) = bytes.split_at_mut(FIELDS);
         fields[0] = VERSION;
         fields[1..17].copy_from_slice(ticket.session.as_bytes());
         fields[17..25].copy_from_slice(&ticket.number.to_be_bytes());
         fields[25..].copy_from_slice(&ticket.expires.to_be_bytes());
-        let whole = authenticated(&self.keys[0], fields).finalize().into_bytes();
+        let whole = authenticated(&self.keys[0], fields, bearer)
+            .finalize()
+            .into_bytes();
         mac.copy_from_slice(&whole[..MAC]);
         Secret::new(URL_SAFE_NO_PAD.encode(bytes))
     }
 
-    /// What a ticket says, if it was made under one of the keys.
-    pub(super) fn read(&self, token: &Secret) -> Option<Ticket> {
+    /// What a ticket says, if it was made under one of the keys and for this bearer.
+    pub(super) fn read(&self, token: &Secret, bearer: Option<&str>) -> Option<Ticket> {
         let bytes = URL_SAFE_NO_PAD.decode(token.expose()).ok()?;
         let bytes: [u8; FIELDS + MAC] = bytes.try_into().ok()?;
         let (fields, mac) = bytes.split_at(FIELDS);
         // Comparing takes the same time wherever the first difference is.
         let is_ours = |key| {
-            authenticated(key, fields)
+            authenticated(key, fields, bearer)
                 .verify_truncated_left(mac)
                 .is_ok()
         };
@@ -82,10 +85,15 @@ impl Tickets {
 }
 
 /// The same key may serve something else one day; then the two must not be taken for each other.
-fn authenticated(key: &Hmac<Sha256>, fields: &[u8]) -> Hmac<Sha256> {
+fn authenticated(key: &Hmac<Sha256>, fields: &[u8], bearer: Option<&str>) -> Hmac<Sha256> {
     let mut mac = key.clone();
     mac.update(b"peerage ticket");
     mac.update(fields);
+    if let Some(bearer) = bearer {
+        // The fields before are always as long, so that nothing else reads the same.
+        mac.update(b"for ");
+        mac.update(bearer.as_bytes());
+    }
     mac
 }
 
@@ -168,37 +176,53 @@ mod tests {
     }
 
     #[test]
+    fn a_ticket_of_one_bearer_is_of_no_use_to_another() {
+        let tickets = tickets(&["north"]);
+        let written = tickets.write(&ticket(), Some("ada"));
+        assert_eq!(tickets.read(&written, Some("ada")), Some(ticket()));
+        for bearer in [None, Some(""), Some("adam"), Some("grace")] {
+            assert_eq!(tickets.read(&written, bearer), None, "{bearer:?}");
+        }
+    }
+
+    #[test]
     fn a_ticket_is_read_as_it_was_written() {
         for keys in [&[][..], &["north"], &["north", "south"]] {
             let tickets = tickets(keys);
-            assert_eq!(tickets.read(&tickets.write(&ticket())), Some(ticket()));
+            assert_eq!(
+                tickets.read(&tickets.write(&ticket(), None), None),
+                Some(ticket())
+            );
         }
     }
 
     #[test]
     fn whoever_knows_the_key_reads_it_and_a_key_that_goes_is_still_known() {
-        let written = tickets(&["north"]).write(&ticket());
-        assert_eq!(tickets(&["south", "north"]).read(&written), Some(ticket()));
-        assert_eq!(tickets(&["south"]).read(&written), None);
-        assert_eq!(tickets(&[]).read(&written), None);
+        let written = tickets(&["north"]).write(&ticket(), None);
+        assert_eq!(
+            tickets(&["south", "north"]).read(&written, None),
+            Some(ticket())
+        );
+        assert_eq!(tickets(&["south"]).read(&written, None), None);
+        assert_eq!(tickets(&[]).read(&written, None), None);
     }
 
     #[test]
     fn no_changed_bit_and_no_part_of_a_ticket_is_taken() {
         let tickets = tickets(&["north"]);
-        let written = tickets.write(&ticket());
+        let written = tickets.write(&ticket(), None);
         let bytes = URL_SAFE_NO_PAD.decode(written.expose()).expect("base64");
         for bit in 0..bytes.len() * 8 {
             let mut changed = bytes.clone();
             changed[bit / 8] ^= 1 << (bit % 8);
             let changed = Secret::new(URL_SAFE_NO_PAD.encode(changed));
-            assert_eq!(tickets.read(&changed), None, "bit {bit}");
+            assert_eq!(tickets.read(&changed, None), None, "bit {bit}");
         }
         for length in 0..bytes.len() {
             let part = Secret::new(URL_SAFE_NO_PAD.encode(&bytes[..length]));
-            assert_eq!(tickets.read(&part), None, "{length} bytes");
+            assert_eq!(tickets.read(&part, None), None, "{length} bytes");
         }
-        assert_eq!(tickets.read(&Secret::new("not base64!")), None);
+        assert_eq!(tickets.read(&Secret::new("not base64!"), None), None);
     }
 
     #[test]

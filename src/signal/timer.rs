@@ -15,6 +15,8 @@ pub(super) enum Timer {
     Unheard(SessionId),
     /// Something in a room ends: an entry, a knock, or the room itself.
     Room(u64),
+    /// The access token of a session is about to expire, or has.
+    Grant(SessionId),
     /// A session's ICE credentials are to be replaced.
     Ice(SessionId),
 }

@@ -22,6 +22,7 @@ mod process;
 mod proxy;
 mod relay;
 mod reload;
+mod revoking;
 mod rfc5780;
 mod rfc6062;
 mod rfc6062_abuse;

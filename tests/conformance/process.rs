@@ -27,9 +27,14 @@ impl Process {
     /// 127.0.0.1 unless these say otherwise, relayed addresses on 127.0.0.1 and ::1, and no web
     /// side. It logs all that it can.
     pub(crate) fn start(turn: &str) -> Self {
+        Self::start_with(&configuration(turn))
+    }
+
+    /// Starts a server with this configuration.
+    pub(crate) fn start_with(configuration: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("peerage.toml");
-        std::fs::write(&file, configuration(turn)).expect("written");
+        std::fs::write(&file, configuration).expect("written");
         let mut command = Command::new(env!("CARGO_BIN_EXE_peerage"));
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("PEERAGE_") {
@@ -114,6 +119,12 @@ impl Process {
         addresses
             .map(|address| address.parse().expect("an address"))
             .collect()
+    }
+
+    /// Where it speaks plain HTTP.
+    pub(crate) fn http_at(&self) -> SocketAddr {
+        let told = self.log.lines().find(|line| line.contains(" ready "));
+        address(told.expect("ready"), "http=")
     }
 
     /// A metric by its name and labels.

@@ -1,6 +1,7 @@
 //! The gateway from outside: real sockets to a server on a port of its own.
 
 mod asking;
+mod bearer;
 mod cutting;
 mod world;
 
@@ -15,3 +16,4 @@ mod moderating;
 mod requests;
 mod resuming;
 mod talking;
+mod tokens;

@@ -157,7 +157,7 @@ impl Client {
         self.welcome().await
     }
 
-    async fn welcome(&mut self) -> Value {
+    pub(crate) async fn welcome(&mut self) -> Value {
         let welcome = self.receive().await;
         assert_eq!(welcome["type"], "welcome", "{welcome}");
         self.session = text(&welcome["session"]);

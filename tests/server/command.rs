@@ -12,7 +12,7 @@ fn no_command_prints_help() {
 
 #[test]
 fn every_command_has_help_with_an_example() {
-    for command in ["serve", "check", "version"] {
+    for command in ["serve", "check", "token", "version"] {
         let output = run(&[command, "--help"]);
         assert_eq!(output.status.code(), Some(0), "{command}");
         let text = String::from_utf8_lossy(&output.stdout);

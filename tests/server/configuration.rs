@@ -116,11 +116,31 @@ const WRONG: &[(&str, &str)] = &[
     ),
     (
         "[auth]\nmode = \"token\"",
-        r#"auth.mode = "token": not available in this version; use "open" (peerage.toml line 2)"#,
+        r#"auth.mode = "token": needs a key beside it: auth.secret, auth.public_keys or auth.jwks (peerage.toml line 2)"#,
     ),
     (
         "[auth]\nmode = \"closed\"",
-        r#"auth.mode = "closed": must be "open" (peerage.toml line 2)"#,
+        r#"auth.mode = "closed": must be "open" or "token" (peerage.toml line 2)"#,
+    ),
+    (
+        "[auth]\nsecret = \"too short\"",
+        "auth.secret: must be at most 4 secrets, each of at least 32 bytes (peerage.toml line 2)",
+    ),
+    (
+        "[auth]\naudience = \"\"",
+        r#"auth.audience = "": must be a string that is not empty (peerage.toml line 2)"#,
+    ),
+    (
+        "[auth]\nleeway = \"1h\"",
+        r#"auth.leeway = "1h": must be from "0s" to "600s" (peerage.toml line 2)"#,
+    ),
+    (
+        "[auth]\njwks = \"peerage.toml\"",
+        r#"auth.jwks = "peerage.toml": peerage.toml: not a JSON Web Key Set ({"keys": […]}) (peerage.toml line 2)"#,
+    ),
+    (
+        "[auth]\npublic_keys = [\"peerage.toml\"]",
+        r#"auth.public_keys = ["peerage.toml"]: peerage.toml: not a public key in PEM (BEGIN PUBLIC KEY) (peerage.toml line 2)"#,
     ),
     (
         "[cluster]\nbus = \"redis://u:hush@h\"",
@@ -251,12 +271,13 @@ fn what_check_prints_is_a_configuration() {
     assert_eq!(second.status.code(), Some(0), "{second:?}");
 }
 
-const SECRETS: [&str; 5] = [
+const SECRETS: [&str; 6] = [
     "hush-shared",
     "hush-older",
     "hush-alice",
     "hush-bob",
     "hush-metrics",
+    "hush-tokens",
 ];
 
 #[test]
@@ -264,7 +285,8 @@ fn secrets_show_in_neither_check_nor_log() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("peerage.toml");
     let text = "[turn]\nsecret = [\"hush-shared\", \"hush-older\"]\n[turn.users]\nalice = \"hush-alice\"\n\
-                bob = \"hush-bob\"\n[metrics]\ntoken = \"hush-metrics\"\n";
+                bob = \"hush-bob\"\n[metrics]\ntoken = \"hush-metrics\"\n\
+                [auth]\nmode = \"token\"\nsecret = \"hush-tokens, at least thirty-two bytes\"\n";
     fs::write(&file, text).expect("written");
     let file = file.to_str().expect("plain");
     let check = run(&["check", "--config", file]);

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use peerage::auth::Secret;
 use peerage::signal::{
-    BroadcastReceipt, Command, Delivery, Directed, ForAll, Hello, Kind, KnockNews, KnockState,
-    Member, Message, Offset, Request, Resume, Resumed, Role, RoomSnapshot, SessionId, SetState,
-    State, StateEntry, Welcome,
+    Access, BroadcastReceipt, Command, Delivery, Directed, ForAll, Hello, Kind, KnockNews,
+    KnockState, Member, Message, Offset, Request, Resume, Resumed, Role, RoomSnapshot, SessionId,
+    SetState, State, StateEntry, Welcome,
 };
 use serde_json::value::RawValue;
 
@@ -68,6 +68,7 @@ impl Client {
         Command::Hello(Hello {
             version: 1,
             client: None,
+            access: Access::Nothing,
             resume,
         })
     }

@@ -40,7 +40,8 @@ struct Jwk {
     kty: String,
     kid: Option<String>,
     alg: Option<String>,
-    r#use: Option<String>,
+    #[serde(rename = "use")]
+    purpose: Option<String>,
     key_ops: Option<Vec<String>>,
     crv: Option<String>,
     x: Option<String>,
@@ -87,7 +88,10 @@ impl Jwk {
         };
         let is_named = |name: &String| Algorithm::named(name) == Some(by_kind);
         let is_fit = self.alg.as_ref().is_none_or(is_named)
-            && self.r#use.as_ref().is_none_or(|r#use| r#use == "sig")
+            && self
+                .purpose
+                .as_deref()
+                .is_none_or(|purpose| purpose == "sig")
             && self
                 .key_ops
                 .as_ref()

@@ -7,6 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
+use subtle::ConstantTimeEq;
 
 use super::algorithm::Algorithm;
 use crate::auth::Secret;
@@ -145,6 +146,19 @@ impl VerifyingKey {
         }
     }
 }
+
+impl PartialEq for VerifyingKey {
+    fn eq(&self, other: &Self) -> bool {
+        let is_same = match (&self.material, &other.material) {
+            (Material::Secret(own), Material::Secret(other)) => own.ct_eq(other).into(),
+            (Material::Public(own), Material::Public(other)) => own.as_ref() == other.as_ref(),
+            _ => false,
+        };
+        is_same && self.algorithm == other.algorithm && self.id == other.id
+    }
+}
+
+impl Eq for VerifyingKey {}
 
 impl fmt::Debug for VerifyingKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::algorithm::Algorithm;
 use super::claims::{Claims, Written};
 use super::compact::Compact;
 use super::fault::TokenFault;
@@ -39,6 +40,14 @@ impl AccessTokens {
     pub fn new(mut keys: Vec<VerifyingKey>, rules: TokenRules) -> Self {
         keys.truncate(MOST_KEYS);
         Self { keys, rules }
+    }
+
+    /// Whether `other` knows other public keys than this.
+    #[must_use]
+    pub fn has_other_keys(&self, other: &Self) -> bool {
+        let public = |key: &&VerifyingKey| key.algorithm() != Algorithm::Hs256;
+        let own = self.keys.iter().filter(public);
+        !own.eq(other.keys.iter().filter(public))
     }
 
     /// What a token must be beside well signed.

@@ -7,8 +7,8 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use crate::signal::{
-    Command, Directed, ForAll, Hello, Kind, Meeting, Offset, Reject, Rejection, Request, Resume,
-    Role, SessionId, SetState,
+    Access, Command, Directed, ForAll, Hello, Kind, Meeting, Offset, Reject, Rejection, Request,
+    Resume, Role, SessionId, SetState,
 };
 
 /// Why bytes are not a message.
@@ -54,6 +54,7 @@ pub fn decode(bytes: &[u8]) -> Result<Command, DecodeError> {
         "ack" => Ok(Command::Ack(Offset(parse::<AckFrame>(bytes, re)?.seq))),
         "ping" => Ok(Command::Ping),
         "bye" => Ok(Command::Bye),
+        "authorize" => request(re, authorize(&parse(bytes, re)?)),
         "join" => request(re, join(parse(bytes, re)?)),
         "set_room" => request(re, set_room(parse(bytes, re)?)),
         "set_role" => request(re, set_role(parse(bytes, re)?, re)?),
@@ -97,6 +98,8 @@ struct HelloFrame<'a> {
     version: u64,
     client: Option<Box<str>>,
     #[serde(borrow)]
+    access_token: Option<Cow<'a, str>>,
+    #[serde(borrow)]
     resume: Option<ResumeFrame<'a>>,
 }
 
@@ -107,6 +110,12 @@ struct ResumeFrame<'a> {
     #[serde(borrow)]
     token: Cow<'a, str>,
     seq: u64,
+}
+
+#[derive(Deserialize)]
+struct AuthorizeFrame<'a> {
+    #[serde(borrow)]
+    access_token: Cow<'a, str>,
 }
 
 #[derive(Deserialize)]
@@ -226,9 +235,11 @@ fn hello(frame: HelloFrame<'_>) -> Result<Command, DecodeError> {
     let resume = frame
         .resume
         .map(|resume| Resume::new(&resume.session, &resume.token, Offset(resume.seq)));
+    let token = frame.access_token;
     Ok(Command::Hello(Hello {
         version: frame.version,
         client,
+        access: token.map_or(Access::Nothing, |token| Access::shown(&token)),
         resume,
     }))
 }
@@ -238,6 +249,10 @@ fn request(id: Option<u64>, request: Request) -> Result<Command, DecodeError> {
         Some(id @ 1..) => Ok(Command::Request { id, request }),
         _ => Err(malformed(None, "id must be a positive integer")),
     }
+}
+
+fn authorize(frame: &AuthorizeFrame<'_>) -> Request {
+    Request::Authorize(Access::shown(&frame.access_token))
 }
 
 fn join(frame: JoinFrame<'_>) -> Request {

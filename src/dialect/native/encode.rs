@@ -1,5 +1,7 @@
 //! From messages to bytes.
 
+use std::time::Duration;
+
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -10,7 +12,8 @@ use super::rooms::{
     receipt_fields, role_fields, room_fields, settings_change_fields, state_fields,
 };
 use crate::signal::{
-    Delivery, IceServers, Kind, Limits, Message, Offset, Rejection, Resumed, Welcome,
+    Delivery, IceServers, Kind, Limits, Message, Offset, Reason, Rejection, Resumed, SessionId,
+    Welcome,
 };
 
 /// Appends one message to `out`, with its position where it has one.
@@ -29,6 +32,15 @@ enum Frame<'a> {
         re: u64,
         #[serde(flatten)]
         room: RoomFields<'a>,
+    },
+    Authorized {
+        seq: Option<u64>,
+        re: u64,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        expires_in_ms: Option<u64>,
+    },
+    TokenExpiring {
+        expires_in_ms: u64,
     },
     Left {
         seq: Option<u64>,
@@ -98,6 +110,25 @@ enum Frame<'a> {
     Error(ErrorFields<'a>),
 }
 
+fn authorized(seq: Option<u64>, re: u64, expires_in: Option<Duration>) -> Frame<'static> {
+    let expires_in_ms = expires_in.map(milliseconds);
+    Frame::Authorized {
+        seq,
+        re,
+        expires_in_ms,
+    }
+}
+
+fn removed(seq: Option<u64>, room: &str, reason: Reason) -> Frame<'_> {
+    let reason = reason_word(reason);
+    Frame::Removed { seq, room, reason }
+}
+
+fn undeliverable(seq: Option<u64>, to: SessionId, reason: Reason) -> Frame<'static> {
+    let (to, reason) = (Id(to), reason_word(reason));
+    Frame::Undeliverable { seq, to, reason }
+}
+
 #[expect(clippy::too_many_lines, reason = "a table with a row a message")]
 fn frame(seq: Option<u64>, message: &Message) -> Frame<'_> {
     match message {
@@ -107,12 +138,12 @@ fn frame(seq: Option<u64>, message: &Message) -> Frame<'_> {
             re: *re,
             room: room_fields(room),
         },
-        Message::Left { re, room } => Frame::Left { seq, re: *re, room },
-        Message::PutOut { room, reason } => Frame::Removed {
-            seq,
-            room,
-            reason: reason_word(*reason),
+        Message::Authorized { re, expires_in } => authorized(seq, *re, *expires_in),
+        Message::TokenExpiring { expires_in } => Frame::TokenExpiring {
+            expires_in_ms: milliseconds(*expires_in),
         },
+        Message::PutOut { room, reason } => removed(seq, room, *reason),
+        Message::Left { re, room } => Frame::Left { seq, re: *re, room },
         Message::Knocking {
             re,
             room,
@@ -149,11 +180,7 @@ fn frame(seq: Option<u64>, message: &Message) -> Frame<'_> {
             to: Id(*to),
             through: *through,
         },
-        Message::Undeliverable { to, reason } => Frame::Undeliverable {
-            seq,
-            to: Id(*to),
-            reason: reason_word(*reason),
-        },
+        Message::Undeliverable { to, reason } => undeliverable(seq, *to, *reason),
         Message::Snapshot { rooms, knocking } => Frame::Snapshot {
             seq,
             rooms: rooms.iter().map(room_fields).collect(),
@@ -179,6 +206,8 @@ struct WelcomeFields<'a> {
     resumed: &'static str,
     resume_window_ms: u64,
     applied: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    access_expires_in_ms: Option<u64>,
     #[serde(flatten)]
     ice: IceFields<'a>,
     limits: LimitsFields,
@@ -196,6 +225,7 @@ fn welcome_fields(welcome: &Welcome) -> WelcomeFields<'_> {
         },
         resume_window_ms: milliseconds(welcome.resume_window),
         applied: welcome.applied,
+        access_expires_in_ms: welcome.access_expires_in.map(milliseconds),
         ice: ice_fields(&welcome.ice),
         limits: limits_fields(welcome.limits),
     }

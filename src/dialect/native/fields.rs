@@ -24,5 +24,6 @@ pub(super) fn reason_word(reason: Reason) -> &'static str {
         Reason::Bye => "bye",
         Reason::Expired => "expired",
         Reason::Removed => "removed",
+        Reason::Unauthorized => "unauthorized",
     }
 }

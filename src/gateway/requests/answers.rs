@@ -29,6 +29,8 @@ pub(super) enum Refusal {
     TooSlow,
     /// A cursor or a time that is no number, or a cursor that was never given.
     Malformed(&'static str),
+    /// Too many guesses from this address; others are heard in so many seconds.
+    Guesses(u64),
     /// A newer request reads what this one waited for.
     Superseded,
 }
@@ -62,6 +64,11 @@ impl Refusal {
                 "too_slow",
                 "a body comes within ten seconds",
             ),
+            Self::Guesses(_) => (
+                StatusCode::TOO_MANY_REQUESTS,
+                "too_many_guesses",
+                "too many guesses from this address",
+            ),
             Self::Malformed(text) => (StatusCode::BAD_REQUEST, "malformed", text),
             Self::Superseded => (
                 StatusCode::CONFLICT,
@@ -80,7 +87,7 @@ impl Refusal {
             status: status.as_u16(),
             code,
             text,
-            retry_after: self == Self::Full,
+            retry_after: matches!(self, Self::Full | Self::Guesses(_)),
         }
     }
 }
@@ -90,8 +97,13 @@ impl IntoResponse for Refusal {
         let (status, code, text) = self.words();
         let body = json!({"error": {"code": code, "message": text}});
         let mut response = json_response(status, body.to_string().into_bytes());
-        if self == Self::Full {
-            retry_after(&mut response, "5");
+        match self {
+            Self::Full => retry_after(&mut response, "5"),
+            Self::Guesses(seconds) => {
+                let seconds = HeaderValue::from(seconds);
+                response.headers_mut().insert(RETRY_AFTER, seconds);
+            }
+            _ => {}
         }
         response
     }
@@ -140,6 +152,7 @@ pub(super) fn status_of(close: Close) -> StatusCode {
         Close::Full | Close::GoingAway | Close::TooSlow | Close::Silent => {
             StatusCode::SERVICE_UNAVAILABLE
         }
+        Close::Unauthorized | Close::Revoked => StatusCode::UNAUTHORIZED,
         _ => StatusCode::BAD_REQUEST,
     }
 }

@@ -7,10 +7,11 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, mpsc};
 use tokio::time::{Instant, sleep_until, timeout_at};
 use tracing::debug;
 
+use super::super::door::Visitor;
 use super::super::owner::{Outgoing, ToHub};
 use super::line::{Line, NeverSaid, Said};
 use crate::net::Place;
-use crate::signal::{Close, Command, ConnectionId, Input, Message, Offset};
+use crate::signal::{Close, Command, ConnectionId, Input, Message, Offset, Rejection};
 
 /// A connection and the requests that carry it.
 #[derive(Debug)]
@@ -31,6 +32,7 @@ pub(super) type Places = (OwnedSemaphorePermit, Option<Place>);
 
 #[derive(Debug)]
 struct State {
+    visitor: Visitor,
     line: Line,
     /// The number of the newest reader: only that one is served.
     newest: u64,
@@ -65,6 +67,7 @@ impl Carried {
     /// A connection that the hub knows as `id`.
     pub(super) fn new(
         id: ConnectionId,
+        visitor: Visitor,
         hub: mpsc::Sender<ToHub>,
         absence: Duration,
         places: Places,
@@ -73,6 +76,7 @@ impl Carried {
             id,
             hub,
             state: Mutex::new(State {
+                visitor,
                 line: Line::default(),
                 newest: 0,
                 held: 0,
@@ -118,6 +122,11 @@ impl Carried {
         self.changed.notify_waiters();
         // An error means that the hub is gone.
         let _ = self.hub.send(ToHub::Input(self.id, Input::Closed)).await;
+    }
+
+    /// Looks at the access token in a message, if there is one.
+    pub(super) fn check(&self, command: &mut Result<Command, Rejection>) {
+        self.state().visitor.check(command);
     }
 
     /// Hands a message of the client to the hub.
@@ -177,7 +186,10 @@ impl Carried {
     }
 
     fn say(&self, offset: Option<Offset>, message: Arc<Message>) -> bool {
-        let said = self.state().line.say(offset, message);
+        let mut state = self.state();
+        state.visitor.is_told(&message);
+        let said = state.line.say(offset, message);
+        drop(state);
         self.changed.notify_waiters();
         said.is_ok()
     }

@@ -14,15 +14,17 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tracing::{debug, error};
 
+use super::super::door::Visitor;
 use super::super::owner::ToHub;
 use super::super::shared::Shared;
 use super::super::websocket::OUTBOX;
 use super::answers::{Refusal, batch, json_response, retry_after, status_of};
 use super::carried::{Carried, News, Reader};
 use super::keys::Key;
+use super::line::Said;
 use super::shown::{check_origin, shown, whole};
 use crate::dialect::native;
-use crate::signal::{Command, Input, Rejection};
+use crate::signal::{Close, Command, Input, Message, Rejection};
 
 /// How long the hub may take to answer.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -52,9 +54,13 @@ async fn begin(
 ) -> Result<Response, Refusal> {
     check_origin(shared, headers)?;
     let body = whole(body).await?;
+    let address = peer.map(|peer| peer.ip());
+    if let Some(barred) = shared.door.barred_for(address) {
+        return Err(Refusal::Guesses(barred.as_secs() + 1));
+    }
     let place = shared.place().ok_or(Refusal::Full)?;
-    let of_address = match peer {
-        Some(peer) => Some(shared.addresses.admit(peer.ip()).ok_or(Refusal::Full)?),
+    let of_address = match address {
+        Some(address) => Some(shared.addresses.admit(address).ok_or(Refusal::Full)?),
         None => None,
     };
     let id = shared.next_connection();
@@ -63,9 +69,12 @@ async fn begin(
     let opened = hub.send(ToHub::Open(id, to_connection)).await;
     opened.map_err(|_| Refusal::Full)?;
     let absence = shared.settings.absence;
-    let carried = Arc::new(Carried::new(id, hub, absence, (place, of_address)));
+    let visitor = Visitor::new(&shared.door, address);
+    let carried = Carried::new(id, visitor, hub, absence, (place, of_address));
+    let carried = Arc::new(carried);
     let reader = Reader::new(&carried);
-    let command = native::decode(&body).map_err(Rejection::from);
+    let mut command = native::decode(&body).map_err(Rejection::from);
+    carried.check(&mut command);
     if let Ok(Command::Hello(hello)) = &command {
         debug!(connection = id.0, client = ?hello.client, "hello, by requests");
     }
@@ -85,11 +94,33 @@ async fn begin(
     welcome(shared, key, &reader).await
 }
 
+/// What the hub says to `hello`, and whether that was all. An error is followed by the end of the
+/// connection, but not in the same breath.
+async fn first_words(reader: &Reader) -> Option<(Vec<Said>, Option<Close>)> {
+    let deadline = Instant::now() + PATIENCE;
+    let mut number = 0;
+    loop {
+        let News::Said(news, closed) = reader.after(number, deadline).await else {
+            return None;
+        };
+        let is_refused = |said: &Said| matches!(*said.message, Message::Error(_));
+        if closed.is_none() && number == 0 && !news.iter().any(is_refused) {
+            return Some((news, None));
+        }
+        if closed.is_some() {
+            break;
+        }
+        number = news.last().map_or(number, |said| said.number);
+    }
+    match reader.after(0, deadline).await {
+        News::Said(said, closed) => Some((said, closed)),
+        News::Nothing | News::Superseded => None,
+    }
+}
+
 /// Waits for what the hub says to `hello`.
 async fn welcome(shared: &Shared, key: Key, reader: &Reader) -> Result<Response, Refusal> {
-    let News::Said(said, closed) = reader.after(0, Instant::now() + PATIENCE).await else {
-        return Err(Refusal::Full);
-    };
+    let (said, closed) = first_words(reader).await.ok_or(Refusal::Full)?;
     let cursor = said.last().map_or(0, |said| said.number);
     let (first, status) = match closed {
         Some(close) => (String::new(), status_of(close)),

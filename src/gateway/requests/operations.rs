@@ -46,6 +46,11 @@ fn connecting() -> Operation {
                 "This was no `hello`: `messages` and `closed` say why",
                 "read",
             ),
+            answer(
+                401,
+                "Another access token is needed, or none will do: `messages` and `closed` say which",
+                "read",
+            ),
             Answer {
                 retry_after: true,
                 ..answer(503, FULL, "read_or_refusal")
@@ -55,6 +60,7 @@ fn connecting() -> Operation {
             Refusal::Origin,
             Refusal::TooSlow,
             Refusal::TooLarge,
+            Refusal::Guesses(1),
             Refusal::Full,
         ]),
     }

@@ -63,7 +63,8 @@ fn each(body: &[u8]) -> Option<Vec<&RawValue>> {
 }
 
 async fn take(carried: &Carried, message: &[u8]) {
-    let command = native::decode(message).map_err(Rejection::from);
+    let mut command = native::decode(message).map_err(Rejection::from);
+    carried.check(&mut command);
     let length = message.len();
     carried.take(Input::Message { length, command }).await;
 }

@@ -40,6 +40,8 @@ fn is_other_secret(key: &str, older: &Config, newer: &Config) -> bool {
     match key {
         "turn.secret" => older.turn.secrets != newer.turn.secrets,
         "turn.users" => older.turn.users != newer.turn.users,
+        "auth.secret" => older.auth.secrets != newer.auth.secrets,
+        "auth.public_keys" => older.auth.tokens.has_other_keys(&newer.auth.tokens),
         "metrics.token" => older.metrics.token != newer.metrics.token,
         _ => false,
     }

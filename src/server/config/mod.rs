@@ -4,6 +4,7 @@
 //! [`Sources`] collects what was written and where; [`Resolved::new`] turns it into a [`Config`],
 //! in which every value is checked and typed, and remembers where each came from.
 
+mod access;
 mod changes;
 mod error;
 mod explain;
@@ -19,8 +20,8 @@ pub use changes::Changes;
 pub use error::{ConfigError, Origin};
 pub use keys::{KEYS, Key};
 pub use model::{
-    AllowedOrigin, AuditTarget, CertificateSource, Config, Http, LogLevel, Metrics, PublicUrl,
-    RelayPorts, Signal, Turn,
+    AllowedOrigin, AuditTarget, Auth, CertificateSource, Config, Http, LogLevel, Metrics,
+    PublicUrl, RelayPorts, Signal, Turn,
 };
 pub use resolve::Resolved;
 pub use sources::Sources;

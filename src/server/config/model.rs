@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::auth::jwt::AccessTokens;
 use crate::auth::{Secret, TokenKeys};
 use crate::relay::{Listener, RelayAddress};
 use crate::turn::Cidr;
@@ -22,6 +23,8 @@ pub struct Config {
     pub signal: Signal,
     /// `[turn]`
     pub turn: Turn,
+    /// `[auth]`
+    pub auth: Auth,
     /// `[metrics]`
     pub metrics: Metrics,
 }
@@ -169,6 +172,25 @@ pub enum AuditTarget {
     Stderr,
     /// To the end of this file.
     File(PathBuf),
+}
+
+/// Who may use signaling.
+#[derive(Clone, Debug)]
+pub struct Auth {
+    /// Whether only who shows a token may come in; otherwise everybody may.
+    pub by_token: bool,
+    /// Secrets of HS256: `peerage token` signs with the first, all are taken.
+    pub secrets: Vec<Secret>,
+    /// What checks tokens: these and the keys of the files.
+    pub tokens: Arc<AccessTokens>,
+    /// The files that keys were read from.
+    pub files: Vec<PathBuf>,
+    /// For how long after its token has expired a session keeps its connection.
+    pub grace: Duration,
+    /// Sessions of one subject at a time; 0 is no limit.
+    pub sessions_per_subject: usize,
+    /// Wrong tokens and rooms that one address may try at once; 0 is no limit.
+    pub guesses_per_address: u32,
 }
 
 /// Where metrics are read.

@@ -106,17 +106,25 @@ impl<'a> Reader<'a> {
         Ok(path)
     }
 
+    /// Paths; those in the file are relative to the file's folder.
+    pub(super) fn paths(&mut self, key: &'static str) -> Result<Vec<PathBuf>, ConfigError> {
+        let (paths, origin) = match self.written::<Vec<PathBuf>>(key)? {
+            Some((paths, origin)) => (paths, origin),
+            None => (Vec::new(), Origin::Default),
+        };
+        let paths: Vec<_> = paths
+            .into_iter()
+            .map(|path| located(path, &origin))
+            .collect();
+        self.note(key, Some(paths.show()), origin);
+        Ok(paths)
+    }
+
     fn located(&self, key: &'static str) -> Result<Option<(PathBuf, Origin)>, ConfigError> {
         let Some((path, origin)) = self.written::<PathBuf>(key)? else {
             return Ok(None);
         };
-        let path = match &origin {
-            Origin::File { path: file, .. } => match file.parent() {
-                Some(folder) => folder.join(path),
-                None => path,
-            },
-            _ => path,
-        };
+        let path = located(path, &origin);
         Ok(Some((path, origin)))
     }
 
@@ -180,5 +188,16 @@ impl<'a> Reader<'a> {
 
     fn note(&mut self, key: &'static str, value: Option<String>, origin: Origin) {
         self.entries.push(Entry { key, value, origin });
+    }
+}
+
+/// A path of the file is relative to the file's folder.
+fn located(path: PathBuf, origin: &Origin) -> PathBuf {
+    match origin {
+        Origin::File { path: file, .. } => match file.parent() {
+            Some(folder) => folder.join(path),
+            None => path,
+        },
+        _ => path,
     }
 }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::access::auth;
 use super::error::ConfigError;
 use super::explain::explain;
 use super::model::{
@@ -60,6 +61,7 @@ impl Resolved {
             http: http(&mut reader)?,
             signal: signal(&mut reader)?,
             turn: turn(&mut reader, interfaces)?,
+            auth: auth(&mut reader)?,
             metrics: metrics(&mut reader)?,
         };
         not_yet(&mut reader)?;
@@ -462,11 +464,6 @@ fn metrics(reader: &mut Reader<'_>) -> Result<Metrics, ConfigError> {
 
 /// Keys that the design names and that only have one value so far.
 fn not_yet(reader: &mut Reader<'_>) -> Result<(), ConfigError> {
-    let mode = reader.get("auth.mode", "open".to_owned())?;
-    if mode != "token" {
-        reader.ensure("auth.mode", mode == "open", r#""open""#)?;
-    }
-    reader.available("auth.mode", mode == "open", r#""open""#)?;
     let bus = reader.get("cluster.bus", "local".to_owned())?;
     reader.available("cluster.bus", bus == "local", r#""local""#)?;
     let acme = reader.get("http.tls.acme", false)?;

@@ -21,8 +21,7 @@ impl MetricsPage {
     /// The answer to a request with these headers.
     pub(super) fn respond(&self, headers: &HeaderMap) -> Response {
         if !self.allows(headers) {
-            let challenge = [(WWW_AUTHENTICATE, "Bearer")];
-            return (StatusCode::UNAUTHORIZED, challenge, "a token is needed\n").into_response();
+            return self.ask();
         }
         let headers = [
             (
@@ -34,7 +33,14 @@ impl MetricsPage {
         (headers, self.registry.exposition()).into_response()
     }
 
-    fn allows(&self, headers: &HeaderMap) -> bool {
+    /// Asks for the token.
+    pub(super) fn ask(&self) -> Response {
+        let challenge = [(WWW_AUTHENTICATE, "Bearer")];
+        (StatusCode::UNAUTHORIZED, challenge, "a token is needed\n").into_response()
+    }
+
+    /// Whether a request with these headers shows the token, where one is asked for.
+    pub(super) fn allows(&self, headers: &HeaderMap) -> bool {
         let Some(token) = &self.token else {
             return true;
         };

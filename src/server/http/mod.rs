@@ -1,5 +1,6 @@
 //! The web side: the page, health, metrics, and the listeners that carry them.
 
+mod admin;
 mod admission;
 mod assets;
 mod bounds;
