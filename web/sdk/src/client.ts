@@ -1,5 +1,5 @@
 import type { BackoffOptions } from "./backoff.js";
-import { Connection, type ConnectionState } from "./connection.js";
+import { type AccessToken, Connection, type ConnectionState } from "./connection.js";
 import { diagnose, type DiagnoseOptions } from "./diagnose.js";
 import type { Diagnosis } from "./diagnosis.js";
 import { Emitter, type Unsubscribe } from "./emitter.js";
@@ -28,6 +28,13 @@ import type { WebSocketConstructor } from "./websocket.js";
 export interface ClientOptions {
   /** Where the server is, such as `wss://call.example.org/v1/ws`. */
   readonly url: string;
+  /**
+   * The access token, where the server asks for one: itself, or a function that gets one from your
+   * own server. The function is called for every connection, and ahead of the token's expiry. A
+   * token that was given as it is cannot be renewed: when it has expired, the client closes with
+   * the code `unauthorized`.
+   */
+  readonly accessToken?: AccessToken;
   /** `"relay"` hides this side's addresses from the others. Default: `"all"`. */
   readonly iceTransportPolicy?: RTCIceTransportPolicy;
   /** Named in the server's log. */
@@ -108,6 +115,7 @@ export class Client extends Emitter<ClientEvents> {
     this.#connection = new Connection({
       url: options.url,
       client: options.name ?? VERSION,
+      accessToken: options.accessToken,
       transport: options.transport ?? ladder(Object.values(transports(options.webSocket))),
       backoff: options.backoff ?? BACKOFF,
       liveness: options.liveness ?? LIVENESS,
@@ -199,8 +207,8 @@ export class Client extends Emitter<ClientEvents> {
       }
       // The addressee has left, or is met anew, while this was under way: nobody's fault.
       if (message && "to" in message && RACES.has(error.code)) return;
-      const room = message && this.#rooms.get(message.room);
-      if (room) room.refused(error, "to" in message ? message.to : undefined);
+      const room = message && "room" in message ? this.#rooms.get(message.room) : undefined;
+      if (room) room.refused(error, message && "to" in message ? message.to : undefined);
       else this.emit("error", error);
     });
     this.#connection.on("closed", (error) => {

@@ -9,6 +9,10 @@ const FINAL: ReadonlyMap<number, string> = new Map([
 ]);
 
 const REPLACED = 4409;
+const REVOKED = 4410;
+
+/** @internal The access token is missing, not good or expired: another one is needed. */
+export const UNAUTHORIZED = 4403;
 
 /** Ends that ask for a pause, in milliseconds. */
 const PAUSES: ReadonlyMap<number, number> = new Map([
@@ -20,6 +24,9 @@ const PAUSES: ReadonlyMap<number, number> = new Map([
 export function finalError(code: number, said: string): ConnectionError | undefined {
   if (code === REPLACED) {
     return new ConnectionError("session_replaced", "another connection carries this session now");
+  }
+  if (code === REVOKED) {
+    return new ConnectionError("revoked", "access has been taken back");
   }
   const meaning = FINAL.get(code);
   if (meaning === undefined) return undefined;

@@ -1,7 +1,7 @@
 import { Backoff, type BackoffOptions } from "./backoff.js";
-import { finalError, pauseAfter } from "./close_codes.js";
+import { finalError, pauseAfter, UNAUTHORIZED } from "./close_codes.js";
 import { Emitter } from "./emitter.js";
-import { ConnectionError, type PeerageError, ServerError } from "./errors.js";
+import { asError, ConnectionError, type PeerageError, ServerError } from "./errors.js";
 import { Inbox } from "./inbox.js";
 import { Liveness, type LivenessOptions } from "./liveness.js";
 import {
@@ -22,10 +22,14 @@ import type { Transport, TransportEnd, TransportFactory } from "./transport.js";
 /** How the connection to the server stands. `closed` is final. */
 export type ConnectionState = "connecting" | "connected" | "reconnecting" | "closed";
 
+/** What the server lets this client in by, or where to get it anew each time that it is needed. */
+export type AccessToken = string | (() => Promise<string>);
+
 /** @internal */
 export interface ConnectionOptions {
   readonly url: string;
   readonly client: string;
+  readonly accessToken?: AccessToken | undefined;
   readonly transport: TransportFactory;
   readonly backoff: BackoffOptions;
   readonly liveness: LivenessOptions;
@@ -50,6 +54,8 @@ const UNCONFIRMED_BEFORE_PING = 64;
 const WELCOME_WITHIN = 10_000;
 /** So long a connection that is in doubt has for a sign of life. */
 const DOUBTED_PATIENCE = 2_000;
+/** So often in a row a fresh token may be refused before no other one is asked for. */
+const REFUSALS = 3;
 /** The share of the allowed rate that is used, since pings and acknowledgements count as well. */
 const RATE_SHARE = 0.8;
 
@@ -77,6 +83,8 @@ export class Connection extends Emitter<ConnectionEvents> {
   #flushTimer: Timer | undefined;
   /** What the server said before it closed, and the wait that it asked for. */
   #farewell = { text: "", wait: undefined as number | undefined };
+  /** How often in a row the access token was refused. */
+  #refusals = 0;
   /** For each ping on the way, the last id that had been sent before it. */
   #pings: number[] = [];
   /** What was applied, and whose answers were missed. */
@@ -147,13 +155,48 @@ export class Connection extends Emitter<ConnectionEvents> {
   }
 
   #hello(): void {
+    const { accessToken } = this.#options;
+    if (typeof accessToken !== "function") {
+      this.#sayHello(accessToken);
+      return;
+    }
+    const transport = this.#transport;
+    accessToken().then(
+      (token) => {
+        if (this.#transport === transport) this.#sayHello(token);
+      },
+      (error: unknown) => {
+        if (this.#transport !== transport) return;
+        this.#lose({ code: 1006, reason: `no access token: ${asError(error).message}` });
+      },
+    );
+  }
+
+  #sayHello(token: string | undefined): void {
     const resume = this.#credentials && { ...this.#credentials, seq: this.#inbox.seq };
     this.#say({
       type: "hello",
       version: 1,
       client: this.#options.client,
+      ...(token !== undefined && { access_token: token }),
       ...(resume && { resume }),
     });
+  }
+
+  /** The token of this connection expires soon. */
+  #authorize(): void {
+    const { accessToken } = this.#options;
+    if (typeof accessToken !== "function") return;
+    const transport = this.#transport;
+    accessToken().then(
+      (token) => {
+        if (this.#transport === transport && this.#state === "connected") {
+          this.send({ type: "authorize", access_token: token });
+        }
+      },
+      // The server closes the connection when the token has expired; then it is asked for again.
+      () => undefined,
+    );
   }
 
   #receive(text: string): void {
@@ -206,6 +249,10 @@ export class Connection extends Emitter<ConnectionEvents> {
       case "knocking":
         this.emit("message", message);
         return;
+      case "token_expiring":
+        this.#authorize();
+        return;
+      case "authorized":
       case "joined":
       case "updated":
       case "done":
@@ -225,6 +272,7 @@ export class Connection extends Emitter<ConnectionEvents> {
     this.#credentials = { session, token };
     this.#farewell = { text: "", wait: undefined };
     this.#backoff.reset();
+    this.#refusals = 0;
     this.#pacer.configure(
       limits.messages_per_second * RATE_SHARE,
       limits.burst * RATE_SHARE,
@@ -255,9 +303,10 @@ export class Connection extends Emitter<ConnectionEvents> {
   #settle({ rooms, knocking }: Snapshot): void {
     for (const entry of this.#unanswered.splice(0)) {
       const { message, settle } = entry;
-      const found = rooms.find(({ room }) => room === message.room);
+      const name = "room" in message ? message.room : "";
+      const found = rooms.find(({ room }) => room === name);
       if (message.type !== "join" || found) settle?.resolve(found);
-      else if (knocking?.includes(message.room)) this.#outbox.restore(entry);
+      else if (knocking?.includes(name)) this.#outbox.restore(entry);
       else settle?.reject(new ServerError("not_in_room", "not let in, or put out again"));
     }
   }
@@ -317,7 +366,7 @@ export class Connection extends Emitter<ConnectionEvents> {
   #lose(end: TransportEnd): void {
     const said = this.#farewell.text === "" ? end.reason : this.#farewell.text;
     this.#drop();
-    const final = finalError(end.code, said);
+    const final = finalError(end.code, said) ?? this.#unauthorized(end.code, said);
     if (final) {
       this.#finish(final);
       return;
@@ -326,6 +375,15 @@ export class Connection extends Emitter<ConnectionEvents> {
     this.#farewell = { text: "", wait: undefined };
     this.#timer = startTimer(() => this.open(), wait);
     this.#enter(this.#credentials ? "reconnecting" : "connecting");
+  }
+
+  /** The error of a client that has no better token than those that were refused. */
+  #unauthorized(code: number, said: string): PeerageError | undefined {
+    if (code !== UNAUTHORIZED) return undefined;
+    this.#refusals += 1;
+    const canAsk = typeof this.#options.accessToken === "function";
+    if (canAsk && this.#refusals < REFUSALS) return undefined;
+    return new ConnectionError("unauthorized", said);
   }
 
   #drop(): void {

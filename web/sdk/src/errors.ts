@@ -31,6 +31,11 @@ export type ServerErrorCode =
   | "value_too_large"
   | "state_full"
   | "version_conflict"
+  | "unauthorized"
+  | "token_expired"
+  | "revoked"
+  | "too_many_sessions"
+  | "not_allowed"
   | "rate_limited";
 
 /** The codes of what goes wrong on this side. */

@@ -6,7 +6,7 @@
 export type { BackoffOptions } from "./backoff.js";
 export { Channel, type ChannelData, type ChannelEvents } from "./channel.js";
 export { Client, type ClientEvents, type ClientOptions, type JoinOptions } from "./client.js";
-export type { ConnectionState } from "./connection.js";
+export type { AccessToken, ConnectionState } from "./connection.js";
 export type { DiagnoseOptions } from "./diagnose.js";
 export type { Check, Diagnosis, PathVerdict, RelayTransport, TransportName } from "./diagnosis.js";
 export { Emitter, type Unsubscribe } from "./emitter.js";

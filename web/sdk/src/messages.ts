@@ -24,7 +24,8 @@ export interface Limits {
 export type MemberState = "joined" | "suspended" | "left";
 
 /** Why a member left. */
-export type LeaveReason = "left" | "bye" | "expired" | "removed" | "replaced" | "shutdown";
+export type LeaveReason =
+  "left" | "bye" | "expired" | "removed" | "unauthorized" | "replaced" | "shutdown";
 
 /** @internal A member as the server describes it to this session. */
 export interface Member {
@@ -117,6 +118,8 @@ export type ServerMessage =
   | { readonly type: "left"; readonly re: number; readonly room: string }
   | { readonly type: "ice_servers"; readonly ice_servers: readonly RTCIceServer[] }
   | { readonly type: "token"; readonly token: string }
+  | { readonly type: "authorized"; readonly re: number }
+  | { readonly type: "token_expiring"; readonly expires_in_ms: number }
   | { readonly type: "pong" }
   | { readonly type: "goaway"; readonly reason: string; readonly reconnect_in_ms: number }
   | ServerRefusal;
@@ -137,6 +140,7 @@ export type ClientMessage =
     }
   | { readonly type: "update"; readonly room: string; readonly name?: string; readonly data?: Json }
   | { readonly type: "leave"; readonly room: string }
+  | { readonly type: "authorize"; readonly access_token: string }
   | {
       readonly type: SignalType;
       readonly room: string;
@@ -152,6 +156,7 @@ export type ConnectionMessage =
       readonly type: "hello";
       readonly version: 1;
       readonly client: string;
+      readonly access_token?: string;
       readonly resume?: { readonly session: string; readonly token: string; readonly seq: number };
     }
   | { readonly type: "ack"; readonly seq: number }
@@ -183,6 +188,8 @@ const REQUIRED: Readonly<Record<ServerMessage["type"], Readonly<Record<string, F
   candidate: { room: "string", from: "string", epoch: "number" },
   ice_servers: { ice_servers: "object" },
   token: { token: "string" },
+  authorized: { re: "number" },
+  token_expiring: { expires_in_ms: "number" },
   pong: {},
   goaway: { reconnect_in_ms: "number" },
   error: { code: "string" },

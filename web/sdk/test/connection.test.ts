@@ -1,14 +1,15 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { Connection } from "../src/connection.js";
+import { type AccessToken, Connection } from "../src/connection.js";
 import type { PeerageError } from "../src/errors.js";
 import type { ServerMessage } from "../src/messages.js";
 import { FakeServer } from "./fake_transport.js";
 
-function connect() {
+function connect(accessToken?: AccessToken) {
   const server = new FakeServer();
   const connection = new Connection({
     url: "wss://example.org/v1/ws",
     client: "test",
+    accessToken,
     transport: server.open,
     backoff: { base: 1000, ceiling: 8000 },
     liveness: { quiet: 10_000, patience: 5_000 },
@@ -271,4 +272,93 @@ it("keeps within the rate that the server allows", () => {
   expect(server.last.of("offer").length).toBeLessThanOrEqual(200);
   vi.advanceTimersByTime(5_000);
   expect(server.last.of("offer")).toHaveLength(300);
+});
+
+describe("an access token", () => {
+  /** The last transport opens, and what it waits for comes. */
+  const opened = (server: FakeServer) => {
+    server.last.listener.onOpen();
+    return vi.advanceTimersByTimeAsync(0);
+  };
+  const settled = () => vi.advanceTimersByTimeAsync(0);
+
+  it("goes into hello as it is", () => {
+    const { server } = connect("t0");
+    server.last.listener.onOpen();
+    expect(server.last.sent[0]).toEqual({
+      type: "hello",
+      version: 1,
+      client: "test",
+      access_token: "t0",
+    });
+  });
+
+  it("is got anew for every connection", async () => {
+    let number = 0;
+    const { server } = connect(() => Promise.resolve(`t${String(++number)}`));
+    server.last.welcome();
+    await settled();
+    expect(server.last.sent[0]?.["access_token"]).toBe("t1");
+    server.last.end(4403);
+    await vi.advanceTimersByTimeAsync(1000);
+    await opened(server);
+    expect(server.last.sent[0]?.["access_token"]).toBe("t2");
+    expect(server.last.sent[0]?.["resume"]).toBeDefined();
+  });
+
+  it("is renewed while connected when the server says that it expires", async () => {
+    let number = 0;
+    const { server, connection } = connect(() => Promise.resolve(`t${String(++number)}`));
+    server.last.welcome();
+    await settled();
+    server.last.say({ type: "token_expiring", expires_in_ms: 60_000 });
+    await settled();
+    expect(server.last.of("authorize")).toEqual([{ type: "authorize", id: 1, access_token: "t2" }]);
+    server.last.say({ type: "authorized", seq: 1, re: 1, expires_in_ms: 3_600_000 });
+    expect(connection.state).toBe("connected");
+  });
+
+  it("that is refused and cannot be renewed ends the client with a typed error", () => {
+    const { server, connection } = connect("t0");
+    const errors: PeerageError[] = [];
+    connection.on("closed", (error) => errors.push(error));
+    server.last.say({ type: "error", code: "unauthorized", message: "no" });
+    server.last.end(4403);
+    expect(errors.map(({ code }) => code)).toEqual(["unauthorized"]);
+  });
+
+  it("is not asked for without end when every one is refused", async () => {
+    let number = 0;
+    const { server, connection } = connect(() => Promise.resolve(`t${String(++number)}`));
+    const errors: PeerageError[] = [];
+    connection.on("closed", (error) => errors.push(error));
+    for (let round = 0; round < 3; round++) {
+      await opened(server);
+      server.last.end(4403);
+      await vi.advanceTimersByTimeAsync(20_000);
+    }
+    expect(errors.map(({ code }) => code)).toEqual(["unauthorized"]);
+    expect(number).toBe(3);
+  });
+
+  it("that was revoked is not shown again", async () => {
+    const { server, connection } = connect(() => Promise.resolve("t"));
+    const errors: PeerageError[] = [];
+    connection.on("closed", (error) => errors.push(error));
+    server.last.welcome();
+    await settled();
+    server.last.end(4410);
+    expect(errors.map(({ code }) => code)).toEqual(["revoked"]);
+  });
+
+  it("that cannot be had now is asked for again", async () => {
+    let number = 0;
+    const { server } = connect(() =>
+      ++number === 1 ? Promise.reject(new Error("offline")) : Promise.resolve("t"),
+    );
+    await opened(server);
+    await vi.advanceTimersByTimeAsync(1000);
+    await opened(server);
+    expect(server.last.sent[0]?.["access_token"]).toBe("t");
+  });
 });
