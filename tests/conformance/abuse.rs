@@ -520,34 +520,3 @@ fn secrets_stand_in_no_log() {
         assert!(!log.contains(secret), "{log}");
     }
 }
-
-/// All Rust files of a folder.
-fn sources(folder: &std::path::Path) -> String {
-    let entries = std::fs::read_dir(folder).expect("a folder");
-    let texts = entries.map(|entry| {
-        let path = entry.expect("readable").path();
-        if path.is_dir() {
-            sources(&path)
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            std::fs::read_to_string(path).expect("text")
-        } else {
-            String::new()
-        }
-    });
-    texts.collect()
-}
-
-#[test]
-fn every_test_that_the_security_page_names_exists() {
-    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
-    let page = std::fs::read_to_string(root.join("docs/security.md")).expect("there");
-    let sources = sources(&root.join("src")) + &sources(&root.join("tests"));
-    let (_, table) = page.split_once("| test |").expect("a table of tests");
-    let named = table.lines().filter_map(|line| line.rsplit('|').nth(1));
-    let names = named.flat_map(|cell| cell.split('`').skip(1).step_by(2));
-    let names: BTreeSet<&str> = names.collect();
-    assert!(names.len() > 20);
-    for name in names {
-        assert!(sources.contains(&format!("fn {name}(")), "{name}");
-    }
-}
