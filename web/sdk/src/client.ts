@@ -181,10 +181,11 @@ export class Client extends Emitter<ClientEvents> {
    * Never rejects because something does not pass, but with the reason of `options.signal`.
    */
   diagnose(options: DiagnoseOptions = {}): Promise<Diagnosis> {
-    const { url, webSocket, name, iceTransportPolicy } = this.#options;
+    const { url, webSocket, name, accessToken, iceTransportPolicy } = this.#options;
     const subject = {
       url,
       hello: { type: "hello", version: 1, client: name ?? VERSION },
+      accessToken,
       transports: transports(webSocket),
       createConnection: this.#createConnection,
       relayOnly: iceTransportPolicy === "relay",

@@ -6,6 +6,7 @@ import {
   type RelayTransport,
 } from "./diagnosis.js";
 import type { TransportName } from "./diagnosis.js";
+import type { AccessToken } from "./connection.js";
 import { asError } from "./errors.js";
 import { greet, type Greeting } from "./greeting.js";
 import { checkRelay, checkStun, type CreateConnection } from "./ice_check.js";
@@ -24,6 +25,8 @@ export interface DiagnoseOptions {
 export interface Subject {
   readonly url: string;
   readonly hello: object;
+  /** Shown with the hello, where the server asks for one. */
+  readonly accessToken?: AccessToken | undefined;
   readonly transports: Readonly<Record<TransportName, TransportFactory>>;
   readonly createConnection: CreateConnection;
   readonly relayOnly: boolean;
@@ -60,8 +63,10 @@ export async function diagnose(
 }
 
 async function find(subject: Subject, signal: AbortSignal): Promise<Findings> {
+  const hello = helloOf(subject, signal);
   const greetings = NAMES.map(async (name) => {
-    return greet(subject.transports[name], subject.url, subject.hello, signal);
+    const said = hello instanceof Promise ? await hello : hello;
+    return greet(subject.transports[name], subject.url, said, signal);
   });
   const first = Promise.any(greetings).catch(() => undefined);
   const ice = first.then((greeting) => findIce(subject, greeting, signal));
@@ -75,6 +80,17 @@ async function find(subject: Subject, signal: AbortSignal): Promise<Findings> {
   // Most of it is the pause between two polls.
   const unmeasured = { ...polls, roundTripMs: undefined };
   return { transports: { websocket, events, held, polls: unmeasured }, ...found };
+}
+
+/** What is said first, with the access token, which may have to be got. */
+function helloOf({ hello, accessToken }: Subject, signal: AbortSignal): object | Promise<object> {
+  if (accessToken === undefined) return hello;
+  if (typeof accessToken === "string") return { ...hello, access_token: accessToken };
+  const late = new Promise<never>((_, reject) => {
+    signal.addEventListener("abort", () => reject(asError(signal.reason)), { once: true });
+  });
+  const token = Promise.resolve().then(accessToken);
+  return Promise.race([token, late]).then((access_token) => ({ ...hello, access_token }));
 }
 
 async function findIce(

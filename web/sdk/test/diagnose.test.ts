@@ -108,6 +108,35 @@ describe("a test", () => {
     expect(vi.getTimerCount()).toBe(0);
   });
 
+  it("shows the access token, also one that has to be got", async () => {
+    for (const accessToken of ["a token", () => Promise.resolve("a token")]) {
+      const { tested, servers } = subject();
+      const result = diagnose({ ...tested, accessToken }, {});
+      await vi.advanceTimersByTimeAsync(0);
+      for (const { last } of Object.values(servers)) {
+        last.listener.onOpen();
+        expect(last.of("hello")).toMatchObject([{ access_token: "a token" }]);
+        last.end(1006);
+      }
+      expect((await result).verdict).toBe("offline");
+    }
+  });
+
+  it("says why there is no access token, and waits for it no longer than for the rest", async () => {
+    const tokens = [
+      () => Promise.reject(new Error("no login")),
+      () => new Promise<string>(() => undefined),
+    ];
+    const reasons: unknown[] = [];
+    for (const accessToken of tokens) {
+      const result = diagnose({ ...subject().tested, accessToken }, {});
+      await vi.advanceTimersByTimeAsync(10_000);
+      reasons.push((await result).transports.websocket.reason);
+    }
+    expect(reasons).toEqual(["no login", "nothing came within 10 s"]);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
   it("ends when it is told to, with the caller's reason", async () => {
     const { tested, servers, connections } = subject();
     const stopping = new AbortController();
