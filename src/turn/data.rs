@@ -226,6 +226,7 @@ mod tests {
     use super::*;
     use crate::stun::Method;
     use crate::time::Instant;
+    use crate::turn::Transport;
 
     #[test]
     fn data_flows_both_ways_through_a_permission() {
@@ -420,6 +421,12 @@ mod tests {
         let mut neighbour = client.clone();
         neighbour.five_tuple.client = for_streams;
         assert!(world.unsigned(&neighbour, Method::BINDING).is_some());
+        // Ports of TCP and of UDP are apart: a stream from the same number is a neighbour's, too.
+        neighbour.five_tuple.transport = Transport::Tcp;
+        for source in [listener, client.relayed] {
+            neighbour.five_tuple.client = source;
+            assert!(world.unsigned(&neighbour, Method::ALLOCATE).is_some());
+        }
     }
 
     #[test]

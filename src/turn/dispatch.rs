@@ -76,6 +76,11 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
     /// Whether a request claims to come from a listener or from a relayed address of this process:
     /// answers, and data after them, would go round in circles (RFC 8656 section 21.1.7).
     pub(super) fn is_our_own(&self, client: FiveTuple) -> bool {
+        if client.transport.is_stream() {
+            // Nobody forges where a stream comes from, and none of ours goes to a listener. A port
+            // of TCP may have the number of a relayed address, and be a neighbour's.
+            return false;
+        }
         let source = client.client;
         let is_relayed = || self.siblings.reach(source, |_| ()).is_some();
         // Relayed addresses without sockets send nothing; who has the same address is a neighbour.

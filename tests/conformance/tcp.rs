@@ -13,7 +13,7 @@ use crate::coturn_tools::{EchoPeer, assert_lossless, uclient, uclient_with_a_cha
 use crate::relay::{self, await_counters};
 
 /// So many that some of them surely live with different workers.
-pub(crate) const PAIRS: usize = 12;
+pub(crate) const PAIRS: usize = 24;
 
 fn tcp(relay: &Relay) -> SocketAddr {
     relay::server(relay, Transport::Tcp)
