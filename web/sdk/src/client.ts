@@ -105,6 +105,8 @@ export class Client extends Emitter<ClientEvents> {
   readonly #joining = new Set<string>();
   readonly #stopping: readonly Unsubscribe[];
   #welcome: Welcome | undefined;
+  /** How much was said to peers. */
+  #said = 0;
   #iceServers: readonly RTCIceServer[] = [];
 
   constructor(options: ClientOptions) {
@@ -225,7 +227,7 @@ export class Client extends Emitter<ClientEvents> {
     const goesOn = welcome.resumed !== "none";
     for (const room of this.#rooms.values()) {
       if (goesOn) room.await(welcome.resume_window_ms + RETURNING);
-      else room.forget();
+      else room.forget(lostSession());
     }
     if (welcome.resumed === "full" || welcome.resumed === "snapshot") {
       for (const room of this.#rooms.values()) room.resumed();
@@ -233,13 +235,17 @@ export class Client extends Emitter<ClientEvents> {
     }
     if (!goesOn) this.emit("session", { session: welcome.session });
     for (const room of this.#rooms.values()) this.#rejoin(room, goesOn);
-    for (const { message, settle } of lost) {
+    for (const { id, message, settle } of lost) {
       // The session is in no room, so there is nothing to leave; and what an update was to say
       // the room says when it joins again. Offers and candidates were for an epoch that is over; if
       // the meeting goes on, the peers say them again. They wait for no answer.
-      if (message.type === "leave" || message.type === "update") settle?.resolve(undefined);
-      else if (message.type !== "join") settle?.reject(lostSession());
-      else if (!this.#rooms.has(message.room)) this.#connection.send(message, settle);
+      const room = "room" in message ? this.#rooms.get(message.room) : undefined;
+      if (message.type === "broadcast" && goesOn && room) {
+        if (settle) room.repeat({ ...message, nr: message.nr ?? id }, settle);
+      } else if (message.type === "leave" || message.type === "update") {
+        settle?.resolve(undefined);
+      } else if (message.type !== "join") settle?.reject(lostSession());
+      else if (!room) this.#connection.send(message, settle);
     }
   }
 
@@ -344,8 +350,9 @@ export class Client extends Emitter<ClientEvents> {
   #roomPort(): RoomPort {
     return {
       createConnection: () => this.#createConnection(this.#configuration()),
-      send: (message) => this.#connection.send(message),
+      send: (message, settle) => this.#connection.send(message, settle),
       request: (message) => this.#request(message),
+      number: () => ++this.#said,
       isConnected: () => this.state === "connected",
       doubtServer: () => this.#connection.doubt(),
       bufferBytes: this.#options.bufferBytes ?? BUFFER_BYTES,

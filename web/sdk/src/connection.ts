@@ -273,9 +273,11 @@ export class Connection extends Emitter<ConnectionEvents> {
     this.#farewell = { text: "", wait: undefined };
     this.#backoff.reset();
     this.#refusals = 0;
+    const goesOn = welcome.resumed === "full" || welcome.resumed === "snapshot";
     this.#pacer.configure(
       limits.messages_per_second * RATE_SHARE,
       limits.burst * RATE_SHARE,
+      !goesOn,
       this.#options.now(),
     );
     let lost: Entry[] = [];
@@ -283,7 +285,7 @@ export class Connection extends Emitter<ConnectionEvents> {
       this.#inbox.jump();
       this.#unanswered.push(...this.#outbox.unanswered(welcome.applied ?? 0));
     }
-    if (welcome.resumed === "full" || welcome.resumed === "snapshot") {
+    if (goesOn) {
       this.#outbox.resend(welcome.applied ?? 0);
     } else if (!first) {
       this.#inbox.reset();

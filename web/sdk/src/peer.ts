@@ -36,6 +36,8 @@ export interface PeerEvents extends LinkEvents {
 export interface PeerPort {
   createConnection(): RTCPeerConnection;
   send(type: SignalType, to: string, epoch: number, nr: number, body: unknown): Entry;
+  /** A number for what is said, larger than those before. */
+  number(): number;
   /** Whether what is sent reaches the server at once. */
   isConnected(): boolean;
   doubtServer(): void;
@@ -79,8 +81,9 @@ export class Peer extends Emitter<PeerEvents> {
     this.session = member.session;
     this.#member = member;
     this.#port = port;
-    this.#unconfirmed = new Unconfirmed((type, body, nr) =>
-      port.send(type, this.session, this.epoch, nr, body),
+    this.#unconfirmed = new Unconfirmed(
+      (type, body, nr) => port.send(type, this.session, this.epoch, nr, body),
+      () => port.number(),
     );
     this.#recovery = new Recovery({
       canNegotiate: () => port.isConnected() && this.state === "joined",

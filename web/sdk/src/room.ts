@@ -11,8 +11,9 @@ import type {
   Presence,
   Signal,
 } from "./messages.js";
-import type { Entry } from "./outbox.js";
+import type { Entry, Settle } from "./outbox.js";
 import { Peer } from "./peer.js";
+import { type Broadcast, HeardBroadcasts, Repeats } from "./repeats.js";
 import type {
   Account,
   BroadcastReceipt,
@@ -72,8 +73,10 @@ export interface SendResult {
 /** @internal What a room is given. */
 export interface RoomPort {
   createConnection(): RTCPeerConnection;
-  send(message: ClientMessage): Entry;
+  send(message: ClientMessage, settle?: Settle): Entry;
   request<Answer>(message: ClientMessage): Promise<Answer>;
+  /** A number for what is said, larger than those before in this session. */
+  number(): number;
   isConnected(): boolean;
   doubtServer(): void;
   readonly bufferBytes: number;
@@ -90,6 +93,10 @@ export class Room extends Emitter<RoomEvents> {
   /** Those who were here before the server was restarted, and have not come back yet. */
   readonly #awaited = new Set<string>();
   #patience: ReturnType<typeof setTimeout> | undefined;
+  readonly #repeats: Repeats;
+  readonly #heard = new Map<string, HeardBroadcasts>();
+  /** Whether the server that there is now has this member. */
+  #entered = false;
   readonly #knocks = new Map<string, Knocker>();
   /** Small values that the room keeps for its members. */
   readonly state: RoomState;
@@ -106,6 +113,7 @@ export class Room extends Emitter<RoomEvents> {
     this.media = media;
     this.#self = self;
     this.#port = port;
+    this.#repeats = new Repeats((message, settle) => port.send(message, settle));
     this.state = new RoomState((key, value, { expiresIn, whilePresent, ifVersion }) =>
       this.#ask({
         type: "set_state",
@@ -176,7 +184,8 @@ export class Room extends Emitter<RoomEvents> {
 
   /**
    * Says something to all others by way of the server: in order, once, and kept for those who are
-   * away for a moment. Resolves once each has got it or is gone for good.
+   * away for a moment. Resolves once each has got it or is gone for good. When the server is
+   * restarted in between, it is said again to those who come back, behind what is said meanwhile.
    *
    * @throws {@link ServerError} such as `not_permitted`, `body_too_large`, `too_many_broadcasts`
    */
@@ -240,6 +249,8 @@ export class Room extends Emitter<RoomEvents> {
       if (!here.has(peer.session)) this.#part(peer, "replaced");
     }
     for (const member of members) this.#meet(member);
+    this.#entered = true;
+    this.#release();
     const keys = this.state.replace(account.state ?? []);
     if (!isNew && keys.length > 0) this.emit("state", { keys });
   }
@@ -290,7 +301,8 @@ export class Room extends Emitter<RoomEvents> {
         return;
       }
       case "broadcast": {
-        const { body, from } = news;
+        const { body, from, nr } = news;
+        if (!this.#isNew(from, nr)) return;
         const peer = this.#peers.get(from);
         this.emit("broadcast", { body, from, ...(peer && { peer }) });
         return;
@@ -307,6 +319,8 @@ export class Room extends Emitter<RoomEvents> {
    * @returns what to tell the server of the meetings that have not ended
    */
   hold(): Meeting[] {
+    this.#entered = false;
+    this.#repeats.hold();
     for (const peer of this.#peers.values()) {
       peer.hold();
       this.#awaited.add(peer.session);
@@ -314,9 +328,15 @@ export class Room extends Emitter<RoomEvents> {
     return [...this.#peers.values()].map(({ meeting }) => meeting);
   }
 
+  /** @internal A restart of the server has left open whom this has reached. */
+  repeat(message: Broadcast, settle: Settle): void {
+    this.#repeats.add(message, settle);
+  }
+
   /** @internal The server remembers nobody: there is nobody to wait for. */
-  forget(): void {
+  forget(error: PeerageError): void {
     this.#awaited.clear();
+    this.#repeats.close(error);
   }
 
   /** @internal So long the others may take to come back, in milliseconds from now. */
@@ -373,6 +393,7 @@ export class Room extends Emitter<RoomEvents> {
     if (this.#closed) return;
     this.#closed = true;
     clearTimeout(this.#patience);
+    this.#repeats.close(error ?? gone());
     for (const peer of this.#peers.values()) peer.close("left");
     this.#peers.clear();
     this.emit("closed", { ...(error && { error }) });
@@ -393,6 +414,19 @@ export class Room extends Emitter<RoomEvents> {
       if (known) this.#part(known, "replaced");
       this.#welcome(member);
     }
+    if (awaited) this.#release();
+  }
+
+  /** Whoever is back hears what a restart may have kept from it. */
+  #release(): void {
+    if (this.#entered) this.#repeats.release(this.#awaited.size === 0);
+  }
+
+  /** Whether a broadcast has not been heard before. */
+  #isNew(from: string, nr: number): boolean {
+    const heard = this.#heard.get(from) ?? new HeardBroadcasts();
+    this.#heard.set(from, heard);
+    return heard.take(nr);
   }
 
   #welcome(member: Member): void {
@@ -400,6 +434,7 @@ export class Room extends Emitter<RoomEvents> {
       createConnection: () => this.#port.createConnection(),
       send: (type, to, epoch, nr, body) =>
         this.#port.send({ type, room: this.name, to, epoch, nr, body }),
+      number: () => this.#port.number(),
       isConnected: () => this.#port.isConnected(),
       doubtServer: () => this.#port.doubtServer(),
       media: this.media,
@@ -411,8 +446,13 @@ export class Room extends Emitter<RoomEvents> {
   }
 
   #part(peer: Peer, reason: LeaveReason): void {
-    this.#awaited.delete(peer.session);
     this.#peers.delete(peer.session);
+    if (this.#awaited.delete(peer.session)) {
+      this.#repeats.miss(peer.session);
+      this.#release();
+    }
+    // Who is met anew may say again what was heard before.
+    if (reason !== "replaced") this.#heard.delete(peer.session);
     peer.close(reason);
     this.emit("peerleft", { peer, reason });
   }

@@ -110,4 +110,9 @@ export type RoomRequest =
       readonly while_present?: boolean;
       readonly if_version?: number;
     }
-  | { readonly type: "broadcast"; readonly room: string; readonly body: Json };
+  | {
+      readonly type: "broadcast";
+      readonly room: string;
+      readonly nr?: number;
+      readonly body: Json;
+    };

@@ -24,16 +24,18 @@ export type Say = (type: SignalType, body: unknown, nr: number) => Entry;
  */
 export class Unconfirmed {
   readonly #say: Say;
+  readonly #number: () => number;
   #said: Said[] = [];
-  #last = 0;
   #held = false;
 
-  constructor(say: Say) {
+  /** Each `number` is larger than any that was given to this peer before, whenever it was met. */
+  constructor(say: Say, number: () => number) {
     this.#say = say;
+    this.#number = number;
   }
 
   say(type: SignalType, body: unknown): void {
-    const said: Said = { type, body, nr: ++this.#last, entry: undefined };
+    const said: Said = { type, body, nr: this.#number(), entry: undefined };
     this.#said.push(said);
     if (this.#said.length > CAPACITY) this.#said.shift();
     if (!this.#held) said.entry = this.#say(type, body, said.nr);

@@ -1,46 +1,7 @@
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { Client, type JoinOptions } from "../src/client.js";
-import { FakePeerConnection } from "./fake_peer_connection.js";
-import { FakeServer } from "./fake_transport.js";
+import { describe, expect, it, vi } from "vitest";
+import { account, inRoom, start, withFakeTime } from "./in_room.js";
 
-const account = (fields: object = {}) => ({
-  room: "r",
-  role: "host",
-  permissions: ["speak", "broadcast", "state", "moderate"],
-  settings: { locked: false, limit: 64 },
-  members: [],
-  knocks: [],
-  state: [],
-  ...fields,
-});
-
-function start() {
-  const server = new FakeServer();
-  const client = new Client({
-    url: "wss://example.org/v1/ws",
-    transport: server.open,
-    backoff: { base: 0, ceiling: 0 },
-    createPeerConnection: (configuration) => new FakePeerConnection(configuration).asReal(),
-  });
-  server.last.welcome();
-  return { server, client };
-}
-
-async function inRoom(fields: object = {}, options: JoinOptions = {}) {
-  const all = start();
-  const joining = all.client.join("r", options);
-  all.server.last.say({ type: "joined", seq: 1, re: 1, ...account(fields) });
-  return { ...all, room: await joining };
-}
-
-beforeEach(() => {
-  vi.useFakeTimers();
-  vi.stubGlobal("MediaStream", EventTarget);
-});
-afterEach(() => {
-  vi.useRealTimers();
-  vi.unstubAllGlobals();
-});
+withFakeTime();
 
 describe("looking after a room", () => {
   it("says what the host wants, and resolves once it is done", async () => {

@@ -110,17 +110,27 @@ describe("outbox", () => {
 describe("pacer", () => {
   it("lets a burst through and then the rate", () => {
     const pacer = new Pacer();
-    pacer.configure(10, 2, 0);
+    pacer.configure(10, 2, true, 0);
     expect([pacer.take(0), pacer.take(0), pacer.take(0)]).toEqual([0, 0, 100]);
     expect(pacer.take(100)).toBe(0);
   });
 
   it("pauses for as long as it is told", () => {
     const pacer = new Pacer();
-    pacer.configure(10, 5, 0);
+    pacer.configure(10, 5, true, 0);
     pacer.pause(1000, 0);
     expect(pacer.take(0)).toBe(1000);
     expect(pacer.take(1000)).toBe(0);
+  });
+
+  it("does not fill up because a session that goes on is welcomed again", () => {
+    const pacer = new Pacer();
+    pacer.configure(10, 2, true, 0);
+    expect([pacer.take(0), pacer.take(0)]).toEqual([0, 0]);
+    pacer.configure(10, 2, false, 50);
+    expect(pacer.take(50)).toBe(50);
+    pacer.configure(10, 2, true, 50);
+    expect(pacer.take(50)).toBe(0);
   });
 });
 

@@ -1,35 +1,10 @@
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { Client } from "../src/client.js";
-import { FakePeerConnection } from "./fake_peer_connection.js";
-import { FakeServer } from "./fake_transport.js";
-
-const member = (session: string, epoch: number, fields: object = {}) => ({
-  session,
-  state: "joined",
-  role: "member",
-  polite: false,
-  epoch,
-  ...fields,
-});
+import { describe, expect, it, vi } from "vitest";
+import type { FakeServer } from "./fake_transport.js";
+import { account, inRoom as joined, member, withFakeTime } from "./in_room.js";
 
 /** A client in a room with others, and what it tells of them. */
 async function inRoom(members: object[]) {
-  const server = new FakeServer();
-  const connections: FakePeerConnection[] = [];
-  const client = new Client({
-    url: "wss://example.org/v1/ws",
-    transport: server.open,
-    backoff: { base: 0, ceiling: 0 },
-    createPeerConnection: (configuration) => {
-      const connection = new FakePeerConnection(configuration);
-      connections.push(connection);
-      return connection.asReal();
-    },
-  });
-  server.last.welcome();
-  const joining = client.join("r");
-  server.last.say({ type: "joined", seq: 1, re: 1, room: "r", members });
-  const room = await joining;
+  const { server, client, connections, room } = await joined({ members });
   const seen: string[] = [];
   room.on("peerjoined", (peer) => seen.push(`joined ${peer.session}`));
   room.on("peerupdated", (peer) => seen.push(`updated ${peer.session}`));
@@ -44,7 +19,7 @@ async function restart(server: FakeServer, members: object[], fields: object = {
   await vi.advanceTimersByTimeAsync(0);
   server.last.welcome({ resumed: "restored", ...fields });
   const join = server.last.of("join")[0];
-  server.last.say({ type: "joined", seq: 1, re: join?.id, room: "r", members });
+  server.last.say({ type: "joined", seq: 1, re: join?.id, ...account({ members }) });
   await vi.advanceTimersByTimeAsync(0);
   return join;
 }
@@ -60,14 +35,7 @@ const offer = (seq: number, nr: number, epoch: number, fields: object = {}) => (
   ...fields,
 });
 
-beforeEach(() => {
-  vi.useFakeTimers();
-  vi.stubGlobal("MediaStream", EventTarget);
-});
-afterEach(() => {
-  vi.useRealTimers();
-  vi.unstubAllGlobals();
-});
+withFakeTime();
 
 describe("a restart of the server", () => {
   it("keeps the connection to a peer that comes back, whoever is back first", async () => {
@@ -148,5 +116,82 @@ describe("a restart of the server", () => {
     const join = await restart(server, [], { resumed: "none", session: "other" });
     expect(join).not.toHaveProperty("meetings");
     expect(seen).toEqual(["left a replaced", "rejoined"]);
+  });
+});
+
+describe("a broadcast whose receipt a restart has swallowed", () => {
+  const back = (session: string, epoch: number) =>
+    member(session, epoch + 1_000, { continues: epoch });
+
+  it("is said again once all are back, with its old number", async () => {
+    const { server, room } = await inRoom([member("a", 7), member("b", 8)]);
+    const saying = room.broadcast({ hand: true });
+    const first = server.last.of("broadcast")[0];
+    await restart(server, [back("a", 7)]);
+    expect(server.last.of("broadcast")).toEqual([]);
+    server.last.say({ type: "presence", seq: 2, room: "r", member: back("b", 8) });
+    const [again] = server.last.of("broadcast");
+    expect(again).toMatchObject({ nr: first?.id, body: { hand: true } });
+    expect(again?.id).toBeGreaterThan(first?.id ?? 0);
+    const receipt = { re: again?.id, room: "r", delivered: 2, undeliverable: [] };
+    server.last.say({ type: "broadcast_delivered", seq: 3, ...receipt });
+    expect(await saying).toEqual({ delivered: 2, undeliverable: [] });
+    expect(server.last.of("broadcast")).toHaveLength(1);
+  });
+
+  it("does not keep those waiting who are back, nor itself for those who never are", async () => {
+    const { server, room } = await inRoom([member("a", 7), member("b", 8)]);
+    const saying = room.broadcast(1);
+    await restart(server, [back("a", 7)]);
+    await vi.advanceTimersByTimeAsync(2_000);
+    expect(server.last.of("broadcast")).toHaveLength(1);
+    for (let waited = 0; waited < 96_000; waited += 2_000) {
+      server.last.say({ type: "pong" });
+      await vi.advanceTimersByTimeAsync(2_000);
+    }
+    const said = server.last.of("broadcast");
+    expect(said.map(({ nr }) => nr)).toEqual([said[0]?.["nr"], said[0]?.["nr"]]);
+    const receipt = { re: said[1]?.id, room: "r", delivered: 1, undeliverable: [] };
+    server.last.say({ type: "broadcast_delivered", seq: 2, ...receipt });
+    const undeliverable = [{ session: "b", reason: "expired" }];
+    expect(await saying).toEqual({ delivered: 1, undeliverable });
+  });
+
+  it("survives a second restart, and ends with the room", async () => {
+    const { server, room } = await inRoom([member("a", 7)]);
+    const saying = room.broadcast(1);
+    const nr = server.last.of("broadcast")[0]?.id;
+    await restart(server, [back("a", 7)]);
+    await restart(server, [back("a", 1_007)]);
+    expect(server.last.of("broadcast")).toMatchObject([{ nr }]);
+    await restart(server, []);
+    server.last.say({ type: "removed", seq: 2, room: "r", reason: "removed" });
+    await expect(saying).rejects.toMatchObject({ code: "removed" });
+  });
+
+  it("is not said again by another session, since nobody could know it", async () => {
+    const { server, room } = await inRoom([member("a", 7)]);
+    const saying = room.broadcast(1);
+    const failing = expect(saying).rejects.toMatchObject({ code: "session_lost" });
+    await restart(server, []);
+    await restart(server, [], { resumed: "none", session: "other" });
+    await failing;
+    expect(server.last.of("broadcast")).toEqual([]);
+  });
+
+  it("is heard once by who has had it", async () => {
+    const { server, room } = await inRoom([member("a", 7)]);
+    const heard: unknown[] = [];
+    room.on("broadcast", ({ body }) => heard.push(body));
+    const say = (seq: number, nr: number) => {
+      server.last.say({ type: "broadcast", seq, room: "r", from: "a", nr, body: nr });
+    };
+    say(2, 4);
+    await restart(server, [back("a", 7)]);
+    // Behind a newer one, as where this side was the last to come back.
+    say(2, 6);
+    say(3, 4);
+    say(4, 5);
+    expect(heard).toEqual([4, 6, 5]);
   });
 });

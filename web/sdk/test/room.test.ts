@@ -1,52 +1,13 @@
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { Client } from "../src/client.js";
+import { describe, expect, it, vi } from "vitest";
 import { LocalMedia } from "../src/media.js";
-import { FakePeerConnection } from "./fake_peer_connection.js";
-import { FakeServer } from "./fake_transport.js";
+import { join, member, start, withFakeTime } from "./in_room.js";
 
-const member = (session: string, epoch: number, fields: object = {}) => ({
-  session,
-  name: session,
-  state: "joined",
-  polite: false,
-  epoch,
-  ...fields,
-});
+const connect = () => start({ bufferBytes: 100 }, { ice_servers: [{ urls: ["stun:192.0.2.1"] }] });
 
-function start() {
-  const server = new FakeServer();
-  const connections: FakePeerConnection[] = [];
-  const client = new Client({
-    url: "wss://example.org/v1/ws",
-    transport: server.open,
-    backoff: { base: 0, ceiling: 0 },
-    bufferBytes: 100,
-    createPeerConnection: (configuration) => {
-      const connection = new FakePeerConnection(configuration);
-      connections.push(connection);
-      return connection.asReal();
-    },
-  });
-  server.last.welcome({ ice_servers: [{ urls: ["stun:192.0.2.1"] }] });
-  return { server, client, connections };
-}
+const inRoom = (members: object[], media = new LocalMedia()) =>
+  join(connect(), { members }, { name: "me", data: { audio: true }, media });
 
-async function inRoom(members: object[], media = new LocalMedia()) {
-  const all = start();
-  const joining = all.client.join("r", { name: "me", data: { audio: true }, media });
-  const { id } = all.server.last.of("join")[0] ?? {};
-  all.server.last.say({ type: "joined", seq: 1, re: id, room: "r", members });
-  return { ...all, room: await joining };
-}
-
-beforeEach(() => {
-  vi.useFakeTimers();
-  vi.stubGlobal("MediaStream", EventTarget);
-});
-afterEach(() => {
-  vi.useRealTimers();
-  vi.unstubAllGlobals();
-});
+withFakeTime();
 
 describe("joining", () => {
   it("meets who is there, with the server's ICE servers", async () => {
@@ -64,7 +25,7 @@ describe("joining", () => {
   });
 
   it("fails with the server's reason", async () => {
-    const { server, client } = start();
+    const { server, client } = connect();
     const joining = client.join("r");
     server.last.say({ type: "error", re: 1, code: "room_full", message: "full" });
     await expect(joining).rejects.toMatchObject({ name: "ServerError", code: "room_full" });
