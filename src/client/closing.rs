@@ -2,16 +2,21 @@
 
 use std::time::Duration;
 
+use serde::Deserialize;
+
 use super::event::Ended;
+use crate::signal::Advice;
 
 /// How a connection has ended, as its transport knows it.
 #[derive(Clone, Debug, Default)]
 pub struct End {
     /// The close code; `None` where it just broke.
     pub code: Option<u16>,
-    /// The reason in words.
+    /// The reason, in a word of the protocol where the server gives it.
     pub reason: Box<str>,
-    /// How long the server wants the client to wait (`Retry-After`).
+    /// What the server says the client had better do.
+    pub advice: Option<Advice>,
+    /// How long the server wants the client to wait.
     pub retry_after: Option<Duration>,
 }
 
@@ -25,36 +30,89 @@ impl End {
         }
     }
 
-    /// The server has closed it.
+    /// A WebSocket was closed with this code and reason. The reason is JSON where the server gives
+    /// it, and text where something on the way does.
     #[must_use]
     pub fn closed(code: u16, reason: &str) -> Self {
-        Self {
-            code: Some(code),
-            reason: reason.into(),
-            retry_after: None,
-        }
+        let told = serde_json::from_str::<Told>(reason);
+        let mut end = told.map_or_else(|_| Self::broken(reason), Self::from);
+        end.code = Some(code);
+        end
     }
 
     /// Why the session is over with this, if it is.
     pub(super) fn ended(&self) -> Option<Ended> {
-        match self.code? {
-            1000 => Some(Ended::Closed),
-            4409 => Some(Ended::Replaced),
-            code @ (1002 | 1003 | 1007 | 1009 | 4400) => Some(Ended::Refused {
+        let code = self.code?;
+        if self.advice.unwrap_or_else(|| usual_advice(code)) != Advice::Never {
+            return None;
+        }
+        Some(match code {
+            1000 => Ended::Closed,
+            4409 => Ended::Replaced,
+            code => Ended::Refused {
                 code,
                 reason: self.reason.clone(),
-            }),
-            _ => None,
-        }
+            },
+        })
     }
 
     /// The least wait before the next connection.
     pub(super) fn pause(&self) -> Duration {
-        let of_code = match self.code {
-            Some(4429) => Duration::from_secs(10),
-            Some(4503) => Duration::from_secs(5),
-            _ => Duration::ZERO,
+        self.retry_after.unwrap_or_default()
+    }
+}
+
+/// What the server says of the end of a connection.
+#[derive(Debug, Deserialize)]
+pub(super) struct Told {
+    pub(super) code: Option<u16>,
+    reason: Box<str>,
+    advice: Option<Box<str>>,
+    after_ms: Option<u64>,
+}
+
+impl From<Told> for End {
+    fn from(told: Told) -> Self {
+        Self {
+            code: told.code,
+            reason: told.reason,
+            advice: told.advice.as_deref().and_then(Advice::of_name),
+            retry_after: told.after_ms.map(Duration::from_millis),
+        }
+    }
+}
+
+/// What to do where nobody has given advice: what is on the way closes WebSockets, too.
+const fn usual_advice(code: u16) -> Advice {
+    match code {
+        1000 | 1002 | 1003 | 1007 | 1009 => Advice::Never,
+        _ => Advice::Retry,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_advice_of_the_server_counts_whatever_the_code() {
+        let never = End::closed(4999, r#"{"reason":"closed_down","advice":"never"}"#);
+        let refused = Ended::Refused {
+            code: 4999,
+            reason: "closed_down".into(),
         };
-        self.retry_after.unwrap_or_default().max(of_code)
+        assert_eq!(never.ended(), Some(refused));
+        let later = r#"{"reason":"full","advice":"retry","after_ms":7100}"#;
+        let later = End::closed(1009, later);
+        assert_eq!(later.ended(), None);
+        assert_eq!(later.pause(), Duration::from_millis(7_100));
+    }
+
+    #[test]
+    fn without_advice_the_code_counts() {
+        assert_eq!(End::closed(1000, "").ended(), Some(Ended::Closed));
+        assert_eq!(End::closed(1001, "restarting").ended(), None);
+        let unknown = End::closed(4999, r#"{"reason":"x","advice":"dance"}"#);
+        assert_eq!(unknown.ended(), None);
     }
 }

@@ -1,11 +1,11 @@
 //! Server-Sent Events, as this server writes them (HTML Living Standard, section 9.2).
 
-use super::http::Closed;
+use super::closing::Told;
 
 #[derive(Debug)]
 pub(super) enum Item {
     Message { id: u64, text: Box<str> },
-    Closed(Closed),
+    Closed(Told),
 }
 
 /// Cuts what has come into events.
@@ -105,7 +105,10 @@ mod tests {
             let second = stream.next();
             assert!(matches!(
                 second,
-                Some(Item::Closed(Closed { code: 4409, .. }))
+                Some(Item::Closed(Told {
+                    code: Some(4409),
+                    ..
+                }))
             ));
             assert!(stream.next().is_none());
         }

@@ -10,7 +10,7 @@ use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde::Deserialize;
 
-use super::closing::End;
+use super::closing::{End, Told};
 use super::stream::Target;
 
 /// How long the server may take to answer beyond the time for which it was asked to wait.
@@ -24,17 +24,9 @@ pub(super) struct Http {
     pub(super) key: Option<String>,
 }
 
-/// The end of a connection, as the server writes it.
-#[derive(Debug, Deserialize)]
-pub(super) struct Closed {
-    pub(super) code: u16,
-    #[serde(default)]
-    pub(super) reason: Box<str>,
-}
-
 #[derive(Deserialize)]
 struct Refusal {
-    closed: Option<Closed>,
+    closed: Option<Told>,
 }
 
 impl Http {
@@ -102,10 +94,10 @@ async fn refused(answer: Response<Incoming>) -> End {
     let bytes = body(answer).await.unwrap_or_default();
     let refusal = serde_json::from_slice::<Refusal>(&bytes).ok();
     let mut end = match refusal.and_then(|refusal| refusal.closed) {
-        Some(Closed { code, reason }) => End::closed(code, &reason),
+        Some(told) => End::from(told),
         None => End::broken(&said(status)),
     };
-    end.retry_after = wait;
+    end.retry_after = end.retry_after.or(wait);
     end
 }
 

@@ -10,10 +10,10 @@ use serde_json::value::RawValue;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use super::closing::End;
+use super::closing::{End, Told};
 use super::event_stream::{EventStream, Item};
 use super::happened::Happened;
-use super::http::{Closed, Http, body, broken, retry_after};
+use super::http::{Http, body, broken, retry_after};
 use super::session::Session;
 use super::settings::Transport;
 use super::stream::Target;
@@ -94,7 +94,7 @@ struct Polled<'a> {
     cursor: u64,
     #[serde(borrow)]
     messages: Vec<&'a RawValue>,
-    closed: Option<Closed>,
+    closed: Option<Told>,
 }
 
 type Tell = mpsc::Sender<Happened>;
@@ -203,8 +203,8 @@ async fn poll(
             hand(tell, message.get()).await?;
         }
         cursor = polled.cursor;
-        if let Some(Closed { code, reason }) = polled.closed {
-            return Err(End::closed(code, &reason));
+        if let Some(told) = polled.closed {
+            return Err(End::from(told));
         }
         tell.send(Happened::Alive)
             .await
@@ -237,9 +237,7 @@ async fn read_events(mut http: Http, mut cursor: u64, tell: &Tell) -> Result<(),
                         hand(tell, &text).await?;
                         cursor = id;
                     }
-                    Item::Closed(Closed { code, reason }) => {
-                        return Err(End::closed(code, &reason));
-                    }
+                    Item::Closed(told) => return Err(End::from(told)),
                 }
             }
             tell.send(Happened::Alive)

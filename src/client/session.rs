@@ -436,8 +436,9 @@ mod tests {
                         }
                         continue;
                     }
-                    signal::Event::Close { connection, close } => {
-                        (connection, Err(End::closed(close.code(), close.reason())))
+                    signal::Event::Close { connection, ending } => {
+                        let reason = native::encode_reason(ending);
+                        (connection, Err(End::closed(ending.close.code(), &reason)))
                     }
                 };
                 if let Some(&index) = self.carried.get(&connection) {

@@ -13,7 +13,7 @@ use super::guesses::Guesses;
 use crate::auth::jwt::{AccessTokens, TokenFault};
 use crate::metrics::SignalCounters;
 use crate::net::Clock;
-use crate::signal::{Access, Command, Grant, Message, Reject, Rejection, Request};
+use crate::signal::{Access, Close, Command, Grant, Message, Reject, Rejection, Request};
 
 /// A connection may show another token so often: to check one costs more than most messages do.
 const TOKEN_EVERY: Duration = Duration::from_secs(1);
@@ -123,6 +123,11 @@ impl Visitor {
             SignalCounters::count(&self.door.counters.joins_refused);
             self.has_guessed();
         }
+    }
+
+    /// Takes note that the connection is ended for what the hub does not see.
+    pub(super) fn is_ended(&self, close: Close) {
+        self.door.counters.closed.count(close.reason());
     }
 
     fn has_guessed(&self) {

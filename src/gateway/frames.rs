@@ -6,7 +6,8 @@ use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgr
 use tungstenite::Error;
 use tungstenite::error::CapacityError;
 
-use crate::signal::MESSAGE_BYTES;
+use crate::dialect::native;
+use crate::signal::{Close, Ending, MESSAGE_BYTES};
 
 /// How long to leave a connection open that can be read no more, so that the peer sees the close
 /// frame before the reset that follows from what was not read.
@@ -22,30 +23,29 @@ pub fn bounded(request: WebSocketUpgrade) -> WebSocketUpgrade {
         .max_frame_size(MESSAGE_BYTES)
 }
 
-/// With which code and reason to close a WebSocket whose next frame could not be read (RFC 6455,
-/// section 7.4.1); `None` if it is broken.
+/// Why to close a WebSocket whose next frame could not be read (RFC 6455, section 7.4.1); `None` if
+/// it is broken.
 #[must_use]
-pub fn unreadable(error: axum::Error) -> Option<(u16, &'static str)> {
+pub fn unreadable(error: axum::Error) -> Option<Close> {
     match error.into_inner().downcast::<Error>().as_deref() {
-        Ok(Error::Capacity(CapacityError::MessageTooLong { .. })) => {
-            Some((1009, "a message is at most 65536 bytes"))
-        }
-        Ok(Error::Capacity(_) | Error::Protocol(_)) => Some((1002, "not the WebSocket protocol")),
-        Ok(Error::Utf8(_)) => Some((1007, "text is UTF-8")),
+        Ok(Error::Capacity(CapacityError::MessageTooLong { .. })) => Some(Close::TooLong),
+        Ok(Error::Capacity(_) | Error::Protocol(_)) => Some(Close::NotWebSocket),
+        Ok(Error::Utf8(_)) => Some(Close::NotUtf8),
         _ => None,
     }
 }
 
 /// Closes a WebSocket that can be read no more.
-pub async fn give_up(socket: &mut WebSocket, code: u16, reason: &'static str) {
-    if close(socket, code, reason).await {
+pub async fn give_up(socket: &mut WebSocket, why: Close) {
+    if close(socket, why.into()).await {
         tokio::time::sleep(LINGER).await;
     }
 }
 
 /// Says that this is the end; gives whether that could be said.
-pub(super) async fn close(socket: &mut WebSocket, code: u16, reason: &'static str) -> bool {
-    let reason = Utf8Bytes::from_static(reason);
+pub(super) async fn close(socket: &mut WebSocket, ending: Ending) -> bool {
+    let code = ending.close.code();
+    let reason = Utf8Bytes::from(native::encode_reason(ending));
     let frame = Message::Close(Some(CloseFrame { code, reason }));
     socket.send(frame).await.is_ok()
 }

@@ -11,7 +11,7 @@ use crate::auth::Secret;
 use crate::metrics::SignalCounters;
 use crate::net::Clock;
 use crate::signal::{
-    Close, ConnectionId, Event, Hub, Input, Message, Offset, Revocation, Revoked,
+    Close, ConnectionId, Ending, Event, Hub, Input, Message, Offset, Revocation, Revoked,
     TooManyRevocations,
 };
 use crate::time::Now;
@@ -42,7 +42,7 @@ pub(super) enum Outgoing {
     /// Find out whether the client lives.
     Ping,
     /// Close. Nothing follows.
-    Close(Close),
+    Close(Ending),
 }
 
 /// How many inputs are taken in before the counters are brought up to date.
@@ -156,11 +156,12 @@ impl Owner {
                     self.hand(connection, Outgoing::Message(offset, message), now);
                 }
                 Event::Ping { connection } => self.hand(connection, Outgoing::Ping, now),
-                Event::Close { connection, close } => {
-                    if close == Close::TooSlow {
+                Event::Close { connection, ending } => {
+                    if ending.close == Close::TooSlow {
                         SignalCounters::count(&self.counters.slow_consumers);
                     }
-                    self.hand(connection, Outgoing::Close(close), now);
+                    self.counters.closed.count(ending.close.reason());
+                    self.hand(connection, Outgoing::Close(ending), now);
                     self.outboxes.remove(&connection);
                 }
             }
@@ -187,7 +188,7 @@ impl Owner {
 
     fn count(&self, message: &Message) {
         match message {
-            Message::Error(_) => SignalCounters::count(&self.counters.rejected),
+            Message::Error(rejection) => self.counters.rejected.count(rejection.reject.code()),
             _ => SignalCounters::count(&self.counters.messages_out),
         }
     }

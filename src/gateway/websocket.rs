@@ -14,7 +14,7 @@ use super::lease::Lease;
 use super::owner::{Outgoing, ToHub};
 use super::settings::Settings;
 use crate::dialect::native;
-use crate::signal::{Close, Command, ConnectionId, Input, Message, Offset, Rejection};
+use crate::signal::{Close, Command, ConnectionId, Ending, Input, Message, Offset, Rejection};
 
 /// How many messages may wait for a connection: all that a mailbox keeps, and as many answers
 /// again. The queue takes memory only as it fills.
@@ -50,9 +50,9 @@ pub(super) struct Carrier {
 /// How a connection ends.
 enum End {
     /// The server closes it.
-    Close(u16, &'static str),
+    Close(Ending),
     /// The server closes it, and cannot read what still comes.
-    Unreadable(u16, &'static str),
+    Unreadable(Close),
     /// The peer has closed it, with this code.
     Closed(u16),
     /// It is broken.
@@ -62,8 +62,8 @@ enum End {
 impl fmt::Display for End {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Close(code, reason) | Self::Unreadable(code, reason) => {
-                write!(f, "closed with {code}, {reason}")
+            Self::Close(Ending { close, .. }) | Self::Unreadable(close) => {
+                write!(f, "closed with {}, {}", close.code(), close.reason())
             }
             Self::Closed(code) => write!(f, "closed by the peer with {code}"),
             Self::Gone => f.write_str("gone"),
@@ -73,7 +73,7 @@ impl fmt::Display for End {
 
 impl From<Close> for End {
     fn from(close: Close) -> Self {
-        Self::Close(close.code(), close.reason())
+        Self::Close(close.into())
     }
 }
 
@@ -129,14 +129,26 @@ impl Carrier {
     async fn receive(&mut self, frame: Option<Result<WsMessage, axum::Error>>) -> Result<(), End> {
         match frame {
             None => Err(End::Gone),
-            Some(Err(error)) => Err(end_of(error)),
+            Some(Err(error)) => Err(self.unreadable(error)),
             Some(Ok(WsMessage::Text(text))) => self.take(&text).await,
-            Some(Ok(WsMessage::Binary(_))) => Err(End::Close(1003, "messages are text")),
+            Some(Ok(WsMessage::Binary(_))) => {
+                self.visitor.is_ended(Close::Binary);
+                Err(End::from(Close::Binary))
+            }
             Some(Ok(WsMessage::Ping(_) | WsMessage::Pong(_))) => self.alive().await,
             Some(Ok(WsMessage::Close(frame))) => {
                 Err(End::Closed(frame.map_or(NO_CODE, |frame| frame.code)))
             }
         }
+    }
+
+    /// How the connection ends, since its next frame could not be read.
+    fn unreadable(&self, error: axum::Error) -> End {
+        let Some(close) = frames::unreadable(error) else {
+            return End::Gone;
+        };
+        self.visitor.is_ended(close);
+        End::Unreadable(close)
     }
 
     async fn take(&mut self, text: &Utf8Bytes) -> Result<(), End> {
@@ -167,7 +179,7 @@ impl Carrier {
         match outgoing {
             Some(Outgoing::Message(offset, message)) => self.send(offset, &message).await,
             Some(Outgoing::Ping) => self.write(WsMessage::Ping(Vec::new().into())).await,
-            Some(Outgoing::Close(close)) => Err(End::from(close)),
+            Some(Outgoing::Close(ending)) => Err(End::Close(ending)),
             // The owner of the hub has let go without a word: the queue was full.
             None => Err(End::from(Close::TooSlow)),
         }
@@ -198,15 +210,13 @@ impl Carrier {
     }
 
     async fn goodbye(&mut self, end: End) {
-        let (code, reason) = match end {
-            End::Close(code, reason) | End::Unreadable(code, reason) => (code, reason),
-            End::Closed(_) => return self.read_to_the_end().await,
-            End::Gone => return,
+        let is_over = match end {
+            End::Close(ending) => frames::close(&mut self.socket, ending).await,
+            End::Unreadable(close) => return frames::give_up(&mut self.socket, close).await,
+            End::Closed(_) => true,
+            End::Gone => false,
         };
-        let socket = &mut self.socket;
-        if let End::Unreadable(..) = end {
-            frames::give_up(socket, code, reason).await;
-        } else if frames::close(socket, code, reason).await {
+        if is_over {
             self.read_to_the_end().await;
         }
     }
@@ -215,9 +225,4 @@ impl Carrier {
     async fn read_to_the_end(&mut self) {
         while let Some(Ok(_)) = self.socket.recv().await {}
     }
-}
-
-/// How a connection ends whose next frame could not be read.
-fn end_of(error: axum::Error) -> End {
-    frames::unreadable(error).map_or(End::Gone, |(code, reason)| End::Unreadable(code, reason))
 }

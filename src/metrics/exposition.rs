@@ -122,11 +122,6 @@ impl Registry {
                 read(&signal.messages_out),
             ),
             (
-                "messages_rejected",
-                "Messages answered by an error",
-                read(&signal.rejected),
-            ),
-            (
                 "access_tokens_refused",
                 "Access tokens that were not good",
                 read(&signal.tokens_refused),
@@ -150,8 +145,20 @@ impl Registry {
         for (name, help, value) in counters {
             counter(encoder, name, help, value)?;
         }
-        Ok(())
+        encode_tallies(encoder, signal)
     }
+}
+
+/// What signaling counts by a label.
+fn encode_tallies(encoder: &mut DescriptorEncoder<'_>, signal: &SignalCounters) -> fmt::Result {
+    let rejected = ("messages_rejected", "Messages answered by an error", "code");
+    signal.rejected.encode(encoder, rejected)?;
+    let closed = (
+        "connections_closed",
+        "Connections that the server has ended",
+        "reason",
+    );
+    signal.closed.encode(encoder, closed)
 }
 
 impl Collector for Registry {
@@ -288,7 +295,11 @@ mod tests {
         worker.peers_lost[0].add(4);
         let ports = Ports::new("ipv4", 100);
         ports.take();
-        let text = Registry::new(vec![worker], Arc::default())
+        let signal = SignalCounters::default();
+        signal.rejected.count("room_full");
+        signal.rejected.count("room_full");
+        signal.closed.count("silent");
+        let text = Registry::new(vec![worker], Arc::new(signal))
             .with_ports(vec![Arc::new(ports)])
             .exposition();
         for line in [
@@ -299,6 +310,8 @@ mod tests {
             r#"peerage_turn_peer_connections{progress="bound"} 3"#,
             r#"peerage_turn_peer_connections_opened_total{origin="peer"} 5"#,
             r#"peerage_turn_peer_connections_lost_total{reason="unreachable"} 4"#,
+            r#"peerage_messages_rejected_total{code="room_full"} 2"#,
+            r#"peerage_connections_closed_total{reason="silent"} 1"#,
         ] {
             assert!(text.lines().any(|it| it == line), "{line} in {text}");
         }

@@ -8,6 +8,7 @@ mod labelled;
 mod ports;
 mod relay;
 mod signal;
+mod tally;
 
 pub use exposition::Registry;
 pub use ports::Ports;
@@ -16,3 +17,4 @@ pub use relay::{
     TRANSPORTS,
 };
 pub use signal::SignalCounters;
+pub use tally::Tally;

@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::tally::Tally;
+
 /// Counters of the hub and its transports.
 #[derive(Debug, Default)]
 pub struct SignalCounters {
@@ -15,8 +17,10 @@ pub struct SignalCounters {
     pub messages_in: AtomicU64,
     /// Messages given out to clients.
     pub messages_out: AtomicU64,
-    /// Messages answered with an error.
-    pub rejected: AtomicU64,
+    /// Messages answered with an error, by its code.
+    pub rejected: Tally,
+    /// Connections that the server has ended, by the reason that it gave.
+    pub closed: Tally,
     /// Access tokens that were refused.
     pub tokens_refused: AtomicU64,
     /// Joins that no access token allowed.

@@ -1,5 +1,7 @@
 //! A connection, from its first message to its last.
 
+use std::time::Duration;
+
 use super::connection::{Connection, Pulse};
 use super::limits::Buckets;
 use super::timer::Timer;
@@ -26,8 +28,9 @@ impl Hub {
         self.connections.insert(id, connection);
         let deadline = now.instant + self.config.hello_timeout;
         self.deadlines.set(Timer::Connection(id), deadline);
-        if self.draining {
-            self.close(id, Close::GoingAway, now);
+        if let Some(within) = self.drain {
+            let after = Duration::from_millis(self.random.up_to(within));
+            self.close_with(id, Close::GoingAway, Some(after), now);
         }
     }
 

@@ -13,7 +13,7 @@ use super::session::Session;
 use super::subjects::Subjects;
 use super::ticket::Tickets;
 use super::timer::Timer;
-use super::{Close, Config, ConnectionId, Event, Input, Message, SessionId};
+use super::{Close, Config, ConnectionId, Ending, Event, Input, Message, SessionId};
 use crate::time::{Deadlines, Instant, Now};
 
 /// All sessions, rooms and mailboxes of this server. The module's documentation says how to
@@ -33,7 +33,8 @@ pub struct Hub {
     /// Sessions that have lost their connection, and whose rooms are to be told in this call.
     /// To tell them may cost others their connection, so it is done one after the other.
     pub(super) lost: VecDeque<SessionId>,
-    pub(super) draining: bool,
+    /// Once the server stops: within how many milliseconds clients are to come back.
+    pub(super) drain: Option<u64>,
     pub(super) events: VecDeque<Event>,
 }
 
@@ -55,7 +56,7 @@ impl Hub {
             revocations: Revocations::default(),
             deadlines: Deadlines::default(),
             lost: VecDeque::new(),
-            draining: false,
+            drain: None,
             events: VecDeque::new(),
         }
     }
@@ -92,13 +93,14 @@ impl Hub {
     /// Sends every client away: each is told to come back after a time of its own of up to
     /// `within`, and its connection is closed. From now on nobody is let in.
     pub fn handle_drain(&mut self, within: Duration, now: Now) {
-        self.draining = true;
         let within = u64::try_from(within.as_millis()).unwrap_or(u64::MAX);
+        self.drain = Some(within);
         let connections: Vec<_> = self.connections.keys().copied().collect();
         for connection in connections {
             let reconnect_in = Duration::from_millis(self.random.up_to(within));
             self.tell(connection, Message::Goaway { reconnect_in });
-            self.close(connection, Close::GoingAway, now);
+            let after = Some(reconnect_in);
+            self.close_with(connection, Close::GoingAway, after, now);
         }
         self.lost.clear();
     }
@@ -230,8 +232,24 @@ impl Hub {
 
     /// Closes a connection, if it is still open, and suspends its session.
     pub(super) fn close(&mut self, connection: ConnectionId, close: Close, now: Now) {
+        let after = close.pause().map(|(least, most)| {
+            let spread = u64::try_from((most - least).as_millis()).unwrap_or(u64::MAX);
+            least + Duration::from_millis(self.random.up_to(spread))
+        });
+        self.close_with(connection, close, after, now);
+    }
+
+    /// The same, with the time for which the client should stay away.
+    pub(super) fn close_with(
+        &mut self,
+        connection: ConnectionId,
+        close: Close,
+        after: Option<Duration>,
+        now: Now,
+    ) {
         if self.connections.contains_key(&connection) {
-            self.events.push_back(Event::Close { connection, close });
+            let ending = Ending { close, after };
+            self.events.push_back(Event::Close { connection, ending });
             self.forget_connection(connection, now);
         }
     }

@@ -470,7 +470,7 @@ pub enum Event {
     Close {
         /// Which connection.
         connection: super::ConnectionId,
-        /// Why.
-        close: super::Close,
+        /// Why, and what the client had better do.
+        ending: super::Ending,
     },
 }

@@ -92,7 +92,7 @@ mod timer;
 mod unsettled;
 
 pub use access::{Access, AccessConfig};
-pub use close::Close;
+pub use close::{Advice, Close, Ending};
 pub use command::{Command, Directed, ForAll, Hello, Input, Meeting, Request, Resume, SetState};
 pub use config::{Config, IceConfig, MESSAGE_BYTES};
 pub use grant::Grant;

@@ -17,6 +17,8 @@ pub(super) struct World {
     pub(super) hub: Hub,
     pub(super) now: Now,
     pub(super) closed: BTreeMap<ConnectionId, Close>,
+    /// How long those who were closed were asked to stay away.
+    pub(super) pauses: Vec<Duration>,
     got: BTreeMap<ConnectionId, Vec<Got>>,
     pings: BTreeMap<ConnectionId, u32>,
     connections: u64,
@@ -40,6 +42,7 @@ impl World {
             hub: Hub::new(config, [3; 32]),
             now: Now::default(),
             closed: BTreeMap::new(),
+            pauses: Vec::new(),
             got: BTreeMap::new(),
             pings: BTreeMap::new(),
             connections: 0,
@@ -168,8 +171,9 @@ impl World {
                     .or_default()
                     .push((offset, message)),
                 Event::Ping { connection } => *self.pings.entry(connection).or_default() += 1,
-                Event::Close { connection, close } => {
-                    assert_eq!(self.closed.insert(connection, close), None);
+                Event::Close { connection, ending } => {
+                    assert_eq!(self.closed.insert(connection, ending.close), None);
+                    self.pauses.extend(ending.after);
                 }
             }
         }

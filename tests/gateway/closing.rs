@@ -1,13 +1,16 @@
 //! Every way in which the server ends a connection.
 
+use std::ops::RangeInclusive;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use hyper::Method;
 use peerage::gateway::Settings;
 use peerage::signal::Config;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
 
+use crate::asking::{Asking, WAYS, json_of, request};
 use crate::world::{Client, Server};
 
 #[tokio::test]
@@ -42,7 +45,9 @@ async fn a_binary_frame_ends_the_connection() {
     let server = Server::start().await;
     let mut client = server.client().await;
     client.send_frame(Message::binary(vec![1, 2, 3])).await;
-    assert_eq!(client.close_code().await, 1003);
+    let never = json!({"reason": "binary", "advice": "never"});
+    assert_eq!(client.end().await, (1003, never));
+    assert_eq!(server.counters.closed.of("binary"), 1);
 }
 
 #[tokio::test]
@@ -87,7 +92,11 @@ async fn who_goes_on_far_beyond_the_rate_is_closed() {
     for _ in 0..1_000 {
         client.send(json!({"type": "ping"})).await;
     }
-    assert_eq!(client.close_code().await, 4429);
+    let (code, end) = client.end().await;
+    assert_eq!((code, &end["reason"]), (4429, &json!("flooding")));
+    assert_eq!(server.counters.closed.of("flooding"), 1);
+    assert!(server.counters.rejected.of("rate_limited") > 200);
+    assert_wait(&end, 10_000..=15_000);
 }
 
 #[tokio::test]
@@ -171,7 +180,57 @@ async fn who_comes_when_all_sessions_are_taken_is_sent_away() {
     let _first = server.client().await;
     let mut second = server.connect().await;
     second.send(json!({"type": "hello", "version": 1})).await;
-    assert_eq!(second.close_code().await, 4503);
+    let (code, end) = second.end().await;
+    assert_eq!((code, &end["reason"]), (4503, &json!("full")));
+    assert_wait(&end, 5_000..=10_000);
+    let hello = r#"{"type":"hello","version":1}"#;
+    let answer = request(server.address, Method::POST, "/v1/connect", &[], hello).await;
+    assert_eq!(answer.status(), 503);
+    let wait = answer.headers()["retry-after"].to_str().expect("text");
+    let wait: u64 = wait.parse().expect("seconds");
+    let closed = json_of(answer).await["closed"].clone();
+    assert_eq!(
+        (&closed["code"], &closed["advice"]),
+        (&json!(4503), &json!("retry"))
+    );
+    assert_wait(&closed, 5_000..=10_000);
+    let after = closed["after_ms"].as_u64().expect("a time");
+    assert!(
+        wait * 1_000 > after && wait * 1_000 <= after + 1_000,
+        "{wait}"
+    );
+}
+
+/// The time for which to stay away is within these bounds, in milliseconds.
+fn assert_wait(end: &Value, bounds: RangeInclusive<u64>) {
+    assert_eq!(end["advice"], "retry");
+    let after = end["after_ms"].as_u64().expect("a time");
+    assert!(bounds.contains(&after), "{after}");
+}
+
+#[tokio::test]
+async fn who_is_replaced_is_told_never_to_come_back_on_every_transport() {
+    let server = Server::start().await;
+    let told = json!({"code": 4409, "reason": "replaced", "advice": "never"});
+    let mut socket = server.client().await;
+    let mut newest = server.connect().await;
+    newest.resume(&socket.session, &socket.token, 0).await;
+    let never = json!({"reason": "replaced", "advice": "never"});
+    assert_eq!(socket.end().await, (4409, never));
+    for way in WAYS {
+        let mut asking = Asking::new(&server, way).await;
+        let mut newest = server.connect().await;
+        newest.resume(&asking.session, &asking.token, 0).await;
+        let answer = asking.ask(Method::POST, "/v1/messages", "{}").await;
+        if answer.status() == 410 {
+            assert_eq!(json_of(answer).await["closed"], told);
+        }
+        assert_eq!(asking.receive().await, None);
+        assert_eq!(asking.poll(asking.cursor, 0).await["closed"], told);
+        let mut stream = asking.stream(asking.cursor).await;
+        let (_, name, end) = stream.next().await.expect("an event");
+        assert_eq!((name.as_str(), end), ("closed", told.clone()));
+    }
 }
 
 #[tokio::test]
@@ -185,8 +244,13 @@ async fn a_drain_sends_everybody_away_and_lets_nobody_in() {
     let goaway = ada.expect("goaway").await;
     assert_eq!(goaway["reason"], "shutdown");
     assert!(goaway["reconnect_in_ms"].as_u64().expect("a time") <= 10_000);
-    assert_eq!(ada.close_code().await, 1001);
-    assert_eq!(fresh.close_code().await, 1001);
+    let (code, end) = ada.end().await;
+    assert_eq!((code, &end["reason"]), (1001, &json!("going_away")));
+    // Who has overheard the one hears the other.
+    assert_eq!(end["after_ms"], goaway["reconnect_in_ms"]);
+    let (code, end) = fresh.end().await;
+    assert_eq!(code, 1001);
+    assert_wait(&end, 0..=10_000);
     leave(ada).await;
     leave(fresh).await;
     drain.await.expect("it ends");

@@ -281,7 +281,10 @@ async fn the_end_is_told_wherever_the_client_reads() {
         asking.send(json!({"type": "bye"})).await;
         assert_eq!(asking.receive().await, None);
         let answer = asking.poll(asking.cursor, 25).await;
-        assert_eq!(answer["closed"], json!({"code": 1000, "reason": "bye"}));
+        assert_eq!(
+            answer["closed"],
+            json!({"code": 1000, "reason": "bye", "advice": "never"})
+        );
         let answer = asking.ask(Method::POST, "/v1/messages", "{}").await;
         assert_eq!(answer.status(), 410);
     }

@@ -138,9 +138,16 @@ impl Client {
 
     /// The code with which the server closes; messages before it are passed over.
     pub(crate) async fn close_code(&mut self) -> u16 {
+        self.end().await.0
+    }
+
+    /// With which code the server closes, and what the reason says; messages before it are passed
+    /// over.
+    pub(crate) async fn end(&mut self) -> (u16, Value) {
         loop {
             if let Message::Close(frame) = self.next().await {
-                return frame.expect("a code").code.into();
+                let frame = frame.expect("a code");
+                return (frame.code.into(), checker::closed(&frame.reason));
             }
         }
     }

@@ -48,8 +48,8 @@ async fn echo(mut socket: WebSocket) {
             Ok(message @ (Message::Text(_) | Message::Binary(_))) => socket.send(message).await,
             Ok(_) => Ok(()),
             Err(error) => {
-                if let Some((code, reason)) = gateway::unreadable(error) {
-                    gateway::give_up(&mut socket, code, reason).await;
+                if let Some(close) = gateway::unreadable(error) {
+                    gateway::give_up(&mut socket, close).await;
                 }
                 return;
             }

@@ -1,5 +1,7 @@
 //! What requests are answered with.
 
+use std::time::Duration;
+
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -8,11 +10,14 @@ use serde_json::json;
 use super::super::operation::Refused;
 use super::line::Said;
 use crate::dialect::native;
-use crate::signal::Close;
+use crate::signal::{Close, Ending};
 
 /// No answer is anybody else's business, and none is good twice.
 pub(super) const NO_STORE: (HeaderName, HeaderValue) =
     (CACHE_CONTROL, HeaderValue::from_static("no-store"));
+
+/// When to come back where nothing else is known of it.
+const SOME_TIME: Duration = Duration::from_secs(4);
 
 /// Why a request is refused that never got to a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,11 +103,8 @@ impl IntoResponse for Refusal {
         let body = json!({"error": {"code": code, "message": text}});
         let mut response = json_response(status, body.to_string().into_bytes());
         match self {
-            Self::Full => retry_after(&mut response, "5"),
-            Self::Guesses(seconds) => {
-                let seconds = HeaderValue::from(seconds);
-                response.headers_mut().insert(RETRY_AFTER, seconds);
-            }
+            Self::Full => retry_after(&mut response, 5),
+            Self::Guesses(seconds) => retry_after(&mut response, seconds),
             _ => {}
         }
         response
@@ -116,13 +118,13 @@ pub(super) fn json_response(status: StatusCode, body: Vec<u8>) -> Response {
 }
 
 /// Says when to ask again, in seconds.
-pub(super) fn retry_after(response: &mut Response, seconds: &'static str) {
+pub(super) fn retry_after(response: &mut Response, seconds: u64) {
     let headers = response.headers_mut();
-    headers.insert(RETRY_AFTER, HeaderValue::from_static(seconds));
+    headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
 }
 
 /// An object with what was said, up to where, and how it ended; `first` are fields before these.
-pub(super) fn batch(first: &str, said: &[Said], cursor: u64, closed: Option<Close>) -> Vec<u8> {
+pub(super) fn batch(first: &str, said: &[Said], cursor: u64, closed: Option<Ending>) -> Vec<u8> {
     let size: usize = said.iter().map(|said| said.message.size()).sum();
     let mut out = Vec::with_capacity(size + 200);
     out.extend_from_slice(format!("{{{first}\"cursor\":{cursor},\"messages\":[").as_bytes());
@@ -133,21 +135,26 @@ pub(super) fn batch(first: &str, said: &[Said], cursor: u64, closed: Option<Clos
         native::encode(said.offset, &said.message, &mut out);
     }
     out.push(b']');
-    if let Some(close) = closed {
+    if let Some(ending) = closed {
         out.extend_from_slice(b",\"closed\":");
-        out.extend_from_slice(closed_object(close).as_bytes());
+        out.extend_from_slice(native::encode_closed(ending).as_bytes());
     }
     out.push(b'}');
     out
 }
 
-/// Why a connection is over.
-pub(super) fn closed_object(close: Close) -> String {
-    json!({"code": close.code(), "reason": close.reason()}).to_string()
+/// The answer to a first request that ended like this.
+pub(super) fn ended(ending: Ending, said: &[Said], cursor: u64) -> Response {
+    let status = status_of(ending.close);
+    let mut response = json_response(status, batch("", said, cursor, Some(ending)));
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        let wait = ending.after.unwrap_or(SOME_TIME);
+        retry_after(&mut response, wait.as_secs() + 1);
+    }
+    response
 }
 
-/// The status of the answer to a first request that ended like this.
-pub(super) fn status_of(close: Close) -> StatusCode {
+fn status_of(close: Close) -> StatusCode {
     match close {
         Close::Full | Close::GoingAway | Close::TooSlow | Close::Silent => {
             StatusCode::SERVICE_UNAVAILABLE
@@ -172,7 +179,7 @@ mod tests {
             message: Arc::new(Message::Pong),
         };
         let said = [said(6, None), said(7, Some(Offset(3)))];
-        let bytes = batch("\"connection\":\"key\",", &said, 7, Some(Close::Bye));
+        let bytes = batch("\"connection\":\"key\",", &said, 7, Some(Close::Bye.into()));
         let value: serde_json::Value = serde_json::from_slice(&bytes).expect("JSON");
         assert_eq!(value["connection"], "key");
         assert_eq!(value["cursor"], 7);

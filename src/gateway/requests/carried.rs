@@ -11,7 +11,7 @@ use super::super::door::Visitor;
 use super::super::owner::{Outgoing, ToHub};
 use super::line::{Line, NeverSaid, Said};
 use crate::net::Place;
-use crate::signal::{Close, Command, ConnectionId, Input, Message, Offset, Rejection};
+use crate::signal::{Close, Command, ConnectionId, Ending, Input, Message, Offset, Rejection};
 
 /// A connection and the requests that carry it.
 #[derive(Debug)]
@@ -56,7 +56,7 @@ pub(super) struct Reader {
 #[derive(Debug)]
 pub(super) enum News {
     /// This has been said; and with it, perhaps, all.
-    Said(Vec<Said>, Option<Close>),
+    Said(Vec<Said>, Option<Ending>),
     /// Nothing, in all the time.
     Nothing,
     /// A newer reader is there.
@@ -91,31 +91,36 @@ impl Carried {
 
     /// Takes in what the hub says until it lets the connection go, or the client stays away.
     pub(super) async fn run(&self, mut outbox: mpsc::Receiver<Outgoing>) {
-        let close = loop {
+        let ending = loop {
             tokio::select! {
                 outgoing = outbox.recv() => match outgoing {
                     Some(Outgoing::Message(offset, message)) => {
                         if !self.say(offset, message) {
-                            break Close::TooSlow;
+                            break Close::TooSlow.into();
                         }
                     }
                     // Its own patience decides that: a request that is held cannot be asked.
                     Some(Outgoing::Ping) => self.is_there().await,
-                    Some(Outgoing::Close(close)) => break close,
+                    Some(Outgoing::Close(ending)) => break ending,
                     // The owner of the hub has let go without a word: the queue was full.
-                    None => break Close::TooSlow,
+                    None => break Close::TooSlow.into(),
                 },
                 () = sleep_until(self.patience()) => {
                     if self.is_away() {
-                        break Close::Silent;
+                        self.state().visitor.is_ended(Close::Silent);
+                        break Close::Silent.into();
                     }
                 }
             }
         };
-        debug!(connection = self.id.0, reason = close.reason(), "over");
+        debug!(
+            connection = self.id.0,
+            reason = ending.close.reason(),
+            "over"
+        );
         drop(outbox);
-        self.state().line.close(close);
-        if close == Close::GoingAway {
+        self.state().line.close(ending);
+        if ending.close == Close::GoingAway {
             // Nobody else is let in, and a server that stops waits for all places.
             self.state().places = None;
         }
@@ -181,7 +186,7 @@ impl Carried {
     }
 
     /// Why nothing more is said, if so.
-    pub(super) fn closed(&self) -> Option<Close> {
+    pub(super) fn closed(&self) -> Option<Ending> {
         self.state().line.closed()
     }
 

@@ -18,13 +18,13 @@ use super::super::door::Visitor;
 use super::super::owner::ToHub;
 use super::super::shared::Shared;
 use super::super::websocket::OUTBOX;
-use super::answers::{Refusal, batch, json_response, retry_after, status_of};
+use super::answers::{Refusal, batch, ended, json_response};
 use super::carried::{Carried, News, Reader};
 use super::keys::Key;
 use super::line::Said;
 use super::shown::{check_origin, shown, whole};
 use crate::dialect::native;
-use crate::signal::{Close, Command, Input, Message, Rejection};
+use crate::signal::{Command, Ending, Input, Message, Rejection};
 
 /// How long the hub may take to answer.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -96,7 +96,7 @@ async fn begin(
 
 /// What the hub says to `hello`, and whether that was all. An error is followed by the end of the
 /// connection, but not in the same breath.
-async fn first_words(reader: &Reader) -> Option<(Vec<Said>, Option<Close>)> {
+async fn first_words(reader: &Reader) -> Option<(Vec<Said>, Option<Ending>)> {
     let deadline = Instant::now() + PATIENCE;
     let mut number = 0;
     loop {
@@ -122,15 +122,12 @@ async fn first_words(reader: &Reader) -> Option<(Vec<Said>, Option<Close>)> {
 async fn welcome(shared: &Shared, key: Key, reader: &Reader) -> Result<Response, Refusal> {
     let (said, closed) = first_words(reader).await.ok_or(Refusal::Full)?;
     let cursor = said.last().map_or(0, |said| said.number);
-    let (first, status) = match closed {
-        Some(close) => (String::new(), status_of(close)),
-        None => (first_fields(shared, key), StatusCode::OK),
-    };
-    let mut response = json_response(status, batch(&first, &said, cursor, closed));
-    if status == StatusCode::SERVICE_UNAVAILABLE {
-        retry_after(&mut response, "5");
+    if let Some(ending) = closed {
+        return Ok(ended(ending, &said, cursor));
     }
-    Ok(response)
+    let first = first_fields(shared, key);
+    let body = batch(&first, &said, cursor, None);
+    Ok(json_response(StatusCode::OK, body))
 }
 
 /// The key, and a first ticket.

@@ -17,12 +17,12 @@ use tokio::time::Instant;
 
 use super::super::settings::Settings;
 use super::super::shared::Shared;
-use super::answers::{NO_STORE, Refusal, closed_object};
+use super::answers::{NO_STORE, Refusal};
 use super::carried::{Carried, News, Reader};
 use super::line::Said;
 use super::shown::{check_origin, shown};
 use crate::dialect::native;
-use crate::signal::Close;
+use crate::signal::Ending;
 
 /// By which a client says up to where it has got the events.
 pub(super) const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
@@ -145,7 +145,7 @@ async fn write(reader: Reader, mut cursor: u64, pieces: mpsc::Sender<Bytes>, pac
 }
 
 /// Events as they are written.
-fn text(said: &[Said], closed: Option<Close>) -> Bytes {
+fn text(said: &[Said], closed: Option<Ending>) -> Bytes {
     let mut out = Vec::new();
     for said in said {
         out.extend_from_slice(format!("id: {}\ndata: ", said.number).as_bytes());
@@ -153,8 +153,8 @@ fn text(said: &[Said], closed: Option<Close>) -> Bytes {
         native::encode(said.offset, &said.message, &mut out);
         out.extend_from_slice(b"\n\n");
     }
-    if let Some(close) = closed {
-        let closed = closed_object(close);
+    if let Some(ending) = closed {
+        let closed = native::encode_closed(ending);
         out.extend_from_slice(format!("event: closed\ndata: {closed}\n\n").as_bytes());
     }
     out.into()

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::signal::{Close, Message, Offset};
+use crate::signal::{Ending, Message, Offset};
 
 /// How much may wait: all that a mailbox keeps, and as many answers again.
 const MOST: usize = 512;
@@ -14,7 +14,7 @@ const MOST: usize = 512;
 pub(super) struct Line {
     waiting: VecDeque<Said>,
     last: u64,
-    closed: Option<Close>,
+    closed: Option<Ending>,
 }
 
 /// One message and its numbers.
@@ -58,12 +58,12 @@ impl Line {
     }
 
     /// Nothing more will be said.
-    pub(super) fn close(&mut self, close: Close) {
-        self.closed.get_or_insert(close);
+    pub(super) fn close(&mut self, ending: Ending) {
+        self.closed.get_or_insert(ending);
     }
 
     /// Why nothing more will be said, if so.
-    pub(super) fn closed(&self) -> Option<Close> {
+    pub(super) fn closed(&self) -> Option<Ending> {
         self.closed
     }
 
@@ -103,6 +103,7 @@ impl Line {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::signal::Close;
 
     fn line(offsets: &[Option<u64>]) -> Line {
         let mut line = Line::default();
@@ -155,8 +156,8 @@ mod tests {
     fn the_first_reason_to_close_stays() {
         let mut line = line(&[]);
         assert_eq!(line.closed(), None);
-        line.close(Close::Bye);
-        line.close(Close::Silent);
-        assert_eq!(line.closed(), Some(Close::Bye));
+        line.close(Close::Bye.into());
+        line.close(Close::Silent.into());
+        assert_eq!(line.closed(), Some(Close::Bye.into()));
     }
 }

@@ -17,8 +17,8 @@ use super::shown::shown;
 const LONGEST: Duration = Duration::from_secs(25);
 
 /// What a client should wait, in seconds, that has just been told something or nothing.
-const SOON: &str = "1";
-const LATER: &str = "2";
+const SOON: u64 = 1;
+const LATER: u64 = 2;
 
 /// What a poll asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

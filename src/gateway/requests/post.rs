@@ -9,11 +9,11 @@ use axum::response::{IntoResponse, Response};
 use serde_json::value::RawValue;
 
 use super::super::shared::Shared;
-use super::answers::{NO_STORE, Refusal, closed_object, json_response};
+use super::answers::{NO_STORE, Refusal, json_response};
 use super::carried::Carried;
 use super::shown::{shown, whole};
 use crate::dialect::native;
-use crate::signal::{Close, Input, Rejection};
+use crate::signal::{Ending, Input, Rejection};
 
 /// How many messages a request may bring.
 const MESSAGES: usize = 256;
@@ -29,15 +29,15 @@ pub(super) async fn messages(
         let (_, carried) = shown(&shared, &headers)?;
         let body = whole(body).await?;
         match carried.closed() {
-            Some(close) => Ok(gone(close)),
+            Some(ending) => Ok(gone(ending)),
             None => take_all(&carried, &body).await,
         }
     };
     answer.await.unwrap_or_else(Refusal::into_response)
 }
 
-fn gone(close: Close) -> Response {
-    let body = format!("{{\"closed\":{}}}", closed_object(close));
+fn gone(ending: Ending) -> Response {
+    let body = format!("{{\"closed\":{}}}", native::encode_closed(ending));
     json_response(StatusCode::GONE, body.into_bytes())
 }
 

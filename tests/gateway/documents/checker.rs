@@ -12,6 +12,9 @@ const WHAT_TO_DO: &str = "The schema is src/dialect/native/schema.json. A new me
     `client_TYPE` or `server_TYPE` in its `$defs`, with an example, and a line in the list of \
     `client_message` or `server_message`; a new field has one in the `properties` of its message.";
 
+/// What a close frame says.
+const CLOSE: &str = "close_frame";
+
 /// A schema in which fields that are not named may not be.
 struct Checker {
     schemas: Schemas,
@@ -60,8 +63,12 @@ impl Checker {
         let Some(index) = self.of.get(&name) else {
             return Err(format!("no {name} for {message}\n{WHAT_TO_DO}"));
         };
-        let checked = self.schemas.validate(message, *index);
-        checked.map_err(|error| format!("{message}\n{error}\n{WHAT_TO_DO}"))
+        self.check_with(*index, message)
+    }
+
+    fn check_with(&self, index: SchemaIndex, value: &Value) -> Result<(), String> {
+        let checked = self.schemas.validate(value, index);
+        checked.map_err(|error| format!("{value}\n{error}\n{WHAT_TO_DO}"))
     }
 }
 
@@ -101,7 +108,8 @@ fn loosen(schema: &mut Value) {
 
 static SERVER: LazyLock<Checker> = LazyLock::new(|| {
     let schema = schema();
-    let names = one_of(&schema, "server_message");
+    let mut names = one_of(&schema, "server_message");
+    names.push(CLOSE.to_owned());
     Checker::new(schema, &names)
 });
 
@@ -133,6 +141,14 @@ pub(crate) fn of_server(message: &Value) -> Result<(), String> {
 /// Whether a message of a client is of the schema, or why not.
 pub(crate) fn of_client(message: &Value) -> Result<(), String> {
     CLIENT.check("client", message)
+}
+
+/// Panics unless the server may close like this; gives what its reason says.
+pub(crate) fn closed(reason: &str) -> Value {
+    let reason = serde_json::from_str(reason).unwrap_or_else(|_| panic!("no JSON: {reason}"));
+    let checked = SERVER.check_with(SERVER.of[CLOSE], &reason);
+    checked.unwrap_or_else(|why| panic!("the server has closed with {why}"));
+    reason
 }
 
 /// Panics unless the server may say this.

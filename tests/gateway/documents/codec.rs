@@ -45,7 +45,7 @@ fn every_definition_is_used_by_a_message() {
     let text = schema.to_string();
     for name in schema["$defs"].as_object().expect("definitions").keys() {
         let reference = format!("\"#/$defs/{name}\"");
-        let is_code = name == "close_code";
+        let is_code = ["close_code", "close_frame"].contains(&name.as_str());
         assert!(text.contains(&reference) || is_code, "nothing uses {name}");
     }
 }
@@ -64,9 +64,15 @@ fn the_codes_of_errors_and_of_closing_are_those_of_the_code() {
         .iter()
         .map(|code| code.as_str().expect("a word").to_owned());
     assert_eq!(errors.collect::<BTreeSet<_>>(), source::error_codes());
-    let closes = listed("close_code");
-    let closes = closes.iter().map(|code| code.as_u64().expect("a number"));
-    assert_eq!(closes.collect::<BTreeSet<_>>(), source::close_codes());
+    let codes = listed("close_code");
+    let codes = codes.iter().map(|code| code.as_u64().expect("a number"));
+    let reasons = listed("close_reason");
+    let reasons = reasons.iter().map(|word| word.as_str().expect("a word"));
+    let ends = source::ends();
+    let of_code: BTreeSet<u64> = ends.iter().map(|end| end.0.into()).collect();
+    let of_reason: BTreeSet<&str> = ends.iter().map(|end| &*end.1).collect();
+    assert_eq!(codes.collect::<BTreeSet<_>>(), of_code);
+    assert_eq!(reasons.collect::<BTreeSet<_>>(), of_reason);
 }
 
 #[test]

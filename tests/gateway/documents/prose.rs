@@ -98,9 +98,22 @@ fn the_table_of_errors_has_every_code_and_no_other() {
 }
 
 #[test]
-fn the_table_of_close_codes_has_every_code_and_no_other() {
-    let cells = first_cells("| code | meaning | what the client does |\n");
-    let codes = cells.iter().flat_map(|cell| cell.split(", "));
-    let told: BTreeSet<u64> = codes.map(|code| code.parse().expect("a number")).collect();
-    assert_eq!(told, source::close_codes());
+fn the_table_of_close_codes_has_every_end_and_its_advice_and_no_other() {
+    let (_, table) = PROSE
+        .split_once("| code | reason | advice | meaning |\n")
+        .expect("the table");
+    let rows = table
+        .lines()
+        .skip(1)
+        .take_while(|line| line.starts_with('|'));
+    let told: BTreeSet<source::End> = rows
+        .map(|row| {
+            let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+            let word = |cell: &str| cell.split('`').nth(1).expect("a word").to_owned();
+            let code = cells[1].parse().expect("a number");
+            let has_time = cells[3].contains("after_ms");
+            (code, word(cells[2]), word(cells[3]), has_time)
+        })
+        .collect();
+    assert_eq!(told, source::ends());
 }

@@ -85,27 +85,33 @@ pub(crate) fn error_codes() -> BTreeSet<String> {
     codes.collect()
 }
 
-/// The close codes, of the hub and of the WebSocket itself.
-pub(crate) fn close_codes() -> BTreeSet<u64> {
-    let of_hub = text_of_module("signal/close");
-    let of_websocket = text_of_module("gateway/websocket");
-    let numbers = |text: &str| -> Vec<u64> {
-        let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
-        words
-            .filter(|word| word.len() == 4)
-            .filter_map(|word| word.parse().ok())
-            .collect()
-    };
-    let mut codes: BTreeSet<u64> = numbers(&of_hub).into_iter().collect();
-    let ends = of_websocket.split("End::").skip(1);
-    for end in ends.map(|end| end.split(')').next().unwrap_or_default()) {
-        codes.extend(numbers(end));
-    }
-    let of_frames = text_of_module("gateway/frames");
-    for pair in of_frames.split("Some((").skip(1) {
-        codes.extend(numbers(pair.split(',').next().unwrap_or_default()));
-    }
-    codes
+/// A close code, the reason, the advice, and whether there is a time with it.
+pub(crate) type End = (u16, String, String, bool);
+
+/// Every way in which the server ends a connection: the rows of its table.
+pub(crate) fn ends() -> BTreeSet<End> {
+    let text = text_of_module("signal/close");
+    let pause = part(&text, "fn pause");
+    let rows = part(&text, "fn row").lines().filter_map(|line| {
+        let (name, row) = line.trim().strip_prefix("Self::")?.split_once(" => (")?;
+        let cells: Vec<&str> = row.trim_end_matches("),").split(", ").collect();
+        let [code, reason, advice] = cells[..] else {
+            panic!("not a row: {line}");
+        };
+        let advice = advice.strip_prefix("Advice::").expect("advice");
+        // The time of a drain comes from who ends the server.
+        let has_time = name == "GoingAway" || pause.contains(&format!("Self::{name} "));
+        let code = code.parse().expect("a code");
+        let reason = reason.trim_matches('"').to_owned();
+        Some((code, reason, advice.to_ascii_lowercase(), has_time))
+    });
+    rows.collect()
+}
+
+/// The text of a function.
+fn part<'a>(text: &'a str, head: &str) -> &'a str {
+    let (_, body) = text.split_once(head).expect("such a function");
+    body.split("\n    }").next().unwrap_or_default()
 }
 
 #[test]
@@ -121,7 +127,8 @@ fn the_text_of_the_code_is_understood() {
         "{:?}",
         error_codes()
     );
-    assert!(close_codes().contains(&4408) && close_codes().contains(&1009));
+    assert!(ends().contains(&(4408, "silent".to_owned(), "retry".to_owned(), false)));
+    assert!(ends().contains(&(4503, "full".to_owned(), "retry".to_owned(), true)));
     assert!(client_types().len() >= 10 && server_types().len() >= 15);
-    assert!(error_codes().len() >= 16 && close_codes().len() >= 12);
+    assert!(error_codes().len() >= 16 && ends().len() >= 15);
 }

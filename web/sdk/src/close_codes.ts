@@ -1,39 +1,52 @@
 import { ConnectionError } from "./errors.js";
+import type { TransportEnd } from "./transport.js";
 
-/** Ends after which connecting again would only repeat the fault. */
-const FINAL: ReadonlyMap<number, string> = new Map([
-  [1000, "the session has ended"],
-  [1003, "the server takes no binary messages"],
-  [1009, "a message was too long"],
-  [4400, "the server does not understand this client"],
-]);
-
-const REPLACED = 4409;
-const REVOKED = 4410;
-
-/** @internal The access token is missing, not good or expired: another one is needed. */
-export const UNAUTHORIZED = 4403;
-
-/** Ends that ask for a pause, in milliseconds. */
-const PAUSES: ReadonlyMap<number, number> = new Map([
-  [4429, 10_000],
-  [4503, 5_000],
-]);
-
-/** @internal The error of an end that is final, or undefined where the client is to come back. */
-export function finalError(code: number, said: string): ConnectionError | undefined {
-  if (code === REPLACED) {
-    return new ConnectionError("session_replaced", "another connection carries this session now");
-  }
-  if (code === REVOKED) {
-    return new ConnectionError("revoked", "access has been taken back");
-  }
-  const meaning = FINAL.get(code);
-  if (meaning === undefined) return undefined;
-  return new ConnectionError("connection_refused", said === "" ? meaning : `${meaning}: ${said}`);
+/** @internal The end of a connection as the server tells of it. */
+export interface Closed {
+  readonly code: number;
+  readonly reason: string;
+  readonly advice?: string;
+  readonly after_ms?: number;
 }
 
-/** @internal The least wait before connecting again. */
-export function pauseAfter(code: number): number {
-  return PAUSES.get(code) ?? 0;
+/** What to do where nobody has given advice: what is on the way closes WebSockets, too. */
+const FINAL: ReadonlySet<number> = new Set([1000, 1002, 1003, 1007, 1009]);
+
+const MEANINGS: ReadonlyMap<string, string> = new Map([
+  ["bye", "the session has ended"],
+  ["binary", "the server takes no binary messages"],
+  ["too_long", "a message was too long"],
+  ["broken_protocol", "the server does not understand this client"],
+]);
+
+/** @internal What the server says of an end. */
+export function endOf({ code, reason, advice, after_ms }: Closed): TransportEnd {
+  return { code, reason, advice, afterMs: after_ms };
+}
+
+/** @internal The end of a WebSocket. Its reason is JSON where the server gives it. */
+export function webSocketEnd(code: number, text: string): TransportEnd {
+  try {
+    const told = JSON.parse(text) as Partial<Closed>;
+    return endOf({ ...told, code, reason: told.reason ?? text });
+  } catch {
+    return { code, reason: text };
+  }
+}
+
+/** @internal What to do after an end. */
+export function adviceOf({ code, advice }: TransportEnd): string {
+  return advice ?? (FINAL.has(code) ? "never" : "retry");
+}
+
+/** @internal The error of an end after which the client is not to come back. */
+export function finalError({ code, reason }: TransportEnd, said: string): ConnectionError {
+  if (reason === "replaced") {
+    return new ConnectionError("session_replaced", "another connection carries this session now");
+  }
+  if (reason === "revoked") {
+    return new ConnectionError("revoked", "access has been taken back");
+  }
+  const meaning = MEANINGS.get(reason) ?? `closed with ${code}`;
+  return new ConnectionError("connection_refused", said === "" ? meaning : `${meaning}: ${said}`);
 }

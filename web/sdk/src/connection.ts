@@ -1,5 +1,5 @@
 import { Backoff, type BackoffOptions } from "./backoff.js";
-import { finalError, pauseAfter, UNAUTHORIZED } from "./close_codes.js";
+import { adviceOf, finalError } from "./close_codes.js";
 import { Emitter } from "./emitter.js";
 import { asError, ConnectionError, type PeerageError, ServerError } from "./errors.js";
 import { Inbox } from "./inbox.js";
@@ -83,6 +83,8 @@ export class Connection extends Emitter<ConnectionEvents> {
   #flushTimer: Timer | undefined;
   /** What the server said before it closed, and the wait that it asked for. */
   #farewell = { text: "", wait: undefined as number | undefined };
+  /** Until when the server wants this client to stay away. */
+  #awayUntil = -Infinity;
   /** How often in a row the access token was refused. */
   #refusals = 0;
   /** For each ping on the way, the last id that had been sent before it. */
@@ -129,7 +131,7 @@ export class Connection extends Emitter<ConnectionEvents> {
   /** The network or the page has come back: do not wait for timers to find out. */
   wake(): void {
     if (this.#state === "connected") this.#liveness.probe(this.#options.liveness.patience);
-    else if (this.#transport === undefined && this.#state !== "closed") this.open();
+    else if (this.#transport === undefined && this.#mayOpen()) this.open();
   }
 
   /** Something else that this device is connected to has fallen silent. */
@@ -142,10 +144,15 @@ export class Connection extends Emitter<ConnectionEvents> {
    * take longer than to resume.
    */
   moved(): void {
-    if (this.#state === "closed") return;
+    if (this.#transport === undefined && !this.#mayOpen()) return;
     this.#drop();
     this.open();
     this.#enter(this.#credentials ? "reconnecting" : "connecting");
+  }
+
+  /** Not once it is over, and not while the server wants this client to stay away. */
+  #mayOpen(): boolean {
+    return this.#state !== "closed" && this.#options.now() >= this.#awayUntil;
   }
 
   /** Ends the session. */
@@ -368,20 +375,23 @@ export class Connection extends Emitter<ConnectionEvents> {
   #lose(end: TransportEnd): void {
     const said = this.#farewell.text === "" ? end.reason : this.#farewell.text;
     this.#drop();
-    const final = finalError(end.code, said) ?? this.#unauthorized(end.code, said);
+    const advice = adviceOf(end);
+    const final =
+      advice === "never" ? finalError(end, this.#farewell.text) : this.#unauthorized(advice, said);
     if (final) {
       this.#finish(final);
       return;
     }
-    const wait = this.#farewell.wait ?? this.#backoff.next(pauseAfter(end.code));
+    const wait = this.#farewell.wait ?? this.#backoff.next(end.afterMs);
+    this.#awayUntil = this.#options.now() + (this.#farewell.wait ?? end.afterMs ?? 0);
     this.#farewell = { text: "", wait: undefined };
     this.#timer = startTimer(() => this.open(), wait);
     this.#enter(this.#credentials ? "reconnecting" : "connecting");
   }
 
   /** The error of a client that has no better token than those that were refused. */
-  #unauthorized(code: number, said: string): PeerageError | undefined {
-    if (code !== UNAUTHORIZED) return undefined;
+  #unauthorized(advice: string, said: string): PeerageError | undefined {
+    if (advice !== "authorize") return undefined;
     this.#refusals += 1;
     const canAsk = typeof this.#options.accessToken === "function";
     if (canAsk && this.#refusals < REFUSALS) return undefined;

@@ -1,3 +1,4 @@
+import { type Closed, endOf } from "./close_codes.js";
 import { events } from "./event_stream.js";
 import { pause, startTimer, stopTimer } from "./timers.js";
 import type { Transport, TransportEnd, TransportFactory, TransportListener } from "./transport.js";
@@ -22,7 +23,7 @@ interface Batch {
   readonly connection?: string;
   readonly cursor: number;
   readonly messages: readonly object[];
-  readonly closed?: TransportEnd;
+  readonly closed?: Closed;
 }
 
 /** The end of a transport, on its way to the listener. */
@@ -96,7 +97,8 @@ class RequestTransport implements Transport {
     // Whatever is in the way answers with something else.
     const batch = (await answer.json()) as Partial<Batch>;
     if (batch.messages === undefined || batch.cursor === undefined) {
-      throw new Ended({ code: answer.status === 503 ? 4503 : 1006, reason: answer.statusText });
+      const code = answer.status === 503 || answer.status === 429 ? 4503 : 1006;
+      throw new Ended({ code, reason: answer.statusText, afterMs: retryAfter(answer) });
     }
     this.#key = batch.connection;
     const first = { cursor: batch.cursor, messages: batch.messages, ...batch };
@@ -120,7 +122,10 @@ class RequestTransport implements Transport {
       headers: this.#headers(),
       keepalive: body.length <= MOST_CHARACTERS,
     });
-    if (answer.status === 410) throw new Ended(((await answer.json()) as Batch).closed ?? LOST);
+    if (answer.status === 410) {
+      const { closed } = (await answer.json()) as Batch;
+      throw new Ended(closed ? endOf(closed) : LOST);
+    }
     if (!answer.ok) throw new Ended(LOST);
   }
 
@@ -165,7 +170,7 @@ class RequestTransport implements Transport {
       if (!answer.ok || answer.body === null) throw new Ended(LOST);
       for await (const event of events(answer.body, onBytes)) {
         if (this.#isOver) return;
-        if (event.name === "closed") throw new Ended(JSON.parse(event.data) as TransportEnd);
+        if (event.name === "closed") throw new Ended(endOf(JSON.parse(event.data) as Closed));
         this.#cursor = Number(event.id);
         this.#listener.onMessage(event.data);
       }
@@ -182,7 +187,7 @@ class RequestTransport implements Transport {
     if (!answer.ok) throw new Ended(LOST);
     this.#take((await answer.json()) as Batch);
     if (wait === 0) {
-      await pause(Number(answer.headers.get("retry-after")) * 1_000 || PAUSE);
+      await pause(retryAfter(answer) ?? PAUSE);
     }
   }
 
@@ -191,7 +196,7 @@ class RequestTransport implements Transport {
       if (!this.#isOver) this.#listener.onMessage(JSON.stringify(message));
     }
     this.#cursor = batch.cursor;
-    if (batch.closed) throw new Ended(batch.closed);
+    if (batch.closed) throw new Ended(endOf(batch.closed));
   }
 
   #headers(): Record<string, string> {
@@ -204,6 +209,11 @@ class RequestTransport implements Transport {
     this.#unsent.length = 0;
     this.#listener.onEnd(error instanceof Ended ? error.end : { ...LOST, reason: String(error) });
   }
+}
+
+/** When to ask again, in milliseconds, where the server says it. */
+function retryAfter(answer: Response): number | undefined {
+  return Number(answer.headers.get("retry-after")) * 1_000 || undefined;
 }
 
 const LOST: TransportEnd = { code: 1006, reason: "the connection is lost" };

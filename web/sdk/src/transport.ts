@@ -4,6 +4,10 @@ export interface TransportEnd {
   readonly code: number;
   /** What the other side gave as its reason, or an empty text. */
   readonly reason: string;
+  /** What the server advises: `retry`, `authorize` or `never`. Not there where nobody has. */
+  readonly advice?: string | undefined;
+  /** For how long the server asks this client to stay away, in milliseconds. */
+  readonly afterMs?: number | undefined;
 }
 
 /** What a transport tells. Nothing comes after `onEnd`. */

@@ -1,3 +1,4 @@
+import { webSocketEnd } from "./close_codes.js";
 import type { Transport, TransportFactory, TransportListener } from "./transport.js";
 
 /** As much of a WebSocket as is used. */
@@ -33,7 +34,7 @@ class WebSocketTransport implements Transport {
       if (!this.#isClosed) listener.onMessage(String(data));
     });
     socket.addEventListener("close", ({ code, reason }) => {
-      if (!this.#isClosed) listener.onEnd({ code, reason });
+      if (!this.#isClosed) listener.onEnd(webSocketEnd(code, reason));
     });
     // It says nothing of its own, "close" always follows it, and Node wants it to be listened to.
     socket.addEventListener("error", () => undefined);

@@ -98,13 +98,27 @@ describe("a session", () => {
     expect(server.transports).toHaveLength(2);
   });
 
+  it("stays away for as long as the server asks, whatever wakes it, and then a little more", () => {
+    const { server, connection } = connect();
+    server.last.welcome();
+    server.last.end(4503, "full", "retry", 7_000);
+    vi.advanceTimersByTime(6_999);
+    connection.wake();
+    connection.moved();
+    expect(server.transports).toHaveLength(1);
+    vi.advanceTimersByTime(1_000);
+    expect(server.transports).toHaveLength(1);
+    vi.advanceTimersByTime(1);
+    expect(server.transports).toHaveLength(2);
+  });
+
   it("ends for good when told so, and fails what waits", () => {
     const { server, connection } = connect();
     const reject = vi.fn<(error: PeerageError) => void>();
     connection.send({ type: "join", room: "r" }, { resolve: vi.fn(), reject });
     server.last.listener.onOpen();
     server.last.say({ type: "error", code: "unsupported_version", message: "speak 2" });
-    server.last.end(4400);
+    server.last.end(4400, "broken_protocol", "never");
     expect(connection.state).toBe("closed");
     expect(reject.mock.calls[0]?.[0]).toMatchObject({ code: "connection_refused" });
     expect(reject.mock.calls[0]?.[0].message).toContain("speak 2");
@@ -299,7 +313,7 @@ describe("an access token", () => {
     server.last.welcome();
     await settled();
     expect(server.last.sent[0]?.["access_token"]).toBe("t1");
-    server.last.end(4403);
+    server.last.end(4403, "unauthorized", "authorize");
     await vi.advanceTimersByTimeAsync(1000);
     await opened(server);
     expect(server.last.sent[0]?.["access_token"]).toBe("t2");
@@ -323,7 +337,7 @@ describe("an access token", () => {
     const errors: PeerageError[] = [];
     connection.on("closed", (error) => errors.push(error));
     server.last.say({ type: "error", code: "unauthorized", message: "no" });
-    server.last.end(4403);
+    server.last.end(4403, "unauthorized", "authorize");
     expect(errors.map(({ code }) => code)).toEqual(["unauthorized"]);
   });
 
@@ -334,7 +348,7 @@ describe("an access token", () => {
     connection.on("closed", (error) => errors.push(error));
     for (let round = 0; round < 3; round++) {
       await opened(server);
-      server.last.end(4403);
+      server.last.end(4403, "unauthorized", "authorize");
       await vi.advanceTimersByTimeAsync(20_000);
     }
     expect(errors.map(({ code }) => code)).toEqual(["unauthorized"]);
@@ -347,7 +361,7 @@ describe("an access token", () => {
     connection.on("closed", (error) => errors.push(error));
     server.last.welcome();
     await settled();
-    server.last.end(4410);
+    server.last.end(4410, "revoked", "never");
     expect(errors.map(({ code }) => code)).toEqual(["revoked"]);
   });
 

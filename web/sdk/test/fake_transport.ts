@@ -50,8 +50,8 @@ export class FakeTransport implements Transport {
     });
   }
 
-  end(code: number, reason = ""): void {
-    this.listener.onEnd({ code, reason });
+  end(code: number, reason = "", advice?: string, afterMs?: number): void {
+    this.listener.onEnd({ code, reason, advice, afterMs });
   }
 
   of(type: string): Sent[] {

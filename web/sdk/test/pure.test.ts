@@ -1,6 +1,6 @@
 import { describe, expect, it, vi } from "vitest";
 import { Backoff } from "../src/backoff.js";
-import { finalError, pauseAfter } from "../src/close_codes.js";
+import { adviceOf, finalError, webSocketEnd } from "../src/close_codes.js";
 import { Emitter } from "../src/emitter.js";
 import { parseServerMessage } from "../src/messages.js";
 import { Outbox } from "../src/outbox.js";
@@ -134,20 +134,28 @@ describe("pacer", () => {
   });
 });
 
-describe("close codes", () => {
-  it("tells final ends from passing ones", () => {
-    for (const code of [1001, 1006, 4401, 4408, 4429, 4503]) {
-      expect(finalError(code, ""), String(code)).toBeUndefined();
-    }
-    for (const code of [1000, 1003, 1009, 4400]) {
-      expect(finalError(code, "")?.code).toBe("connection_refused");
-    }
-    expect(finalError(4409, "")?.code).toBe("session_replaced");
+describe("ends of connections", () => {
+  it("reads the advice in a close frame, whatever the code", () => {
+    const text = '{"reason":"full","advice":"retry","after_ms":7100}';
+    const end = { code: 1009, reason: "full", advice: "retry", afterMs: 7100 };
+    expect(webSocketEnd(1009, text)).toEqual(end);
+    expect(adviceOf(end)).toBe("retry");
+    expect(adviceOf(webSocketEnd(4999, '{"reason":"shut","advice":"never"}'))).toBe("never");
   });
 
-  it("pauses where the server asks for it", () => {
-    expect(pauseAfter(4429)).toBeGreaterThanOrEqual(10_000);
-    expect(pauseAfter(4503)).toBeGreaterThan(0);
-    expect(pauseAfter(1006)).toBe(0);
+  it("goes by the code where something on the way has closed", () => {
+    for (const code of [1001, 1005, 1006, 1011, 1012, 1013]) {
+      expect(adviceOf(webSocketEnd(code, "restarting")), String(code)).toBe("retry");
+    }
+    for (const code of [1000, 1002, 1003, 1007, 1009]) {
+      expect(adviceOf(webSocketEnd(code, "")), String(code)).toBe("never");
+    }
+  });
+
+  it("tells the application why it does not come back", () => {
+    const codeOf = (reason: string) => finalError({ code: 4400, reason }, "").code;
+    expect(codeOf("replaced")).toBe("session_replaced");
+    expect(codeOf("revoked")).toBe("revoked");
+    expect(codeOf("broken_protocol")).toBe("connection_refused");
   });
 });
