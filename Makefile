@@ -49,7 +49,7 @@ lint: cargo $(WEB_PACKAGES) ## Check format and lints
 	$(if $(HAS_WEB),npm --prefix web run lint --if-present)
 
 bench: cargo ## Measure
-	cargo bench --locked --bench signaling
+	cargo bench --locked --bench signaling -- $(ARGS)
 	cargo bench --locked --bench relay -- $(ARGS)
 
 bench-instructions: cargo ## Count instructions, and fail if there are more than accepted
@@ -64,7 +64,7 @@ fuzz: cargo ## Look for inputs that break the server, FUZZ_SECONDS a target; nee
 	done
 
 clean: ## Remove what was built
-	rm -rf target tests/fuzz/target web/app/dist web/sdk/dist web/node_modules tests/browser/node_modules
+	rm -rf target tests/fuzz/target web/app/dist web/sdk/dist web/node_modules tests/browser/node_modules tests/bench/signaling/node_modules
 
 test-packages:
 	@tests/install-packages.sh

@@ -11,57 +11,36 @@
 
 mod chart;
 mod loads;
-mod page;
 mod results;
+#[path = "../rounds/mod.rs"]
+mod rounds;
 mod servers;
 
+use std::path::Path;
 use std::time::Duration;
 
 use loads::{Load, loads};
 use peerage::load;
 use results::Results;
+pub(crate) use rounds::Error;
+use rounds::Options;
 use servers::{Kind, Running};
 
-pub(crate) type Error = Box<dyn std::error::Error>;
+/// What stands before and behind the result in the page.
+const BEGIN: &str = "<!-- recorded by make bench -->\n";
+const END: &str = "<!-- end of the record -->";
 
 const ROUNDS: usize = 5;
 const SECONDS: Duration = Duration::from_millis(2_000);
 const QUICK_SECONDS: Duration = Duration::from_millis(700);
 
-struct Options {
-    rounds: usize,
-    duration: Duration,
-    only: String,
-    record: bool,
-}
-
-impl Options {
-    fn read() -> Result<Self, Error> {
-        let mut this = Self {
-            rounds: ROUNDS,
-            duration: SECONDS,
-            only: String::new(),
-            record: false,
-        };
-        let mut arguments = std::env::args().skip(1);
-        while let Some(argument) = arguments.next() {
-            match argument.as_str() {
-                // Given before `--rounds`, this counts for the length only.
-                "--quick" => (this.rounds, this.duration) = (1, QUICK_SECONDS),
-                "--record" => this.record = true,
-                "--rounds" => this.rounds = arguments.next().ok_or("--rounds N")?.parse()?,
-                "--only" => this.only = arguments.next().ok_or("--only TEXT")?,
-                // Cargo's own.
-                "--bench" => {}
-                other => return Err(format!("unknown option {other}").into()),
-            }
-        }
-        Ok(this)
-    }
-}
-
 fn main() -> Result<(), Error> {
-    let options = Options::read()?;
+    let options = Options::read(ROUNDS)?;
+    let duration = if options.is_quick {
+        QUICK_SECONDS
+    } else {
+        SECONDS
+    };
     servers::build_yardsticks()?;
     let kinds = servers::available();
     let loads: Vec<Load> = loads()
@@ -78,8 +57,8 @@ fn main() -> Result<(), Error> {
                     load.name,
                     kind.name()
                 );
-                match measure(load, kind, options.duration) {
-                    Ok(Some(report)) => results.add(round, load, kind, report),
+                match measure(load, kind, duration) {
+                    Ok(Some(report)) => results.add(round, load, kind, &report),
                     Ok(None) => {}
                     Err(error) => eprintln!("  no result: {error}"),
                 }
@@ -88,10 +67,25 @@ fn main() -> Result<(), Error> {
     }
     let table = results.table(&loads);
     println!("{table}");
-    if options.record {
-        page::write(&table, options.rounds, &chart::draw(&results, &loads))?;
+    if options.is_recorded {
+        rounds::record(BEGIN, END, &record(&table, options.rounds))?;
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/performance.svg");
+        std::fs::write(file, chart::draw(&results, &loads))?;
     }
     Ok(())
+}
+
+fn record(table: &str, rounds: usize) -> String {
+    let machine = rounds::machine();
+    let coturn = servers::coturn_version().unwrap_or_else(|| "not installed".to_owned());
+    format!(
+        "Medians of {rounds} rounds. The machine: {machine}; coturn {coturn}. Servers and the load \
+         generator share it, over loopback.
+
+![The table as bars](performance.svg)
+
+{table}"
+    )
 }
 
 /// Runs `load` on a server that is started for it. `None` if the server does not know such loads.

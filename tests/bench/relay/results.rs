@@ -1,48 +1,32 @@
 //! All results, and the table of them.
 
-use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use peerage::load::Report;
 
 use crate::loads::{Figure, Load};
+use crate::rounds::Medians;
 use crate::servers::Kind;
 
 #[derive(Default)]
-pub(crate) struct Results {
-    /// By load, server and round.
-    reports: BTreeMap<(&'static str, Kind, usize), Report>,
-}
+pub(crate) struct Results(Medians<Kind>);
 
 impl Results {
-    pub(crate) fn add(&mut self, round: usize, load: &Load, kind: Kind, report: Report) {
-        self.reports.insert((load.name, kind, round), report);
-    }
-
-    /// A figure of each round in which there is one.
-    fn figures(&self, load: &Load, figure: &Figure, kind: Kind) -> BTreeMap<usize, f64> {
-        let of_load = self
-            .reports
-            .iter()
-            .filter(|((name, of, _), _)| (*name, *of) == (load.name, kind));
-        of_load
-            .filter_map(|((_, _, round), report)| Some((*round, (figure.read)(report)?)))
-            .collect()
+    pub(crate) fn add(&mut self, round: usize, load: &Load, kind: Kind, report: &Report) {
+        for figure in &load.figures {
+            if let Some(value) = (figure.read)(report) {
+                self.0.add(round, &name(load, figure), kind, value);
+            }
+        }
     }
 
     pub(crate) fn median(&self, load: &Load, figure: &Figure, kind: Kind) -> Option<f64> {
-        median(self.figures(load, figure, kind).into_values().collect())
+        self.0.median(&name(load, figure), kind)
     }
 
     /// Peerage's share of another server's figure: the median of the rounds.
     fn ratio(&self, load: &Load, figure: &Figure, to: Kind) -> Option<f64> {
-        let ours = self.figures(load, figure, Kind::Peerage);
-        let theirs = self.figures(load, figure, to);
-        let in_round = |(round, ours): (&usize, &f64)| {
-            let theirs = theirs.get(round).filter(|&&theirs| theirs > 0.0)?;
-            Some(ours / theirs)
-        };
-        median(ours.iter().filter_map(in_round).collect())
+        self.0.ratio(&name(load, figure), Kind::Peerage, to)
     }
 
     /// In Markdown.
@@ -81,13 +65,7 @@ impl Results {
     }
 }
 
-fn median(mut values: Vec<f64>) -> Option<f64> {
-    values.sort_by(f64::total_cmp);
-    let middle = values.len() / 2;
-    let upper = *values.get(middle)?;
-    if values.len().is_multiple_of(2) {
-        Some((values[middle - 1] + upper) / 2.0)
-    } else {
-        Some(upper)
-    }
+/// That of a row.
+fn name(load: &Load, figure: &Figure) -> String {
+    format!("{}: {}", load.name, figure.name)
 }

@@ -3,13 +3,13 @@
 use std::net::{SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use peerage::auth::Secret;
 use peerage::load::{Login, Process, Protocol};
 
 use crate::Error;
+use crate::rounds::free_port;
 
 const SECRET: &str = "a-secret-of-the-benchmark-long-enough";
 const REALM: &str = "example.org";
@@ -226,15 +226,7 @@ fn coturn(address: SocketAddr, folder: &Path) -> Command {
     command
 }
 
-/// One that is free, below the ports that clients and relayed addresses get.
 fn free_address() -> Result<SocketAddr, Error> {
-    static NEXT: AtomicU16 = AtomicU16::new(20_000);
-    loop {
-        let port = NEXT.fetch_add(1, Ordering::Relaxed);
-        match UdpSocket::bind(("127.0.0.1", port)) {
-            Ok(socket) => return Ok(socket.local_addr()?),
-            Err(error) if port > 30_000 => return Err(error.into()),
-            Err(_) => {}
-        }
-    }
+    let port = free_port(|port| UdpSocket::bind(("127.0.0.1", port)))?;
+    Ok(SocketAddr::from(([127, 0, 0, 1], port)))
 }
