@@ -41,6 +41,7 @@ impl Serve {
             .map_err(|error| error.to_string())?;
         let logs = Logs::start(resolved.config.log_level);
         let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(threads())
             .enable_all()
             .build()
             .map_err(|error| format!("cannot start the runtime: {error}"))?;
@@ -198,4 +199,10 @@ impl StopSignals {
             std::future::pending::<()>().await;
         }
     }
+}
+
+/// How many threads signaling and HTTP have: half of the cores. A message costs less than it takes
+/// to hand it to another thread, and the relay has a thread for each core as well.
+fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(2))
 }

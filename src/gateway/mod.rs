@@ -1,10 +1,10 @@
 //! The transports of signaling: the WebSocket at `/v1/ws`, and for those whose network passes
 //! none, streams of events, requests that are held, and polls.
 //!
-//! [`Gateway::start`] spawns the one task that owns the [`Hub`]; each connection has a task of
-//! its own, which decodes, encodes and waits for its socket, so that the owner waits for nobody.
-//! Between them are bounded queues: a client that sends too fast waits, one that reads too slowly
-//! loses its connection.
+//! Each connection has a task of its own, which decodes, hands to the [`Hub`] what its client
+//! says, encodes and waits for its socket; the hub waits for nobody. What it wants sent goes
+//! through bounded queues to the tasks of the connections: a client that reads too slowly loses its
+//! connection.
 
 mod documents;
 mod door;
@@ -13,10 +13,10 @@ mod guesses;
 mod lease;
 mod operation;
 mod origin;
-mod owner;
 mod requests;
 mod settings;
 mod shared;
+mod switchboard;
 mod websocket;
 
 use std::net::SocketAddr;
@@ -32,16 +32,16 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Extension, Router};
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc};
 
 use self::door::{Door, Visitor};
 pub use self::frames::{bounded, give_up, unreadable};
 pub use self::lease::Lease;
 use self::operation::{Answer, Body, Operation, Shown};
-use self::owner::{Owner, ToHub};
 use self::requests::keys::Keys;
 pub use self::settings::Settings;
 use self::shared::Shared;
+use self::switchboard::Switchboard;
 use self::websocket::{Carrier, OUTBOX, Place};
 use crate::auth::Secret;
 use crate::auth::jwt::AccessTokens;
@@ -49,8 +49,6 @@ use crate::metrics::SignalCounters;
 use crate::net::Admission;
 use crate::signal::{Hub, Revocation, Revoked};
 
-/// How many inputs may wait for the hub.
-const INBOX: usize = 1_024;
 /// What a client is told to wait that finds no place, in seconds.
 const RETRY_AFTER_SECONDS: &str = "5";
 
@@ -61,20 +59,18 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    /// Spawns the task that owns `hub` on the current runtime.
+    /// Takes `hub`, and spawns the task that keeps its time on the current runtime.
     ///
     /// # Panics
     ///
     /// Outside a Tokio runtime.
     #[must_use]
     pub fn start(hub: Hub, settings: Settings, counters: Arc<SignalCounters>) -> Self {
-        let (to_hub, inbox) = mpsc::channel(INBOX);
         let door = Door::new(
             settings.tokens.clone(),
             settings.guesses_per_address,
             Arc::clone(&counters),
         );
-        tokio::spawn(Owner::new(hub, inbox, counters).run());
         Self {
             shared: Arc::new(Shared {
                 places: Arc::new(Semaphore::new(settings.max_connections as usize)),
@@ -85,7 +81,7 @@ impl Gateway {
                 door: Arc::new(door),
                 keys: Keys::default(),
                 settings,
-                hub: to_hub,
+                hub: Switchboard::start(hub, counters),
                 ready: AtomicBool::new(true),
                 connections: AtomicU64::new(0),
             }),
@@ -108,13 +104,14 @@ impl Gateway {
     /// Whether connections are let in: from the start until the drain.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        self.shared.ready.load(Ordering::Relaxed) && !self.shared.hub.is_closed()
+        self.shared.ready.load(Ordering::Relaxed) && !self.shared.hub.is_over()
     }
 
     /// Has the hub hand out credentials of another secret of the relay, also to those who have some.
     pub async fn renew_secret(&self, secret: Secret) {
         // An error means that the hub is gone, and with it all who have credentials.
-        let _ = self.shared.hub.send(ToHub::Secret(secret)).await;
+        let renew = |hub: &mut Hub, now| hub.handle_secret(secret, now);
+        let _ = self.shared.hub.ask(renew);
     }
 
     /// Checks access tokens with other keys, or by other rules, from now on. Who is in stays in.
@@ -125,10 +122,8 @@ impl Gateway {
     /// Ends what `revocation` names, for good. Gives whose relay credentials are not to
     /// be taken any more; `None` if too many revocations are remembered, or the hub is gone.
     pub async fn revoke(&self, revocation: Revocation) -> Option<Revoked> {
-        let (answer, answered) = oneshot::channel();
-        let asked = self.shared.hub.send(ToHub::Revoke(revocation, answer));
-        asked.await.ok()?;
-        answered.await.ok()?.ok()
+        let revoke = |hub: &mut Hub, now| hub.handle_revocation(revocation, now);
+        self.shared.hub.ask(revoke).ok()?.ok()
     }
 
     /// Lets nobody in any more, tells every client to come back after a time of its own of up to
@@ -137,13 +132,14 @@ impl Gateway {
     pub async fn drain(&self, within: Duration) {
         self.shared.ready.store(false, Ordering::Relaxed);
         // Errors mean that the hub is gone already.
-        let _ = self.shared.hub.send(ToHub::Drain(within)).await;
+        let drain = |hub: &mut Hub, now| hub.handle_drain(within, now);
+        let _ = self.shared.hub.ask(drain);
         let all = self
             .shared
             .places
             .acquire_many(self.shared.settings.max_connections);
         let _ = tokio::time::timeout(within, all).await;
-        let _ = self.shared.hub.send(ToHub::Stop).await;
+        self.shared.hub.stop();
     }
 }
 
@@ -213,8 +209,8 @@ async fn upgrade(
 async fn carry(shared: Arc<Shared>, visitor: Visitor, socket: WebSocket, place: Place) {
     let id = shared.next_connection();
     let (to_connection, outbox) = mpsc::channel(OUTBOX);
-    let hub = shared.hub.clone();
-    if hub.send(ToHub::Open(id, to_connection)).await.is_ok() {
+    let hub = Arc::clone(&shared.hub);
+    if hub.open(id, to_connection).is_ok() {
         let settings = &shared.settings;
         let carrier = Carrier::new(id, visitor, (socket, place), (hub, outbox), settings);
         // In a task of its own: that of the upgrade is several times as large.

@@ -3,19 +3,19 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::door::Door;
-use super::owner::ToHub;
 use super::requests::keys::Keys;
 use super::settings::Settings;
+use super::switchboard::Switchboard;
 use crate::net::Admission;
 use crate::signal::ConnectionId;
 
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) settings: Settings,
-    pub(super) hub: mpsc::Sender<ToHub>,
+    pub(super) hub: Arc<Switchboard>,
     pub(super) ready: AtomicBool,
     /// One for each connection that there may be.
     pub(super) places: Arc<Semaphore>,

@@ -1,9 +1,12 @@
 //! One WebSocket: frames in, frames out, and every way in which it can end.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::ws::{Message as WsMessage, Utf8Bytes, WebSocket};
+use futures_util::SinkExt;
+use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::time::{Instant, timeout_at};
 use tracing::debug;
@@ -11,14 +14,16 @@ use tracing::debug;
 use super::door::Visitor;
 use super::frames;
 use super::lease::Lease;
-use super::owner::{Outgoing, ToHub};
 use super::settings::Settings;
+use super::switchboard::{Gone, Outgoing, Switchboard};
 use crate::dialect::native;
 use crate::signal::{Close, Command, ConnectionId, Ending, Input, Message, Offset, Rejection};
 
 /// How many messages may wait for a connection: all that a mailbox keeps, and as many answers
 /// again. The queue takes memory only as it fills.
 pub(super) const OUTBOX: usize = 512;
+/// How many messages are written together at most, so that what comes in gets its turn as well.
+const TOGETHER: usize = 32;
 /// How long an end may take: what still waits, the close frame and the peer's answer to it.
 const GOODBYE: Duration = Duration::from_secs(5);
 /// With which a browser closes when its page is left (RFC 6455, section 7.4.1).
@@ -38,7 +43,7 @@ pub(super) struct Carrier {
     socket: WebSocket,
     /// Given back when the task ends.
     _place: Place,
-    hub: mpsc::Sender<ToHub>,
+    hub: Arc<Switchboard>,
     outbox: mpsc::Receiver<Outgoing>,
     write_timeout: Duration,
     /// When the hub last heard that the connection lives.
@@ -82,7 +87,7 @@ impl Carrier {
         id: ConnectionId,
         visitor: Visitor,
         (socket, place): (WebSocket, Place),
-        (hub, outbox): (mpsc::Sender<ToHub>, mpsc::Receiver<Outgoing>),
+        (hub, outbox): (Arc<Switchboard>, mpsc::Receiver<Outgoing>),
         settings: &Settings,
     ) -> Self {
         Self {
@@ -108,7 +113,7 @@ impl Carrier {
             End::Closed(PAGE_LEFT) => Input::Left,
             _ => Input::Closed,
         };
-        let _ = self.hub.send(ToHub::Input(self.id, input)).await;
+        let _ = self.hub.tell(self.id, input);
         let deadline = self.over.unwrap_or_else(|| Instant::now() + GOODBYE);
         // Who does not answer a close frame in time is cut off: there is nothing else to do.
         let _ = timeout_at(deadline, self.goodbye(end)).await;
@@ -117,7 +122,7 @@ impl Carrier {
     async fn exchange(&mut self) -> End {
         loop {
             let step = tokio::select! {
-                frame = self.socket.recv() => self.receive(frame).await,
+                frame = self.socket.recv() => self.receive(frame),
                 outgoing = self.outbox.recv() => self.pass_on(outgoing).await,
             };
             if let Err(end) = step {
@@ -126,16 +131,16 @@ impl Carrier {
         }
     }
 
-    async fn receive(&mut self, frame: Option<Result<WsMessage, axum::Error>>) -> Result<(), End> {
+    fn receive(&mut self, frame: Option<Result<WsMessage, axum::Error>>) -> Result<(), End> {
         match frame {
             None => Err(End::Gone),
             Some(Err(error)) => Err(self.unreadable(error)),
-            Some(Ok(WsMessage::Text(text))) => self.take(&text).await,
+            Some(Ok(WsMessage::Text(text))) => self.take(&text),
             Some(Ok(WsMessage::Binary(_))) => {
                 self.visitor.is_ended(Close::Binary);
                 Err(End::from(Close::Binary))
             }
-            Some(Ok(WsMessage::Ping(_) | WsMessage::Pong(_))) => self.alive().await,
+            Some(Ok(WsMessage::Ping(_) | WsMessage::Pong(_))) => self.alive(),
             Some(Ok(WsMessage::Close(frame))) => {
                 Err(End::Closed(frame.map_or(NO_CODE, |frame| frame.code)))
             }
@@ -151,36 +156,48 @@ impl Carrier {
         End::Unreadable(close)
     }
 
-    async fn take(&mut self, text: &Utf8Bytes) -> Result<(), End> {
+    fn take(&mut self, text: &Utf8Bytes) -> Result<(), End> {
         let mut command = native::decode(text.as_bytes()).map_err(Rejection::from);
         self.visitor.check(&mut command);
         if let Ok(Command::Hello(hello)) = &command {
             debug!(connection = self.id.0, client = ?hello.client, "hello");
         }
         let length = text.len();
-        self.tell(Input::Message { length, command }).await
+        self.tell(Input::Message { length, command })
     }
 
-    async fn alive(&mut self) -> Result<(), End> {
+    fn alive(&mut self) -> Result<(), End> {
         if self.told.elapsed() < ALIVE {
             return Ok(());
         }
-        self.tell(Input::Alive).await
+        self.tell(Input::Alive)
     }
 
-    /// Waits while the hub is busy; meanwhile nothing is read, so the peer waits as well.
-    async fn tell(&mut self, input: Input) -> Result<(), End> {
+    fn tell(&mut self, input: Input) -> Result<(), End> {
         self.told = Instant::now();
-        let told = self.hub.send(ToHub::Input(self.id, input)).await;
-        told.map_err(|_| End::from(Close::GoingAway))
+        let told = self.hub.tell(self.id, input);
+        told.map_err(|Gone| End::from(Close::GoingAway))
     }
 
-    async fn pass_on(&mut self, outgoing: Option<Outgoing>) -> Result<(), End> {
+    /// Sends what the hub wants sent, and whatever else waits by then.
+    async fn pass_on(&mut self, first: Option<Outgoing>) -> Result<(), End> {
+        self.queue(first).await?;
+        for _ in 1..TOGETHER {
+            match self.outbox.try_recv() {
+                Ok(next) => self.queue(Some(next)).await?,
+                Err(TryRecvError::Empty) => break,
+                Err(TryRecvError::Disconnected) => self.queue(None).await?,
+            }
+        }
+        self.in_time(SinkExt::flush).await
+    }
+
+    async fn queue(&mut self, outgoing: Option<Outgoing>) -> Result<(), End> {
         match outgoing {
             Some(Outgoing::Message(offset, message)) => self.send(offset, &message).await,
             Some(Outgoing::Ping) => self.write(WsMessage::Ping(Vec::new().into())).await,
             Some(Outgoing::Close(ending)) => Err(End::Close(ending)),
-            // The owner of the hub has let go without a word: the queue was full.
+            // The hub has let go without a word: the queue was full.
             None => Err(End::from(Close::TooSlow)),
         }
     }
@@ -193,9 +210,20 @@ impl Carrier {
         self.write(WsMessage::Text(text.into())).await
     }
 
-    /// Writes a frame. A socket that takes nothing for too long is given up; once the hub has
-    /// let go, all that is left has the time of a goodbye together.
+    /// Puts a frame behind those that are to be written.
     async fn write(&mut self, frame: WsMessage) -> Result<(), End> {
+        self.in_time(|socket| socket.feed(frame)).await
+    }
+
+    /// A socket that takes nothing for too long is given up; once the hub has let go, all that is
+    /// left has the time of a goodbye together.
+    async fn in_time<'s, F>(
+        &'s mut self,
+        write: impl FnOnce(&'s mut WebSocket) -> F,
+    ) -> Result<(), End>
+    where
+        F: Future<Output = Result<(), axum::Error>> + 's,
+    {
         if self.outbox.is_closed() {
             let goodbye = || Instant::now() + GOODBYE;
             self.over.get_or_insert_with(goodbye);
@@ -203,7 +231,7 @@ impl Carrier {
         let deadline = self
             .over
             .unwrap_or_else(|| Instant::now() + self.write_timeout);
-        match timeout_at(deadline, self.socket.send(frame)).await {
+        match timeout_at(deadline, write(&mut self.socket)).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) | Err(_) => Err(End::Gone),
         }

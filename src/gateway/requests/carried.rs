@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use tracing::debug;
 
 use super::super::door::Visitor;
-use super::super::owner::{Outgoing, ToHub};
+use super::super::switchboard::{Outgoing, Switchboard};
 use super::line::{Line, NeverSaid, Said};
 use crate::net::Place;
 use crate::signal::{Close, Command, ConnectionId, Ending, Input, Message, Offset, Rejection};
@@ -17,7 +17,7 @@ use crate::signal::{Close, Command, ConnectionId, Ending, Input, Message, Offset
 #[derive(Debug)]
 pub(super) struct Carried {
     id: ConnectionId,
-    hub: mpsc::Sender<ToHub>,
+    hub: Arc<Switchboard>,
     state: Mutex<State>,
     changed: Notify,
     /// How long the client may ask for nothing.
@@ -68,7 +68,7 @@ impl Carried {
     pub(super) fn new(
         id: ConnectionId,
         visitor: Visitor,
-        hub: mpsc::Sender<ToHub>,
+        hub: Arc<Switchboard>,
         absence: Duration,
         places: Places,
     ) -> Self {
@@ -102,7 +102,7 @@ impl Carried {
                     // Its own patience decides that: a request that is held cannot be asked.
                     Some(Outgoing::Ping) => self.is_there().await,
                     Some(Outgoing::Close(ending)) => break ending,
-                    // The owner of the hub has let go without a word: the queue was full.
+                    // The hub has let go without a word: the queue was full.
                     None => break Close::TooSlow.into(),
                 },
                 () = sleep_until(self.patience()) => {
@@ -126,7 +126,7 @@ impl Carried {
         }
         self.changed.notify_waiters();
         // An error means that the hub is gone.
-        let _ = self.hub.send(ToHub::Input(self.id, Input::Closed)).await;
+        let _ = self.hub.tell(self.id, Input::Closed);
     }
 
     /// Looks at the access token in a message, if there is one.
@@ -149,7 +149,7 @@ impl Carried {
             (state.seen, state.told) = (now, now);
         }
         // An error means that the hub is gone; the client learns it from what it reads.
-        let _ = self.hub.send(ToHub::Input(self.id, input)).await;
+        let _ = self.hub.tell(self.id, input);
     }
 
     /// The client has got everything up to this number; what it was told of its session is
@@ -182,7 +182,7 @@ impl Carried {
     /// As far as anybody can tell.
     async fn is_there(&self) {
         // An error means that the hub is gone; then the outbox ends as well.
-        let _ = self.hub.send(ToHub::Input(self.id, Input::Alive)).await;
+        let _ = self.hub.tell(self.id, Input::Alive);
     }
 
     /// Why nothing more is said, if so.

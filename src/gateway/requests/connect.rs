@@ -15,7 +15,6 @@ use tokio::time::Instant;
 use tracing::{debug, error};
 
 use super::super::door::Visitor;
-use super::super::owner::ToHub;
 use super::super::shared::Shared;
 use super::super::websocket::OUTBOX;
 use super::answers::{Refusal, batch, ended, json_response};
@@ -65,8 +64,8 @@ async fn begin(
     };
     let id = shared.next_connection();
     let (to_connection, outbox) = mpsc::channel(OUTBOX);
-    let hub = shared.hub.clone();
-    let opened = hub.send(ToHub::Open(id, to_connection)).await;
+    let hub = Arc::clone(&shared.hub);
+    let opened = hub.open(id, to_connection);
     opened.map_err(|_| Refusal::Full)?;
     let absence = shared.settings.absence;
     let visitor = Visitor::new(&shared.door, address);

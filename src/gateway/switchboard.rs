@@ -1,0 +1,259 @@
+//! The hub, and where each connection of it can be reached.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{Notify, mpsc};
+
+use crate::metrics::SignalCounters;
+use crate::net::Clock;
+use crate::signal::{Close, ConnectionId, Ending, Event, Hub, Input, Message, Offset};
+use crate::time::{Instant, Now};
+
+/// How long to sleep when nothing is due.
+const LONG: Duration = Duration::from_secs(3_600);
+
+/// What a connection should do.
+pub(super) enum Outgoing {
+    /// Send a message.
+    Message(Option<Offset>, Arc<Message>),
+    /// Find out whether the client lives.
+    Ping,
+    /// Close. Nothing follows.
+    Close(Ending),
+}
+
+/// The hub is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Gone;
+
+/// The hub of all connections. Whoever has something for it hands it in at once: what the hub
+/// does takes microseconds, and to wake another task for it would take longer.
+pub(super) struct Switchboard {
+    board: Mutex<Board>,
+    /// Something is due sooner than the clock's keeper knows.
+    sooner: Arc<Notify>,
+    clock: Clock,
+}
+
+struct Board {
+    hub: Hub,
+    outboxes: HashMap<ConnectionId, mpsc::Sender<Outgoing>>,
+    counters: Arc<SignalCounters>,
+    /// Until when the keeper of the clock sleeps.
+    asleep_until: Option<Instant>,
+    is_over: bool,
+}
+
+impl Switchboard {
+    /// Spawns, on the current runtime, the task that has the hub do what is due.
+    pub(super) fn start(hub: Hub, counters: Arc<SignalCounters>) -> Arc<Self> {
+        let sooner = Arc::new(Notify::new());
+        let board = Board {
+            hub,
+            outboxes: HashMap::new(),
+            counters,
+            asleep_until: None,
+            is_over: false,
+        };
+        let switchboard = Arc::new(Self {
+            board: Mutex::new(board),
+            sooner: Arc::clone(&sooner),
+            clock: Clock::start(),
+        });
+        tokio::spawn(keep_time(Arc::downgrade(&switchboard), sooner));
+        switchboard
+    }
+
+    /// A connection has come, and can be reached there.
+    pub(super) fn open(
+        &self,
+        connection: ConnectionId,
+        outbox: mpsc::Sender<Outgoing>,
+    ) -> Result<(), Gone> {
+        self.change(|board, now| {
+            board.outboxes.insert(connection, outbox);
+            board.hub.handle(connection, Input::Open, now);
+        })
+    }
+
+    /// Something has happened on a connection.
+    pub(super) fn tell(&self, connection: ConnectionId, input: Input) -> Result<(), Gone> {
+        self.change(|board, now| {
+            match input {
+                Input::Message { .. } => SignalCounters::count(&board.counters.messages_in),
+                Input::Closed | Input::Left => drop(board.outboxes.remove(&connection)),
+                _ => {}
+            }
+            board.hub.handle(connection, input, now);
+        })
+    }
+
+    /// Has the hub do something that no connection has asked for.
+    pub(super) fn ask<R>(&self, ask: impl FnOnce(&mut Hub, Now) -> R) -> Result<R, Gone> {
+        self.change(|board, now| ask(&mut board.hub, now))
+    }
+
+    /// From now on the hub is gone, and all that it knew.
+    pub(super) fn stop(&self) {
+        let mut board = self.board();
+        board.is_over = true;
+        board.outboxes = HashMap::new();
+        drop(board);
+        self.sooner.notify_one();
+    }
+
+    /// Whether the hub is gone.
+    pub(super) fn is_over(&self) -> bool {
+        self.board().is_over
+    }
+
+    fn change<R>(&self, change: impl FnOnce(&mut Board, Now) -> R) -> Result<R, Gone> {
+        let mut board = self.board();
+        if board.is_over {
+            return Err(Gone);
+        }
+        let now = self.clock.now();
+        let changed = change(&mut board, now);
+        board.give_out(now);
+        board.gauge();
+        let is_sooner = board.is_due_sooner();
+        drop(board);
+        if is_sooner {
+            self.sooner.notify_one();
+        }
+        Ok(changed)
+    }
+
+    /// Does what is due. Gives when to do so again; `None` once the hub is gone.
+    fn do_what_is_due(&self) -> Option<tokio::time::Instant> {
+        let mut board = self.board();
+        if board.is_over {
+            return None;
+        }
+        let now = self.clock.now();
+        board.do_what_is_due(now);
+        board.asleep_until = board.hub.poll_timeout();
+        Some(match board.asleep_until {
+            Some(at) => self.clock.system(at).into(),
+            None => tokio::time::Instant::now() + LONG,
+        })
+    }
+
+    /// The hub holds its promises whatever comes in: were it to panic, only what it was told then
+    /// would be lost.
+    fn board(&self) -> MutexGuard<'_, Board> {
+        self.board.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Switchboard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Switchboard").finish_non_exhaustive()
+    }
+}
+
+impl Drop for Switchboard {
+    fn drop(&mut self) {
+        // Its task sees that nobody is left.
+        self.sooner.notify_one();
+    }
+}
+
+/// Has the hub do what is due, for as long as somebody else knows it.
+async fn keep_time(switchboard: Weak<Switchboard>, sooner: Arc<Notify>) {
+    let sleep = tokio::time::sleep(LONG);
+    tokio::pin!(sleep);
+    while let Some(wake) = switchboard
+        .upgrade()
+        .and_then(|known| known.do_what_is_due())
+    {
+        sleep.as_mut().reset(wake);
+        tokio::select! {
+            () = &mut sleep => {}
+            () = sooner.notified() => {}
+        }
+    }
+}
+
+impl Board {
+    fn do_what_is_due(&mut self, now: Now) {
+        if self.hub.poll_timeout().is_some_and(|at| at <= now.instant) {
+            self.hub.handle_timeout(now);
+            self.give_out(now);
+            self.gauge();
+        }
+    }
+
+    /// Whether something is due before the keeper of the clock wakes up, and it has not been
+    /// told so.
+    fn is_due_sooner(&mut self) -> bool {
+        let Some(due) = self.hub.poll_timeout() else {
+            return false;
+        };
+        let is_sooner = self.asleep_until.is_none_or(|until| due < until);
+        if is_sooner {
+            self.asleep_until = Some(due);
+        }
+        is_sooner
+    }
+
+    /// Hands everything that the hub wants sent to the connections, waiting for none of them.
+    fn give_out(&mut self, now: Now) {
+        while let Some(event) = self.hub.poll_event() {
+            match event {
+                Event::Send {
+                    connection,
+                    offset,
+                    message,
+                } => {
+                    self.count(&message);
+                    self.hand(connection, Outgoing::Message(offset, message), now);
+                }
+                Event::Ping { connection } => self.hand(connection, Outgoing::Ping, now),
+                Event::Close { connection, ending } => {
+                    if ending.close == Close::TooSlow {
+                        SignalCounters::count(&self.counters.slow_consumers);
+                    }
+                    self.counters.closed.count(ending.close.reason());
+                    self.hand(connection, Outgoing::Close(ending), now);
+                    self.outboxes.remove(&connection);
+                }
+            }
+        }
+    }
+
+    fn hand(&mut self, connection: ConnectionId, outgoing: Outgoing, now: Now) {
+        let Some(outbox) = self.outboxes.get(&connection) else {
+            return;
+        };
+        match outbox.try_send(outgoing) {
+            Ok(()) => {}
+            Err(TrySendError::Full(_)) => {
+                // The connection sees that it has been let go without a word, and why.
+                self.outboxes.remove(&connection);
+                self.hub.handle(connection, Input::Stalled, now);
+            }
+            Err(TrySendError::Closed(_)) => {
+                self.outboxes.remove(&connection);
+                self.hub.handle(connection, Input::Closed, now);
+            }
+        }
+    }
+
+    fn count(&self, message: &Message) {
+        match message {
+            Message::Error(rejection) => self.counters.rejected.count(rejection.reject.code()),
+            _ => SignalCounters::count(&self.counters.messages_out),
+        }
+    }
+
+    fn gauge(&self) {
+        SignalCounters::set(&self.counters.connections, self.hub.connections());
+        SignalCounters::set(&self.counters.sessions, self.hub.sessions());
+        SignalCounters::set(&self.counters.rooms, self.hub.rooms());
+    }
+}
