@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::serve::ListenerExt;
 use futures_util::{SinkExt, StreamExt};
 use peerage::gateway::{Gateway, Settings};
 use peerage::metrics::SignalCounters;
@@ -45,6 +46,8 @@ impl Server {
             .expect("a port");
         let address = listener.local_addr().expect("it is bound");
         let router = gateway.router();
+        // As the server does: what is said waits for no more.
+        let listener = listener.tap_io(|socket| socket.set_nodelay(true).expect("open"));
         tokio::spawn(async move { axum::serve(listener, router).await });
         Self {
             address,
