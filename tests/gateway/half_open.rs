@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use peerage::gateway::Settings;
 use peerage::signal::Config;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
-use crate::world::Server;
+use crate::world::{Client, Server};
 
 /// A way to the server that swallows everything from one moment on, and closes nothing.
 struct Swallowing {
@@ -49,52 +49,65 @@ async fn carry(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, swallows: watch:
     }
 }
 
+/// Two members of a room, of whom the second comes over a way that may swallow everything.
+struct Pair {
+    /// It goes with the test.
+    _server: Server,
+    ada: Client,
+    grace: Client,
+    way: Swallowing,
+    epoch: Value,
+}
+
+impl Pair {
+    /// With a server that allows so much silence, and anything not to be acknowledged.
+    async fn new(silence: Duration) -> Self {
+        let config = Config {
+            silence_timeout: silence,
+            acknowledge_timeout: Duration::from_secs(3_600),
+            presence_grace: Duration::ZERO,
+            ..Config::default()
+        };
+        let server = Server::with(config, Settings::default()).await;
+        let way = Swallowing::to(server.address).await;
+        let (mut ada, _) = server.member("blue").await;
+        let stream = TcpStream::connect(way.address).await.expect("it listens");
+        let mut grace = server.connect_over(stream).await;
+        grace.hello().await;
+        let joined = grace.join(1, "blue").await;
+        assert_eq!(ada.expect("presence").await["member"]["state"], "joined");
+        Self {
+            _server: server,
+            ada,
+            grace,
+            way,
+            epoch: joined["members"][0]["epoch"].clone(),
+        }
+    }
+
+    /// The second one is found to be gone. To wait is to answer pings: the first one is kept for
+    /// as long as the other is not found.
+    async fn is_found(mut self) {
+        let presence = self.ada.expect("presence").await;
+        assert_eq!(presence["member"]["session"], json!(self.grace.session));
+        assert_eq!(presence["member"]["state"], "suspended");
+        self.ada.ping().await;
+    }
+}
+
 #[tokio::test]
 async fn a_dead_connection_is_found_and_one_that_answers_is_kept() {
-    let config = Config {
-        silence_timeout: Duration::from_secs(6),
-        presence_grace: Duration::ZERO,
-        ..Config::default()
-    };
-    let server = Server::with(config, Settings::default()).await;
-    let way = Swallowing::to(server.address).await;
-    let (mut ada, _) = server.member("blue").await;
-    let stream = TcpStream::connect(way.address).await.expect("it listens");
-    let mut grace = server.connect_over(stream).await;
-    grace.hello().await;
-    grace.join(1, "blue").await;
-    assert_eq!(ada.expect("presence").await["member"]["state"], "joined");
-    way.swallow.send_replace(true);
-    // To wait is to answer pings: this one is kept for as long as the other is not found.
-    let presence = ada.expect("presence").await;
-    assert_eq!(presence["member"]["session"], json!(grace.session));
-    assert_eq!(presence["member"]["state"], "suspended");
-    ada.ping().await;
+    let pair = Pair::new(Duration::from_secs(6)).await;
+    pair.way.swallow.send_replace(true);
+    pair.is_found().await;
 }
 
 #[tokio::test]
 async fn in_a_negotiation_a_dead_connection_is_found_though_silence_is_allowed() {
-    let config = Config {
-        silence_timeout: Duration::from_secs(3_600),
-        acknowledge_timeout: Duration::from_secs(3_600),
-        presence_grace: Duration::ZERO,
-        ..Config::default()
-    };
-    let server = Server::with(config, Settings::default()).await;
-    let way = Swallowing::to(server.address).await;
-    let (mut ada, _) = server.member("blue").await;
-    let stream = TcpStream::connect(way.address).await.expect("it listens");
-    let mut grace = server.connect_over(stream).await;
-    grace.hello().await;
-    let joined = grace.join(1, "blue").await;
-    ada.expect("presence").await;
-    way.swallow.send_replace(true);
-    ada.send(
-        json!({"type": "offer", "id": 2, "room": "blue", "to": grace.session,
-        "epoch": joined["members"][0]["epoch"], "body": "sdp"}),
-    )
-    .await;
-    let presence = ada.expect("presence").await;
-    assert_eq!(presence["member"]["state"], "suspended");
-    ada.ping().await;
+    let mut pair = Pair::new(Duration::from_secs(3_600)).await;
+    pair.way.swallow.send_replace(true);
+    let offer = json!({"type": "offer", "id": 2, "room": "blue", "to": pair.grace.session,
+        "epoch": pair.epoch, "body": "sdp"});
+    pair.ada.send(offer).await;
+    pair.is_found().await;
 }
