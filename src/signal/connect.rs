@@ -161,6 +161,7 @@ impl Hub {
     /// Answers with an error, and closes the connection of a client that does not listen.
     fn refuse(&mut self, id: ConnectionId, rejection: Rejection, now: Now) {
         let reject = rejection.reject;
+        self.note_refusal(id, &rejection);
         self.tell(id, Message::Error(rejection));
         match reject {
             Reject::RateLimited if self.count_limited(id) > LIMITED => {

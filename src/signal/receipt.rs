@@ -39,6 +39,7 @@ impl Hub {
         let Some(known) = self.sessions.get_mut(&session) else {
             return;
         };
+        known.refusals.acknowledge(seen);
         let mut said = Said::default();
         known
             .mailbox

@@ -72,6 +72,7 @@ impl Hub {
             self.replace_by_snapshot(id, now);
             self.welcome(connection, id, Resumed::Snapshot, now);
         }
+        self.refuse_again(id, connection);
         self.replay(id, connection);
         if was_away {
             self.announce(id, State::Joined, now);

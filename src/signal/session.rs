@@ -6,6 +6,7 @@ use super::grant::Grant;
 use super::ids::{ConnectionId, RoomName};
 use super::limits::Buckets;
 use super::mailbox::Mailbox;
+use super::refusals::Refusals;
 use super::ticket::Issued;
 use super::unsettled::Unsettled;
 use crate::time::Instant;
@@ -17,6 +18,7 @@ pub(super) struct Session {
     pub(super) connection: Option<ConnectionId>,
     pub(super) mailbox: Mailbox,
     pub(super) broadcasts: Unsettled,
+    pub(super) refusals: Refusals,
     pub(super) buckets: Buckets,
     /// The rooms that it is in. Few, so a list.
     pub(super) rooms: Vec<RoomName>,
