@@ -37,9 +37,10 @@ impl Pulse {
         }
     }
 
-    pub(super) fn heard(&mut self, now: Now) {
+    /// Something has come: whether it was asked for.
+    pub(super) fn heard(&mut self, now: Now) -> bool {
         self.heard = now.instant;
-        self.asked = None;
+        self.asked.take().is_some()
     }
 
     /// When to ask, or to give it up.

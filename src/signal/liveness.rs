@@ -11,10 +11,11 @@ const URGENT_FOR: Duration = Duration::from_secs(10);
 
 impl Hub {
     /// Something has come on a connection. The timer is not moved with every message; it is looked
-    /// at again when it rings.
+    /// at again when it rings. Only where this answers, it would ring too late.
     pub(super) fn heard(&mut self, connection: ConnectionId, now: Now) {
-        if let Some(connection) = self.connections.get_mut(&connection) {
-            connection.pulse.heard(now);
+        let known = self.connections.get_mut(&connection);
+        if known.is_some_and(|known| known.pulse.heard(now)) {
+            self.watch(connection, now);
         }
     }
 
@@ -126,6 +127,19 @@ mod tests {
             assert_eq!(world.closed[&members[dead].connection], Close::Silent);
             assert_eq!(world.closed.len(), 1);
         }
+    }
+
+    #[test]
+    fn in_a_negotiation_one_that_has_just_answered_is_found_as_soon() {
+        let mut world = World::new(Config::default());
+        let [ada, grace] = ["blue"; 2].map(|room| world.member(room));
+        world.wait(Duration::from_secs(17));
+        world.ask(&ada, offer("blue", &grace, 2));
+        world.wait(Duration::from_millis(1));
+        assert_eq!(world.pings(grace.connection), 1);
+        world.input(grace.connection, Input::Alive);
+        world.wait(Duration::from_secs(5));
+        assert_eq!(world.closed[&grace.connection], Close::Silent);
     }
 
     #[test]
