@@ -87,7 +87,7 @@ impl Pair {
 
     /// The second one is found to be gone. To wait is to answer pings: the first one is kept for
     /// as long as the other is not found.
-    async fn is_found(mut self) {
+    async fn finds_it(mut self) {
         let presence = self.ada.expect("presence").await;
         assert_eq!(presence["member"]["session"], json!(self.grace.session));
         assert_eq!(presence["member"]["state"], "suspended");
@@ -99,7 +99,7 @@ impl Pair {
 async fn a_dead_connection_is_found_and_one_that_answers_is_kept() {
     let pair = Pair::new(Duration::from_secs(6)).await;
     pair.way.swallow.send_replace(true);
-    pair.is_found().await;
+    pair.finds_it().await;
 }
 
 #[tokio::test]
@@ -109,5 +109,5 @@ async fn in_a_negotiation_a_dead_connection_is_found_though_silence_is_allowed()
     let offer = json!({"type": "offer", "id": 2, "room": "blue", "to": pair.grace.session,
         "epoch": pair.epoch, "body": "sdp"});
     pair.ada.send(offer).await;
-    pair.is_found().await;
+    pair.finds_it().await;
 }
