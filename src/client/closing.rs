@@ -56,6 +56,11 @@ impl End {
         })
     }
 
+    /// Whether the access token was not good.
+    pub(super) fn is_about_access(&self) -> bool {
+        self.code == Some(4403)
+    }
+
     /// The least wait before the next connection.
     pub(super) fn pause(&self) -> Duration {
         self.retry_after.unwrap_or_default()

@@ -17,6 +17,8 @@ use crate::time::Instant;
 const ASK_AFTER: Duration = Duration::from_secs(25);
 /// … and after so much more it does not.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// So many access tokens in a row may be refused.
+const REFUSALS: u32 = 3;
 
 impl Session {
     pub(super) fn welcome(&mut self, welcome: Welcome, now: Instant) {
@@ -25,6 +27,7 @@ impl Session {
         self.phase = Phase::Connected;
         self.farewell = (None, None);
         self.backoff.reset();
+        self.refusals = 0;
         self.applied = welcome.applied;
         let resumed = match &*welcome.resumed {
             "full" => Resumed::Full,
@@ -194,11 +197,29 @@ impl Session {
         if let Some(ended) = end.ended() {
             return self.finish(ended);
         }
+        if end.is_about_access() && self.is_locked_out(end) {
+            return;
+        }
         let (said, wait) = std::mem::take(&mut self.farewell);
         let retry_in = wait.unwrap_or_else(|| end.pause() + self.backoff.next());
         self.phase = Phase::Waiting(now + retry_in);
         let why = said.unwrap_or_else(|| end.reason.clone());
         self.events.push_back(Event::Disconnected { why, retry_in });
+    }
+
+    /// The access token was refused: whether that ends the session.
+    fn is_locked_out(&mut self, end: &End) -> bool {
+        self.refusals += 1;
+        let reason = self.farewell.0.clone();
+        let reason = reason.unwrap_or_else(|| end.reason.clone());
+        let is_over = self.access.is_none() || self.refusals >= REFUSALS;
+        if is_over {
+            let code = end.code.unwrap_or_default();
+            self.finish(Ended::Refused { code, reason });
+        } else {
+            self.events.push_back(Event::AccessRefused { reason });
+        }
+        is_over
     }
 
     pub(super) fn drop_connection(&mut self) {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::event::Event;
-use super::member::RoomMembers;
+use super::member::{Broadcast, RoomMembers};
 use super::message::{Message, Refusal};
 use super::outbox::Entry;
 use super::request::Request;
@@ -20,15 +20,7 @@ impl Session {
             Message::IceServers(ice) => {
                 self.tell_ice_servers(ice.ice_servers, ice.ice_servers_expire_in_ms);
             }
-            Message::Joined { re, room } => {
-                if let Some(entry) = self.outbox.answered(re) {
-                    let (name, members) = (room.room.clone(), room.members.clone());
-                    self.settle(entry, Some(room));
-                    for member in &members {
-                        self.say_again_to(&name, member, now);
-                    }
-                }
-            }
+            Message::Joined { re, room } => self.take_joined(re, room, now),
             Message::Answered { re } => {
                 if let Some(entry) = self.outbox.answered(re) {
                     self.settle(entry, None);
@@ -51,8 +43,12 @@ impl Session {
                     member: presence.member,
                 });
             }
+            Message::Broadcast(broadcast) => self.hear_broadcast(broadcast),
+            Message::TokenExpiring { expires_in } => {
+                self.events.push_back(Event::AccessExpires { expires_in });
+            }
             Message::Said(said) => {
-                let is_new = |number| self.heard_of.take(said.from, number);
+                let is_new = |number| self.heard_of.take(&said.room, said.from, number);
                 if said.number.is_none_or(is_new) {
                     self.events.push_back(Event::Said(said));
                 }
@@ -69,6 +65,23 @@ impl Session {
                 }
             }
             Message::Unknown(text) => self.events.push_back(Event::Unknown { text }),
+        }
+    }
+
+    fn take_joined(&mut self, re: u64, room: RoomMembers, now: Instant) {
+        if let Some(entry) = self.outbox.answered(re) {
+            let (name, members) = (room.room.clone(), room.members.clone());
+            self.settle(entry, Some(room));
+            for member in &members {
+                self.say_again_to(&name, member, now);
+            }
+        }
+    }
+
+    fn hear_broadcast(&mut self, broadcast: Broadcast) {
+        let (room, from) = (&broadcast.room, broadcast.from);
+        if self.broadcasts_of.take(room, from, broadcast.number) {
+            self.events.push_back(Event::Broadcast(broadcast));
         }
     }
 
@@ -93,7 +106,10 @@ impl Session {
     fn take_snapshot(&mut self, rooms: Vec<RoomMembers>) {
         self.rooms.replace(&rooms);
         let unanswered = self.outbox.unanswered(self.applied);
-        let listed = |name: &str| rooms.iter().find(|room| &*room.room == name).cloned();
+        let listed = |name: Option<&str>| {
+            let mut rooms = rooms.iter();
+            rooms.find(|room| Some(&*room.room) == name).cloned()
+        };
         let answers: Vec<_> = unanswered
             .into_iter()
             .map(|entry| {

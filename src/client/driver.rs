@@ -12,7 +12,7 @@ use super::carrier::Carrier;
 use super::error::{ClientError, Full};
 use super::event::Event;
 use super::happened::Happened;
-use super::request::{Request, RequestId};
+use super::request::{AccessToken, Request, RequestId};
 use super::session::{Session, Step};
 use super::settings::{Settings, Transport};
 use super::stream::Target;
@@ -86,6 +86,17 @@ impl Client {
     pub fn ask(&mut self, request: Request) -> Result<RequestId, Full> {
         let now = self.now();
         self.session.ask(request, now)
+    }
+
+    /// Takes another access token, such as when [`Event::AccessExpires`] or
+    /// [`Event::AccessRefused`] has come. It is shown at once where there is a connection, and with
+    /// each one that follows.
+    ///
+    /// # Errors
+    /// As much waits already as may wait; only connections that follow show it.
+    pub fn authorize(&mut self, access_token: AccessToken) -> Result<Option<RequestId>, Full> {
+        let now = self.now();
+        self.session.authorize(access_token, now)
     }
 
     /// Ends the session. [`Client::next`] gives [`Event::Ended`] once the server knows.

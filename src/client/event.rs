@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::member::{IceServer, Limits, Member, RoomMembers, Said};
+use super::member::{Broadcast, IceServer, Limits, Member, RoomMembers, Said};
 use super::request::RequestId;
 use crate::signal::SessionId;
 
@@ -46,7 +46,7 @@ pub enum Event {
         /// What it may do, such as `speak`.
         permissions: Vec<Box<str>>,
     },
-    /// An update or a leave is applied.
+    /// An update or a leave is applied, or another access token taken.
     Done {
         /// What was asked for.
         re: RequestId,
@@ -67,6 +67,20 @@ pub enum Event {
     },
     /// Another member has said something. It comes once, and in the order of its sender.
     Said(Said),
+    /// Another member has said something to all of a room. It comes once.
+    Broadcast(Broadcast),
+    /// The access token expires soon: it is time for [`super::Client::authorize`].
+    AccessExpires {
+        /// After which time.
+        expires_in: Duration,
+    },
+    /// The server does not take the access token (any more), and the connection is over. Another
+    /// one follows, with what [`super::Client::authorize`] has been given by then; the third
+    /// refusal in a row ends the session.
+    AccessRefused {
+        /// Why, in words.
+        reason: Box<str>,
+    },
     /// What was said has arrived at the addressee's client.
     Delivered {
         /// What was asked for.

@@ -1,4 +1,4 @@
-//! Up to where each sender has been heard.
+//! What each sender has been heard to say.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -8,29 +8,73 @@ use crate::signal::SessionId;
 /// not confirmed; so far back nobody speaks again.
 const SENDERS: usize = 1_024;
 
+/// How many broadcasts of a sender are remembered. No server lets it have more under way.
+const BROADCASTS: usize = 256;
+
+/// Somebody, in one room.
+type Sender = (Box<str>, SessionId);
+
 /// The number of the last message of each sender.
 #[derive(Debug, Default)]
-pub(super) struct Heard {
-    last: HashMap<SessionId, u64>,
-    order: VecDeque<SessionId>,
-}
+pub(super) struct Heard(Senders<u64>);
 
 impl Heard {
     /// Whether this message is new, and from now on is not.
-    pub(super) fn take(&mut self, from: SessionId, number: u64) -> bool {
-        if let Some(last) = self.last.get_mut(&from) {
-            let is_new = number > *last;
-            *last = number.max(*last);
-            return is_new;
+    pub(super) fn take(&mut self, room: &str, from: SessionId, number: u64) -> bool {
+        let last = self.0.entry((room.into(), from));
+        let is_new = number > *last;
+        *last = number.max(*last);
+        is_new
+    }
+}
+
+/// The numbers of the last broadcasts of each sender. What is said again after a restart may come
+/// behind what is newer, so each number counts for itself.
+#[derive(Debug, Default)]
+pub(super) struct Broadcasts(Senders<VecDeque<u64>>);
+
+impl Broadcasts {
+    /// Whether this broadcast is new, and from now on is not.
+    pub(super) fn take(&mut self, room: &str, from: SessionId, number: u64) -> bool {
+        let numbers = self.0.entry((room.into(), from));
+        if numbers.contains(&number) {
+            return false;
         }
-        if self.order.len() == SENDERS
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.last.remove(&oldest);
+        if numbers.len() == BROADCASTS {
+            numbers.pop_front();
         }
-        self.order.push_back(from);
-        self.last.insert(from, number);
+        numbers.push_back(number);
         true
+    }
+}
+
+/// Something about each of the senders that were heard last.
+#[derive(Debug)]
+struct Senders<T> {
+    by_sender: HashMap<Sender, T>,
+    order: VecDeque<Sender>,
+}
+
+impl<T> Default for Senders<T> {
+    fn default() -> Self {
+        Self {
+            by_sender: HashMap::new(),
+            order: VecDeque::new(),
+        }
+    }
+}
+
+impl<T: Default> Senders<T> {
+    fn entry(&mut self, sender: Sender) -> &mut T {
+        if !self.by_sender.contains_key(&sender) {
+            if self.order.len() == SENDERS
+                && let Some(oldest) = self.order.pop_front()
+            {
+                self.by_sender.remove(&oldest);
+            }
+            self.order.push_back(sender.clone());
+        }
+        self.by_sender.entry(sender).or_default()
     }
 }
 
@@ -46,21 +90,32 @@ mod tests {
     #[test]
     fn what_a_sender_says_again_is_not_new() {
         let mut heard = Heard::default();
-        assert!(heard.take(sender(1), 7));
-        assert!(!heard.take(sender(1), 7));
-        assert!(!heard.take(sender(1), 3));
-        assert!(heard.take(sender(1), 8));
-        assert!(heard.take(sender(2), 1));
+        assert!(heard.take("blue", sender(1), 7));
+        assert!(!heard.take("blue", sender(1), 7));
+        assert!(!heard.take("blue", sender(1), 3));
+        assert!(heard.take("blue", sender(1), 8));
+        assert!(heard.take("blue", sender(2), 1));
+        assert!(heard.take("green", sender(1), 1));
+    }
+
+    #[test]
+    fn a_broadcast_is_new_once_though_newer_ones_came_before() {
+        let mut heard = Broadcasts::default();
+        assert!(heard.take("blue", sender(1), 7));
+        assert!(heard.take("blue", sender(1), 5));
+        assert!(!heard.take("blue", sender(1), 7));
+        assert!(!heard.take("blue", sender(1), 5));
+        assert!(heard.take("blue", sender(2), 5));
     }
 
     #[test]
     fn senders_are_forgotten_when_there_are_too_many_others() {
         let mut heard = Heard::default();
         for number in 0..=SENDERS {
-            heard.take(sender(number), 1);
+            heard.take("blue", sender(number), 1);
         }
-        assert_eq!(heard.last.len(), SENDERS);
-        assert!(heard.take(sender(0), 1));
-        assert!(!heard.take(sender(SENDERS), 1));
+        assert_eq!(heard.0.by_sender.len(), SENDERS);
+        assert!(heard.take("blue", sender(0), 1));
+        assert!(!heard.take("blue", sender(SENDERS), 1));
     }
 }

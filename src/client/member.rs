@@ -114,9 +114,30 @@ pub struct Said {
     pub body: Body,
 }
 
+/// What another member has said to all.
+#[derive(Clone, Debug, Deserialize)]
+#[non_exhaustive]
+pub struct Broadcast {
+    /// The room.
+    pub room: Box<str>,
+    /// Who has said it; the server vouches for that.
+    #[serde(deserialize_with = "session_id")]
+    pub from: SessionId,
+    /// By which it is told apart from its sender's other broadcasts.
+    #[serde(rename = "nr")]
+    pub number: u64,
+    /// What was said, byte for byte.
+    #[serde(deserialize_with = "body")]
+    pub body: Body,
+}
+
 pub(super) fn session_id<'de, D: Deserializer<'de>>(from: D) -> Result<SessionId, D::Error> {
     let text = Cow::<str>::deserialize(from)?;
     SessionId::parse(&text).ok_or_else(|| serde::de::Error::custom("not a session's id"))
+}
+
+fn body<'de, D: Deserializer<'de>>(from: D) -> Result<Body, D::Error> {
+    Box::<RawValue>::deserialize(from).map(Body)
 }
 
 // `null` is a value like any other.

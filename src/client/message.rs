@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::member::{IceServer, Limits, Member, RoomMembers, Said, session_id};
+use super::member::{Broadcast, IceServer, Limits, Member, RoomMembers, Said, session_id};
 use super::request::{Body, Kind};
 use crate::signal::SessionId;
 
@@ -21,6 +21,8 @@ pub(super) enum Message {
     Role(Role),
     Presence(Presence),
     Said(Said),
+    Broadcast(Broadcast),
+    TokenExpiring { expires_in: Duration },
     Delivered { to: SessionId, through: u64 },
     Undeliverable { to: SessionId, reason: Box<str> },
     Snapshot { rooms: Vec<RoomMembers> },
@@ -104,6 +106,11 @@ struct SaidFields {
 }
 
 #[derive(Deserialize)]
+struct TokenExpiringFields {
+    expires_in_ms: u64,
+}
+
+#[derive(Deserialize)]
 struct DeliveredFields {
     #[serde(deserialize_with = "session_id")]
     to: SessionId,
@@ -139,7 +146,13 @@ pub(super) fn decode(text: &str) -> serde_json::Result<(Option<u64>, Message)> {
         }
         "token" => Message::Token(serde_json::from_str::<TokenFields>(text)?.token),
         "role" => Message::Role(serde_json::from_str(text)?),
-        "left" | "updated" => {
+        "broadcast" => Message::Broadcast(serde_json::from_str(text)?),
+        "token_expiring" => {
+            let TokenExpiringFields { expires_in_ms } = serde_json::from_str(text)?;
+            let expires_in = Duration::from_millis(expires_in_ms);
+            Message::TokenExpiring { expires_in }
+        }
+        "left" | "updated" | "authorized" => {
             let Answer { re } = serde_json::from_str(text)?;
             Message::Answered { re }
         }

@@ -46,7 +46,7 @@ impl Parked {
 
     /// Takes out what is for a member that is back in a room.
     pub(super) fn take_for(&mut self, room: &str, member: SessionId) -> VecDeque<Entry> {
-        self.take(|entry| entry.addressee() == Some(member) && entry.request.room() == room)
+        self.take(|entry| entry.addressee() == Some(member) && entry.request.room() == Some(room))
     }
 
     /// Takes out all, if it is too late for them.

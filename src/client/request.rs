@@ -49,6 +49,25 @@ pub enum Kind {
     Candidate,
 }
 
+/// A JSON Web Token that a server lets its bearer in by. It is shown to nobody else: not in
+/// `Debug`, either.
+#[derive(Clone, PartialEq, Eq)]
+pub struct AccessToken(pub(super) Box<str>);
+
+impl AccessToken {
+    /// Takes a token as its issuer has written it.
+    #[must_use]
+    pub fn new(token: &str) -> Self {
+        Self(token.into())
+    }
+}
+
+impl fmt::Debug for AccessToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AccessToken(…)")
+    }
+}
+
 /// What a member says of itself.
 #[derive(Clone, Debug, Default)]
 pub struct Profile {
@@ -90,6 +109,12 @@ pub enum Request {
     Leave {
         /// The room.
         room: Box<str>,
+    },
+    /// Show another access token in place of the last one; [`super::Client::authorize`] asks for
+    /// it.
+    Authorize {
+        /// The token.
+        access_token: AccessToken,
     },
     /// Say something to one other member.
     Say {
@@ -140,12 +165,14 @@ impl Request {
         }
     }
 
-    pub(super) fn room(&self) -> &str {
+    /// Which room it is about, if it is about one.
+    pub(super) fn room(&self) -> Option<&str> {
         match self {
             Self::Join { room, .. }
             | Self::Update { room, .. }
             | Self::Leave { room }
-            | Self::Say { room, .. } => room,
+            | Self::Say { room, .. } => Some(room),
+            Self::Authorize { .. } => None,
         }
     }
 }
@@ -157,6 +184,7 @@ enum Frame<'a> {
     Join(ProfileFields<'a>),
     Update(ProfileFields<'a>),
     Leave { id: u64, room: &'a str },
+    Authorize { id: u64, access_token: &'a str },
     Offer(SayFields<'a>),
     Answer(SayFields<'a>),
     Candidate(SayFields<'a>),
@@ -190,6 +218,10 @@ pub(super) fn encode(id: u64, nr: Option<u64>, request: &Request, meeting: u64) 
         Request::Join { room, profile } => Frame::Join(profile_fields(id, room, profile)),
         Request::Update { room, profile } => Frame::Update(profile_fields(id, room, profile)),
         Request::Leave { room } => Frame::Leave { id, room },
+        Request::Authorize { access_token } => {
+            let access_token = &*access_token.0;
+            Frame::Authorize { id, access_token }
+        }
         Request::Say {
             room,
             to,

@@ -9,13 +9,13 @@ use super::backoff::Backoff;
 use super::closing::End;
 use super::error::Full;
 use super::event::{Ended, Event};
-use super::heard::Heard;
+use super::heard::{Broadcasts, Heard};
 use super::inbox::{Inbox, Place};
 use super::message::decode;
 use super::outbox::{Entry, Outbox};
 use super::pacer::Pacer;
 use super::parked::Parked;
-use super::request::{Request, RequestId};
+use super::request::{AccessToken, Request, RequestId};
 use super::room::Rooms;
 use super::settings::Settings;
 use crate::signal::SessionId;
@@ -67,6 +67,10 @@ pub struct Session {
     pub(super) outbox: Outbox,
     pub(super) parked: Parked,
     pub(super) heard_of: Heard,
+    pub(super) broadcasts_of: Broadcasts,
+    pub(super) access: Option<AccessToken>,
+    /// How often in a row the server has not taken it.
+    pub(super) refusals: u32,
     pub(super) rooms: Rooms,
     pub(super) last_request: u64,
     /// When something was heard last, and whether the client has asked since.
@@ -97,6 +101,9 @@ impl Session {
             outbox: Outbox::default(),
             parked: Parked::default(),
             heard_of: Heard::default(),
+            broadcasts_of: Broadcasts::default(),
+            access: settings.access_token.clone(),
+            refusals: 0,
             rooms: Rooms::default(),
             last_request: 0,
             heard: (Instant::default(), false),
@@ -133,6 +140,23 @@ impl Session {
         Ok(re)
     }
 
+    /// Takes another access token. It is shown at once where a connection carries the session, and
+    /// with each one that follows.
+    ///
+    /// # Errors
+    /// As much waits already as may wait; only connections that follow show it.
+    pub fn authorize(
+        &mut self,
+        access_token: AccessToken,
+        now: Instant,
+    ) -> Result<Option<RequestId>, Full> {
+        self.access = Some(access_token.clone());
+        if self.phase != Phase::Connected {
+            return Ok(None);
+        }
+        self.ask(Request::Authorize { access_token }, now).map(Some)
+    }
+
     /// Ends the session. What waits is not sent any more.
     pub fn handle_close(&mut self, now: Instant) {
         match self.phase {
@@ -151,6 +175,9 @@ impl Session {
             json!({"session": session.to_string(), "token": token, "seq": self.inbox.seq()})
         });
         let mut hello = json!({"type": "hello", "version": 1, "client": self.name});
+        if let Some(AccessToken(token)) = &self.access {
+            hello["access_token"] = json!(token);
+        }
         if let Some(resume) = resume {
             hello["resume"] = resume;
         }

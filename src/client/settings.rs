@@ -9,6 +9,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
 use super::error::ClientError;
+use super::request::AccessToken;
 
 /// What carries a session. A session may move from any one to any other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -73,6 +74,8 @@ pub struct Settings {
     pub transports: Vec<Transport>,
     /// Whose certificate the server may show. Nobody's.
     pub trust: Trust,
+    /// What a server in token mode lets this client in by. None.
+    pub access_token: Option<AccessToken>,
     /// How many requests may wait for the server or for a receipt. 128: a server keeps twice as
     /// many messages for an addressee that is away.
     pub outbox: usize,
@@ -106,6 +109,7 @@ impl Settings {
             name: concat!("peerage/", env!("CARGO_PKG_VERSION")).into(),
             transports: Transport::ALL.to_vec(),
             trust: Trust::Nobody,
+            access_token: None,
             outbox: 128,
             backoff_base: Duration::from_millis(500),
             backoff_ceiling: Duration::from_secs(30),

@@ -6,6 +6,7 @@ mod cutting;
 mod world;
 
 mod attacks;
+mod bearing;
 mod closing;
 mod documents;
 mod guarantee;
