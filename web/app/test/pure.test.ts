@@ -7,13 +7,27 @@ import { deviceProblem, problemInWords } from "../src/state/device_problem.js";
 import { LevelMeter, loudness } from "../src/state/level.js";
 import { IN_PASSING, Notices } from "../src/state/notices.js";
 import { mediaState, Participant } from "../src/state/participant.js";
-import { newRoomName, roomFromHash, roomFromLink } from "../src/state/room_name.js";
+import { nameAndKey, newRoom, roomFromHash, roomFromLink } from "../src/state/room_name.js";
 
 describe("room names", () => {
-  it("are two words and a secret, and never the same", () => {
-    const names = new Set(Array.from({ length: 50 }, newRoomName));
+  it.each([
+    [true, /^[a-z]+-[a-z]+:[A-Za-z0-9_-]{22}$/],
+    [false, /^[a-z]+-[a-z]+-[0-9a-hjkmnp-tv-z]{12}$/],
+  ])("are two words and a secret, and never the same (secure: %s)", (isSecure, form) => {
+    const names = new Set(Array.from({ length: 50 }, () => newRoom(isSecure)));
     expect(names.size).toBe(50);
-    for (const name of names) expect(name).toMatch(/^[a-z]+-[a-z]+-[0-9a-hjkmnp-tv-z]{12}$/);
+    for (const name of names) {
+      expect(name).toMatch(form);
+      expect(roomFromHash(`#${name}`)).toBe(name);
+    }
+  });
+
+  it("are told from keys", () => {
+    expect(nameAndKey("blue-heron")).toEqual({ name: "blue-heron" });
+    const key = "0123456789abcdef";
+    expect(nameAndKey(`blue-heron:${key}`)).toEqual({ name: "blue-heron", key });
+    expect(roomFromHash("#blue-heron:short")).toBeUndefined();
+    expect(roomFromHash(`#blue-heron:${key}:${key}`)).toBeUndefined();
   });
 
   it("are found in links, and only where they can be rooms", () => {

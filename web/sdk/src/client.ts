@@ -3,7 +3,7 @@ import { type AccessToken, Connection, type ConnectionState } from "./connection
 import { diagnose, type DiagnoseOptions } from "./diagnose.js";
 import type { Diagnosis } from "./diagnosis.js";
 import { Emitter, type Unsubscribe } from "./emitter.js";
-import { PeerageError, ServerError } from "./errors.js";
+import { ConnectionError, PeerageError, ServerError } from "./errors.js";
 import { ladder } from "./ladder.js";
 import type { LivenessOptions } from "./liveness.js";
 import { LocalMedia } from "./media.js";
@@ -15,8 +15,9 @@ import type {
   Snapshot,
   Welcome,
 } from "./messages.js";
-import type { Entry } from "./outbox.js";
+import type { Entry, Settle } from "./outbox.js";
 import { Room, type RoomPort, type Self } from "./room.js";
+import { Seal } from "./sealing.js";
 import { keepTime } from "./timers.js";
 import type { Account } from "./room_messages.js";
 import type { TransportFactory } from "./transport.js";
@@ -63,6 +64,12 @@ export interface JoinOptions extends Self {
    * waits; the promise resolves or rejects when it is over.
    */
   readonly knock?: boolean;
+  /**
+   * What only the members share, as {@link newRoomKey} makes it: whoever has another key, or none,
+   * comes into another room, and the server can neither read nor change what members tell each
+   * other through it. The name is what the key belongs to, and stays with the members, too.
+   */
+  readonly key?: string;
   /** What to send; may be shared between rooms, and changed at any time. */
   readonly media?: LocalMedia;
 }
@@ -102,7 +109,7 @@ export class Client extends Emitter<ClientEvents> {
   readonly #rooms = new Map<string, Room>();
   readonly #createConnection: (configuration: RTCConfiguration) => RTCPeerConnection;
   /** The rooms whose `join` has no answer yet. */
-  readonly #joining = new Set<string>();
+  readonly #joining = new Map<string, Room>();
   readonly #stopping: readonly Unsubscribe[];
   #welcome: Welcome | undefined;
   /** How much was said to peers. */
@@ -148,7 +155,7 @@ export class Client extends Emitter<ClientEvents> {
     return this.#welcome?.limits;
   }
 
-  /** The rooms that the session is in. */
+  /** The rooms that the session is in, by the names that the server knows. */
   get rooms(): ReadonlyMap<string, Room> {
     return this.#rooms;
   }
@@ -159,16 +166,19 @@ export class Client extends Emitter<ClientEvents> {
    * Whoever is in the room already is in {@link Room.peers} when the promise resolves; the events
    * tell only of those who come later.
    *
-   * @throws {@link ServerError} when the server refuses, such as `room_full`
+   * @throws {@link ServerError} when the server refuses, such as `room_full`;
+   * {@link PeerageError} `insecure_context` where the browser lets this page use no keys
    */
-  join(name: string, options: JoinOptions = {}): Promise<Room> {
-    const { media = new LocalMedia(), knock, ...self } = options;
-    if (this.#rooms.has(name)) {
-      return Promise.reject(new ServerError("already_joined", `already in the room "${name}"`));
+  async join(name: string, options: JoinOptions = {}): Promise<Room> {
+    const { media = new LocalMedia(), knock, key, ...self } = options;
+    const seal = key === undefined ? undefined : await Seal.of(name, key);
+    const room = new Room(name, self, media, this.#roomPort(), seal);
+    const { serverName } = room;
+    if (this.#rooms.has(serverName)) {
+      throw new ServerError("already_joined", `already in the room "${name}"`);
     }
-    const room = new Room(name, self, media, this.#roomPort());
     room.on("closed", () => {
-      if (this.#rooms.get(name) === room) this.#rooms.delete(name);
+      if (this.#rooms.get(serverName) === room) this.#rooms.delete(serverName);
     });
     return new Promise((resolve, reject) => {
       this.#join(room, () => resolve(room), reject, { ...(knock && { knock }) });
@@ -244,8 +254,7 @@ export class Client extends Emitter<ClientEvents> {
         if (settle) room.repeat({ ...message, nr: message.nr ?? id }, settle);
       } else if (message.type === "leave" || message.type === "update") {
         settle?.resolve(undefined);
-      } else if (message.type !== "join") settle?.reject(lostSession());
-      else if (!room) this.#connection.send(message, settle);
+      } else if (message.type !== "join" || !room) settle?.reject(lostSession());
     }
   }
 
@@ -267,22 +276,51 @@ export class Client extends Emitter<ClientEvents> {
     terms: { readonly knock?: boolean; readonly meetings?: readonly Meeting[] },
   ): void {
     const over = (then: () => void) => {
-      this.#joining.delete(room.name);
+      this.#joining.delete(room.serverName);
       then();
     };
-    this.#joining.add(room.name);
-    this.#connection.send(
-      { type: "join", room: room.name, ...room.self, ...terms },
-      {
-        resolve: (answer) => {
-          const isNew = this.#rooms.get(room.name) !== room;
-          this.#rooms.set(room.name, room);
-          room.enter(answer as Account, isNew);
-          over(done);
-        },
-        reject: (error) => over(() => failed(error)),
+    this.#joining.set(room.serverName, room);
+    const settle: Settle = {
+      resolve: (answer) => {
+        const isNew = this.#rooms.get(room.serverName) !== room;
+        this.#rooms.set(room.serverName, room);
+        room.enter(answer as Account, isNew, () => over(done));
       },
-    );
+      reject: (error) => {
+        // Another session asks for itself.
+        if (error.code === "session_lost") this.#join(room, done, failed, terms);
+        else over(() => failed(error));
+      },
+    };
+    const ask = (self: Self) => {
+      this.#connection.send({ type: "join", room: room.serverName, ...self, ...terms }, settle);
+    };
+    if (!room.seal) {
+      ask(room.self);
+      return;
+    }
+    this.#sealSelf(room, room.seal)
+      .then(ask)
+      .catch((error: unknown) => settle.reject(error as PeerageError));
+  }
+
+  /** What to tell of this member, under the seal of the session that tells it. */
+  async #sealSelf(room: Room, seal: Seal): Promise<Self> {
+    for (;;) {
+      const session = this.session ?? (await this.#firstSession());
+      const self = await room.sealSelf(seal);
+      if (session === this.session) return self;
+    }
+  }
+
+  #firstSession(): Promise<string> {
+    if (this.state === "closed") {
+      return Promise.reject(new ConnectionError("closed", "the client is closed"));
+    }
+    return new Promise((resolve, reject) => {
+      this.on("session", ({ session }) => resolve(session));
+      this.on("closed", reject);
+    });
   }
 
   #receive(message: ServerMessage): void {
@@ -302,7 +340,10 @@ export class Client extends Emitter<ClientEvents> {
         this.#rooms.get(message.room)?.hear(message);
         return;
       case "knocking":
-        this.emit("knocking", { room: message.room, expiresIn: message.expires_in_ms });
+        this.emit("knocking", {
+          room: this.#joining.get(message.room)?.name ?? message.room,
+          expiresIn: message.expires_in_ms,
+        });
         return;
       case "snapshot":
         this.#see(message);
@@ -353,6 +394,7 @@ export class Client extends Emitter<ClientEvents> {
       send: (message, settle) => this.#connection.send(message, settle),
       request: (message) => this.#request(message),
       number: () => ++this.#said,
+      session: () => this.session ?? "",
       isConnected: () => this.state === "connected",
       doubtServer: () => this.#connection.doubt(),
       bufferBytes: this.#options.bufferBytes ?? BUFFER_BYTES,

@@ -46,6 +46,8 @@ export type ClientErrorCode =
   | "session_replaced"
   /** A host has put this member out of the room. */
   | "removed"
+  /** A room with a key was to be joined where the browser has no cryptography: not over https. */
+  | "insecure_context"
   /** The server has lost the session, and nobody knows what became of this. */
   | "session_lost"
   /** The client, the room or the peer is closed already. */

@@ -37,6 +37,7 @@ export type {
   Role,
   RoomSettings,
 } from "./room_messages.js";
+export { newRoomKey } from "./sealing.js";
 export { RoomState, type StateOptions } from "./room_state.js";
 export type { Transport, TransportEnd, TransportFactory, TransportListener } from "./transport.js";
 export { type WebSocketConstructor, type WebSocketLike, webSocketTransport } from "./websocket.js";

@@ -1,5 +1,6 @@
 import type { Channel, ChannelData } from "./channel.js";
 import { Emitter } from "./emitter.js";
+import { NegotiationError } from "./errors.js";
 import { Link, type LinkEvents } from "./link.js";
 import type { LocalMedia } from "./media.js";
 import type {
@@ -36,6 +37,8 @@ export interface PeerEvents extends LinkEvents {
 export interface PeerPort {
   createConnection(): RTCPeerConnection;
   send(type: SignalType, to: string, epoch: number, nr: number, body: unknown): Entry;
+  /** Seals what only the peer is to read. */
+  readonly seal?: (type: SignalType, body: unknown) => Promise<unknown>;
   /** A number for what is said, larger than those before. */
   number(): number;
   /** Whether what is sent reaches the server at once. */
@@ -244,6 +247,22 @@ export class Peer extends Emitter<PeerEvents> {
     this.emit("rebuilt", undefined);
   }
 
+  #say(type: SignalType, body: object | null): void {
+    const { seal } = this.#port;
+    if (!seal) {
+      this.#unconfirmed.say(type, body);
+      return;
+    }
+    seal(type, body)
+      .then((sealed) => {
+        if (this.state !== "left") this.#unconfirmed.say(type, sealed);
+      })
+      .catch((cause: unknown) => {
+        const message = `the ${type} could not be sent`;
+        this.emit("error", new NegotiationError("negotiation_failed", message, { cause }));
+      });
+  }
+
   #connect(): Link {
     const rebuilds = this.#rebuilds;
     const { media, bufferBytes } = this.#port;
@@ -252,8 +271,8 @@ export class Peer extends Emitter<PeerEvents> {
       media,
       bufferBytes,
       send: (type, body) => {
-        if (rebuilds === 0) this.#unconfirmed.say(type, body);
-        else if (body) this.#unconfirmed.say(type, { ...body, rebuilds });
+        if (rebuilds === 0) this.#say(type, body);
+        else if (body) this.#say(type, { ...body, rebuilds });
       },
     });
     for (const name of TOLD_ON) {

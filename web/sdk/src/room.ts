@@ -12,7 +12,7 @@ import type {
   Signal,
 } from "./messages.js";
 import type { Entry, Settle } from "./outbox.js";
-import { Peer } from "./peer.js";
+import { Peer, type PeerPort } from "./peer.js";
 import { type Broadcast, HeardBroadcasts, Repeats } from "./repeats.js";
 import type {
   Account,
@@ -25,6 +25,16 @@ import type {
   RoomSettings,
 } from "./room_messages.js";
 import { RoomState } from "./room_state.js";
+import {
+  aboutBroadcast,
+  aboutMember,
+  aboutSignal,
+  aboutState,
+  openAccount,
+  openMessage,
+  openNews,
+} from "./sealed_room.js";
+import type { Seal } from "./sealing.js";
 
 /** What the others see of this member. */
 export interface Self {
@@ -77,6 +87,8 @@ export interface RoomPort {
   request<Answer>(message: ClientMessage): Promise<Answer>;
   /** A number for what is said, larger than those before in this session. */
   number(): number;
+  /** The public id of this session. */
+  session(): string;
   isConnected(): boolean;
   doubtServer(): void;
   readonly bufferBytes: number;
@@ -86,9 +98,15 @@ export interface RoomPort {
 export class Room extends Emitter<RoomEvents> {
   /** The name under which it was joined. */
   readonly name: string;
+  /** The name that the server knows it by: the same, unless it was joined with a key. */
+  readonly serverName: string;
   /** What is sent to everyone here. */
   readonly media: LocalMedia;
   readonly #port: RoomPort;
+  /** @internal */
+  readonly seal: Seal | undefined;
+  /** What the server says is taken in one by one, since to open it takes a moment. */
+  #queue: Promise<void> = Promise.resolve();
   readonly #peers = new Map<string, Peer>();
   /** Those who were here before the server was restarted, and have not come back yet. */
   readonly #awaited = new Set<string>();
@@ -107,19 +125,22 @@ export class Room extends Emitter<RoomEvents> {
   #closed = false;
 
   /** @internal */
-  constructor(name: string, self: Self, media: LocalMedia, port: RoomPort) {
+  constructor(name: string, self: Self, media: LocalMedia, port: RoomPort, seal?: Seal) {
     super();
     this.name = name;
+    this.serverName = seal?.room ?? name;
+    this.seal = seal;
     this.media = media;
     this.#self = self;
     this.#port = port;
     this.#repeats = new Repeats((message, settle) => port.send(message, settle));
-    this.state = new RoomState((key, value, { expiresIn, whilePresent, ifVersion }) =>
+    this.state = new RoomState(async (key, value, { expiresIn, whilePresent, ifVersion }) =>
       this.#ask({
         type: "set_state",
-        room: name,
+        room: this.serverName,
         key,
-        value,
+        // What takes an entry out has nothing to hide.
+        value: seal && value !== null ? await seal.seal(aboutState(key), value) : value,
         ...(expiresIn !== undefined && { expires_in_ms: expiresIn }),
         ...(whilePresent && { while_present: true }),
         ...(ifVersion !== undefined && { if_version: ifVersion }),
@@ -149,37 +170,37 @@ export class Room extends Emitter<RoomEvents> {
 
   /** From now on who wants to come in has to knock. Needs `moderate`, like all that follows. */
   lock(): Promise<void> {
-    return this.#ask({ type: "set_room", room: this.name, locked: true });
+    return this.#ask({ type: "set_room", room: this.serverName, locked: true });
   }
 
   /** Everybody may come in again. */
   unlock(): Promise<void> {
-    return this.#ask({ type: "set_room", room: this.name, locked: false });
+    return this.#ask({ type: "set_room", room: this.serverName, locked: false });
   }
 
   /** Bounds the members; null is as many as the server allows. */
   setLimit(limit: number | null): Promise<void> {
-    return this.#ask({ type: "set_room", room: this.name, limit });
+    return this.#ask({ type: "set_room", room: this.serverName, limit });
   }
 
   /** Lets somebody in who knocks. */
   admit(session: string): Promise<void> {
-    return this.#ask({ type: "admit", room: this.name, session });
+    return this.#ask({ type: "admit", room: this.serverName, session });
   }
 
   /** Sends somebody away who knocks; with `bar` for as long as the room lives. */
   deny(session: string, { bar = false } = {}): Promise<void> {
-    return this.#ask({ type: "deny", room: this.name, session, bar });
+    return this.#ask({ type: "deny", room: this.serverName, session, bar });
   }
 
   /** Puts a member out; with `bar` for as long as the room lives. */
   remove(session: string, { bar = false } = {}): Promise<void> {
-    return this.#ask({ type: "remove", room: this.name, session, bar });
+    return this.#ask({ type: "remove", room: this.serverName, session, bar });
   }
 
   /** Gives a member another role. */
   setRole(session: string, role: Role): Promise<void> {
-    return this.#ask({ type: "set_role", room: this.name, session, role });
+    return this.#ask({ type: "set_role", room: this.serverName, session, role });
   }
 
   /**
@@ -190,7 +211,10 @@ export class Room extends Emitter<RoomEvents> {
    * @throws {@link ServerError} such as `not_permitted`, `body_too_large`, `too_many_broadcasts`
    */
   async broadcast(body: Json): Promise<BroadcastReceipt> {
-    const message = { type: "broadcast", room: this.name, body } as const;
+    const said = this.seal
+      ? await this.seal.seal(aboutBroadcast(this.#port.session()), body)
+      : body;
+    const message = { type: "broadcast", room: this.serverName, body: said } as const;
     const { delivered, undeliverable } = await this.#ask<BroadcastReceipt>(message);
     return { delivered, undeliverable };
   }
@@ -210,10 +234,16 @@ export class Room extends Emitter<RoomEvents> {
   }
 
   /** Changes what the others see; what is left out stays. Resolves once the server has it. */
-  update(self: Self): Promise<void> {
-    if (this.#closed) return Promise.reject(gone());
+  async update(self: Self): Promise<void> {
+    if (this.#closed) throw gone();
     this.#self = { ...this.#self, ...self };
-    return this.#ask({ type: "update", room: this.name, ...self });
+    const told = this.seal ? await this.sealSelf(this.seal) : self;
+    await this.#ask({ type: "update", room: this.serverName, ...told });
+  }
+
+  /** @internal What the server is told of this member. */
+  async sealSelf(seal: Seal): Promise<Self> {
+    return { data: await seal.seal(aboutMember(this.#port.session()), this.#self) };
   }
 
   /** Sends to everyone over the built-in channels. */
@@ -235,13 +265,43 @@ export class Room extends Emitter<RoomEvents> {
   /** Leaves the room and closes the connections to everyone in it. */
   async leave(): Promise<void> {
     if (this.#closed) return;
-    const left = this.#port.request<unknown>({ type: "leave", room: this.name });
+    const left = this.#port.request<unknown>({ type: "leave", room: this.serverName });
     this.close();
     await left;
   }
 
   /** @internal The server's account of the room. Whoever is awaited may still come. */
-  enter(account: Account, isNew = false): void {
+  enter(account: Account, isNew = false, entered?: () => void): void {
+    this.#inOrder(account, openAccount, (opened) => {
+      this.#enter(opened, isNew);
+      entered?.();
+    });
+  }
+
+  /** Takes something in, behind what has come before it; at once where nothing is sealed. */
+  #inOrder<Sealed>(
+    sealed: Sealed,
+    open: (seal: Seal, sealed: Sealed) => Promise<Sealed | undefined>,
+    take: (opened: Sealed) => void,
+  ): void {
+    const seal = this.seal;
+    if (!seal) {
+      take(sealed);
+      return;
+    }
+    this.#queue = this.#queue.then(async () => {
+      const opened = await open(seal, sealed);
+      if (opened !== undefined && !this.#closed) take(opened);
+    });
+    this.#queue = this.#queue.catch((error: unknown) => {
+      // As where nothing is sealed, it is uncaught, and what comes after is taken in.
+      setTimeout(() => {
+        throw error;
+      });
+    });
+  }
+
+  #enter(account: Account, isNew: boolean): void {
     this.#learn(account);
     const { members } = account;
     const here = new Set([...members.map(({ session }) => session), ...this.#awaited]);
@@ -280,6 +340,10 @@ export class Room extends Emitter<RoomEvents> {
 
   /** @internal What has changed about the room, beside its members. */
   hear(news: RoomNews): void {
+    this.#inOrder(news, openNews, (opened) => this.#hear(opened));
+  }
+
+  #hear(news: RoomNews): void {
     switch (news.type) {
       case "role":
         this.#role = news.role;
@@ -358,8 +422,11 @@ export class Room extends Emitter<RoomEvents> {
   /** @internal */
   handle(message: Presence | Signal): void {
     if (this.#closed) return;
-    if (message.type === "presence") this.#meet(message.member);
-    else this.#peers.get(message.from)?.handle(message);
+    const open = (seal: Seal) => openMessage(seal, message, this.#port.session());
+    this.#inOrder(message, open, (opened) => {
+      if (opened.type === "presence") this.#meet(opened.member);
+      else this.#peers.get(opened.from)?.handle(opened);
+    });
   }
 
   /** @internal */
@@ -433,7 +500,8 @@ export class Room extends Emitter<RoomEvents> {
     const peer = new Peer(member, {
       createConnection: () => this.#port.createConnection(),
       send: (type, to, epoch, nr, body) =>
-        this.#port.send({ type, room: this.name, to, epoch, nr, body }),
+        this.#port.send({ type, room: this.serverName, to, epoch, nr, body }),
+      ...(this.seal && { seal: this.#sealFor(this.seal, member.session) }),
       number: () => this.#port.number(),
       isConnected: () => this.#port.isConnected(),
       doubtServer: () => this.#port.doubtServer(),
@@ -443,6 +511,10 @@ export class Room extends Emitter<RoomEvents> {
     this.#peers.set(peer.session, peer);
     peer.on("error", (error) => this.emit("error", { error, peer }));
     this.emit("peerjoined", peer);
+  }
+
+  #sealFor(seal: Seal, to: string): NonNullable<PeerPort["seal"]> {
+    return (type, body) => seal.seal(aboutSignal(type, this.#port.session(), to), body);
   }
 
   #part(peer: Peer, reason: LeaveReason): void {

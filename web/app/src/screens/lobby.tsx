@@ -4,6 +4,7 @@ import { useEffect } from "preact/hooks";
 import { DeviceChoices } from "../controls/device_choice.js";
 import { LevelBars } from "../controls/level_bars.js";
 import type { Application } from "../state/application.js";
+import { nameAndKey } from "../state/room_name.js";
 import { Brand } from "./brand.js";
 import { ConnectionCheckPanel } from "./connection_check.js";
 import { DeviceProblems } from "./device_problems.js";
@@ -36,7 +37,7 @@ export function Lobby(props: LobbyProps): JSX.Element {
         </section>
         <section class="lobby-form">
           <h1 class="lobby-title">Ready to join?</h1>
-          <p class="lobby-room">{props.room}</p>
+          <p class="lobby-room">{nameAndKey(props.room).name}</p>
           {problem !== undefined && (
             <p class="problem" role="alert">
               {problem}

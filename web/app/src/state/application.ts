@@ -3,7 +3,7 @@ import { Call } from "./call.js";
 import { Capture } from "./capture.js";
 import { ConnectionCheck } from "./connection_check.js";
 import { Preferences } from "./preferences.js";
-import { newRoomName, roomFromHash } from "./room_name.js";
+import { newRoom, roomFromHash } from "./room_name.js";
 import { inWords } from "./words.js";
 
 /** What the page shows. */
@@ -32,7 +32,7 @@ export class Application {
   }
 
   startCall(): void {
-    this.openRoom(newRoomName());
+    this.openRoom(newRoom());
   }
 
   openRoom(room: string): void {

@@ -5,6 +5,7 @@ import { Chat } from "./chat.js";
 import { problemInWords } from "./device_problem.js";
 import { IN_PASSING, Notices } from "./notices.js";
 import { type MediaState, Participant } from "./participant.js";
+import { nameAndKey } from "./room_name.js";
 import { inWords } from "./words.js";
 
 const MEASURE_EVERY = 2_000;
@@ -59,7 +60,9 @@ export class Call {
   }
 
   async join(): Promise<void> {
-    const room = await this.#client.join(this.#options.room, {
+    const { name, key } = nameAndKey(this.#options.room);
+    const room = await this.#client.join(name, {
+      ...(key !== undefined && { key }),
       name: this.name,
       data: { ...this.#mediaState() },
       media: this.#media,

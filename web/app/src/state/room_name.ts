@@ -1,7 +1,10 @@
+import { newRoomKey } from "@peerage/client";
+
 /** Crockford's alphabet: nothing in it is mistaken for something else when read out. */
 const BASE32 = "0123456789abcdefghjkmnpqrstvwxyz";
 const SECRET_LENGTH = 12;
-const ROOM = /^[A-Za-z0-9._~-]{1,128}$/;
+/** A name and, behind a colon, the key of those who have the link. */
+const ROOM = /^[A-Za-z0-9._~-]{1,128}(:[A-Za-z0-9_-]{16,128})?$/;
 
 const ADJECTIVES =
   "amber ample azure bold brave brisk calm clear coral crisp dusky eager early fair fleet fond " +
@@ -27,15 +30,22 @@ export function roomFromLink(text: string): string | undefined {
   return roomFromHash(trimmed.includes("#") ? trimmed.slice(trimmed.indexOf("#")) : trimmed);
 }
 
-/** A name that nobody can guess: whoever has the link may join. */
-export function newRoomName(): string {
+/**
+ * A room that nobody can guess: whoever has the link may join. Where the browser has no
+ * cryptography for keys, which is on pages that are not secure, the secret is in the name.
+ */
+export function newRoom(isSecure = isSecureContext): string {
   const random = crypto.getRandomValues(new Uint8Array(SECRET_LENGTH + 2));
   const [adjective = 0, noun = 0, ...secret] = random;
-  return [
-    pick(ADJECTIVES.split(" "), adjective),
-    pick(NOUNS.split(" "), noun),
-    secret.map((byte) => BASE32.charAt(byte % BASE32.length)).join(""),
-  ].join("-");
+  const words = `${pick(ADJECTIVES.split(" "), adjective)}-${pick(NOUNS.split(" "), noun)}`;
+  if (isSecure) return `${words}:${newRoomKey()}`;
+  return `${words}-${secret.map((byte) => BASE32.charAt(byte % BASE32.length)).join("")}`;
+}
+
+/** The two parts of a room as links have it. */
+export function nameAndKey(room: string): { readonly name: string; readonly key?: string } {
+  const [name = "", key] = room.split(":");
+  return { name, ...(key !== undefined && { key }) };
 }
 
 function pick(words: readonly string[], index: number): string {

@@ -8,6 +8,8 @@ const WORDS: Readonly<Record<string, string>> = {
   already_joined: "You are in this call already.",
   rate_limited: "Too much at once. Wait a moment, then try again.",
   connection_refused: "The server does not accept this page. Reload it to get the latest version.",
+  insecure_context:
+    "This link has a key, which browsers allow on secure pages only. Open it with https:// in front.",
   session_replaced: "The call went on in another place, so it ended here.",
   negotiation_failed: "The browser could not set up the connection.",
 };
