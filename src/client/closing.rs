@@ -58,7 +58,9 @@ impl End {
 
     /// Whether the access token was not good.
     pub(super) fn is_about_access(&self) -> bool {
-        self.code == Some(4403)
+        let by_code = self.code == Some(4403);
+        self.advice
+            .map_or(by_code, |advice| advice == Advice::Authorize)
     }
 
     /// The least wait before the next connection.
