@@ -11,5 +11,7 @@ mod life;
 mod page;
 mod process;
 mod restart;
+mod session;
+mod slow_readers;
 mod tls;
 mod turn_on_https;

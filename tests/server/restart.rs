@@ -4,73 +4,10 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use futures_util::future::join_all;
-use futures_util::{SinkExt, StreamExt};
-use serde_json::{Value, json};
-use tokio::net::TcpStream;
-use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+use serde_json::json;
 
-use crate::process::{PATIENCE, Server};
-
-/// A client that keeps to the protocol, as far as it matters here.
-struct Client {
-    socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
-    session: String,
-    token: String,
-    resumed: String,
-}
-
-impl Client {
-    async fn connect(to: SocketAddr, former: Option<&Self>) -> Self {
-        let (socket, _) = connect_async(format!("ws://{to}/v1/ws"))
-            .await
-            .expect("it upgrades");
-        let mut client = Self {
-            socket,
-            session: String::new(),
-            token: String::new(),
-            resumed: String::new(),
-        };
-        let resume = former
-            .map(|former| json!({"session": former.session, "token": former.token, "seq": 1}));
-        client
-            .say(&json!({"type": "hello", "version": 1, "resume": resume}))
-            .await;
-        let welcome = client.expect("welcome").await;
-        let text = |name: &str| welcome[name].as_str().expect("a string").to_owned();
-        client.session = text("session");
-        client.token = text("token");
-        client.resumed = text("resumed");
-        client
-    }
-
-    async fn say(&mut self, message: &Value) {
-        let frame = Message::text(message.to_string());
-        self.socket.send(frame).await.expect("the server reads");
-    }
-
-    /// The next message of this type; others are passed over.
-    async fn expect(&mut self, kind: &str) -> Value {
-        loop {
-            let frame = tokio::time::timeout(PATIENCE, self.socket.next()).await;
-            let frame = frame.expect("an answer in time").expect("it is open");
-            let Message::Text(text) = frame.expect("a frame") else {
-                continue;
-            };
-            let message: Value = serde_json::from_str(&text).expect("JSON");
-            if message["type"] == kind {
-                return message;
-            }
-            assert_ne!(message["type"], "error", "{message}");
-        }
-    }
-
-    async fn join(&mut self, id: u64, room: &str) -> Value {
-        self.say(&json!({"type": "join", "id": id, "room": room}))
-            .await;
-        self.expect("joined").await
-    }
-}
+use crate::process::Server;
+use crate::session::Client;
 
 fn start(state: &Path, listen: &str) -> Server {
     Server::start_on(state, listen, &[])
