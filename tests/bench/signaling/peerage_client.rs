@@ -56,18 +56,20 @@ impl PeerageClient {
 
     fn welcome(&mut self, text: Text<'_>) -> Result<Heard, String> {
         let is_new = self.session.is_empty();
+        let is_whole = text.resumed == Some(if is_new { "none" } else { "full" });
+        if !is_whole {
+            // What was lost stays lost: another attempt ends here, too.
+            return Err(format!("a session is not resumed, but {:?}", text.resumed));
+        }
         self.session = text.session.ok_or("a welcome without a session")?;
         self.token = text.token.ok_or("a welcome without a token")?;
-        match text.resumed {
-            Some("none") if is_new => {
-                self.id += 1;
-                let (id, room) = (self.id, self.room);
-                let join = format!(r#"{{"type":"join","id":{id},"room":"bench-{room}"}}"#);
-                Ok(Heard::Reply(join))
-            }
-            Some("full") => Ok(Heard::Ready),
-            other => Err(format!("a session is not resumed, but {other:?}")),
+        if !is_new {
+            return Ok(Heard::Ready);
         }
+        self.id += 1;
+        let (id, room) = (self.id, self.room);
+        let join = format!(r#"{{"type":"join","id":{id},"room":"bench-{room}"}}"#);
+        Ok(Heard::Reply(join))
     }
 }
 
