@@ -88,7 +88,7 @@ impl Speaker {
     }
 
     /// Says once more something, of which those who read nothing get nothing.
-    async fn is_told_who_misses_it(mut self) -> Self {
+    async fn learn_who_misses_it(mut self) -> Self {
         // What is short may still find room.
         self.broadcast(&"x".repeat(BYTES)).await;
         self.hear(|this| this.receipts.contains_key(&this.id)).await;
@@ -144,7 +144,7 @@ async fn a_hundred_who_read_nothing_cost_little_and_come_back_by_a_snapshot() {
             .await;
         speaker
     }));
-    let (mut first, mut others) = tokio::join!(first.is_told_who_misses_it(), others);
+    let (mut first, mut others) = tokio::join!(first.learn_who_misses_it(), others);
     for speaker in &mut others {
         let (id, data) = (speaker.id + 1, "x".repeat(4_000));
         let update = json!({"type": "update", "id": id, "room": "blue", "data": data});
