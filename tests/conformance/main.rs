@@ -21,6 +21,8 @@ mod overload;
 mod peers;
 mod prober;
 mod process;
+#[path = "../foreign/mod.rs"]
+mod programs;
 mod proxy;
 mod relay;
 mod reload;

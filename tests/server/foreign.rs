@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Command;
 
 use axum::Router;
 use axum::extract::WebSocketUpgrade;
@@ -17,28 +17,15 @@ use serde_json::Value;
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::process::Server;
+use crate::programs::{make_python, text};
 
 const SOURCES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/server/foreign");
 const MADE: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/testers");
 
 /// A program of the virtual environment, which is made if it has not been. That may take a while.
 fn tester(name: &str) -> Command {
-    let made = Command::new(format!("{SOURCES}/make.sh"))
-        .arg(MADE)
-        .output();
-    let made = made.expect("there is a bash");
-    assert!(
-        made.status.success(),
-        "tests/install-packages.sh installs what is needed: {}",
-        text(&made)
-    );
+    make_python(MADE, SOURCES);
     Command::new(format!("{MADE}/python/bin/{name}"))
-}
-
-fn text(output: &Output) -> String {
-    [&output.stdout[..], &output.stderr]
-        .map(String::from_utf8_lossy)
-        .concat()
 }
 
 /// Says again whatever comes, within the bounds and with the ends of the server's WebSockets.

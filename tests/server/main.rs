@@ -10,6 +10,8 @@ mod http2_floods;
 mod life;
 mod page;
 mod process;
+#[path = "../foreign/mod.rs"]
+mod programs;
 mod restart;
 mod session;
 mod slow_readers;

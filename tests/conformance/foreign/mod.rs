@@ -2,11 +2,12 @@
 //! which does the same as the other, as its library does it.
 
 use std::net::SocketAddr;
-use std::process::{Command, Output};
+use std::process::Command;
 
 use peerage::turn::Transport;
 
 use crate::coturn_tools::EchoPeer;
+use crate::programs::{self, make_python, text};
 use crate::relay::{self, await_counters};
 use crate::tls;
 
@@ -59,20 +60,8 @@ impl Client {
 
 /// Makes the clients if they have not been made. It may take a while.
 fn make() {
-    let script = format!("{SOURCES}/make.sh");
-    let made = Command::new(script).arg(MADE).output();
-    let made = made.expect("there is a bash");
-    assert!(
-        made.status.success(),
-        "tests/install-packages.sh installs what is needed: {}",
-        text(&made)
-    );
-}
-
-fn text(output: &Output) -> String {
-    [&output.stdout[..], &output.stderr]
-        .map(String::from_utf8_lossy)
-        .concat()
+    make_python(MADE, SOURCES);
+    programs::make(&format!("{SOURCES}/pion.sh"), &[MADE]);
 }
 
 /// Over UDP, TCP and TLS: an allocation, 50 datagrams to a peer and back, and an end that the
