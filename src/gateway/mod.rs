@@ -6,9 +6,11 @@
 //! through bounded queues to the tasks of the connections: a client that reads too slowly loses its
 //! connection.
 
+mod admission;
 mod documents;
 mod door;
 mod frames;
+mod gate;
 mod guesses;
 mod lease;
 mod operation;
@@ -36,6 +38,7 @@ use tokio::sync::{Semaphore, mpsc};
 
 use self::door::{Door, Visitor};
 pub use self::frames::{bounded, give_up, unreadable};
+use self::gate::Gate;
 pub use self::lease::Lease;
 use self::operation::{Answer, Body, Operation, Shown};
 use self::requests::keys::Keys;
@@ -49,9 +52,6 @@ use crate::metrics::SignalCounters;
 use crate::net::Admission;
 use crate::signal::{Hub, Revocation, Revoked};
 
-/// What a client is told to wait that finds no place, in seconds.
-const RETRY_AFTER_SECONDS: &str = "5";
-
 /// The door to a hub. A clone is another handle of the same.
 #[derive(Clone, Debug)]
 pub struct Gateway {
@@ -59,7 +59,7 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    /// Takes `hub`, and spawns the task that keeps its time on the current runtime.
+    /// Takes `hub`, and spawns the tasks that keep its time and watch it on the current runtime.
     ///
     /// # Panics
     ///
@@ -71,6 +71,9 @@ impl Gateway {
             settings.guesses_per_address,
             Arc::clone(&counters),
         );
+        let gate = Arc::new(Gate::new(&settings, Arc::clone(&counters)));
+        let hub = Switchboard::start(hub, counters);
+        tokio::spawn(Arc::clone(&gate).watch(Arc::downgrade(&hub)));
         Self {
             shared: Arc::new(Shared {
                 places: Arc::new(Semaphore::new(settings.max_connections as usize)),
@@ -78,10 +81,11 @@ impl Gateway {
                     settings.max_connections as usize,
                     settings.connections_per_address,
                 )),
+                gate,
                 door: Arc::new(door),
                 keys: Keys::default(),
                 settings,
-                hub: Switchboard::start(hub, counters),
+                hub,
                 ready: AtomicBool::new(true),
                 connections: AtomicU64::new(0),
             }),
@@ -166,7 +170,11 @@ fn websocket_operation() -> Operation {
             answer(403, "The page's origin is not allowed", Body::Text),
             answer(426, "This was no upgrade to a WebSocket", Body::Text),
             answer(429, "Too many guesses from this address", Body::Text),
-            answer(503, "As many connections as there may be", Body::Text),
+            answer(
+                503,
+                "As many connections as there may be, or too many come",
+                Body::Text,
+            ),
         ],
         refusals: Vec::new(),
     }
@@ -194,10 +202,13 @@ async fn upgrade(
         let text = "too many guesses from this address";
         return (StatusCode::TOO_MANY_REQUESTS, headers, text).into_response();
     }
-    let Some(place) = shared.place() else {
-        let headers = [(RETRY_AFTER, RETRY_AFTER_SECONDS)];
-        let text = "no more connections at present";
-        return (StatusCode::SERVICE_UNAVAILABLE, headers, text).into_response();
+    let place = match shared.place() {
+        Ok(place) => place,
+        Err(turned_back) => {
+            let headers = [(RETRY_AFTER, turned_back.seconds())];
+            let text = "no more connections at present";
+            return (StatusCode::SERVICE_UNAVAILABLE, headers, text).into_response();
+        }
     };
     let lease = lease.map(|Extension(lease)| lease);
     frames::bounded(request).on_upgrade(move |socket| {

@@ -15,6 +15,10 @@ pub struct Settings {
     pub max_connections: u32,
     /// How many connections of one address (/32, /64) requests may carry; 0 is no limit. 512.
     pub connections_per_address: usize,
+    /// How many connections may come a second, and two seconds' worth at once; 0 is no limit. 0.
+    pub connect_rate: u32,
+    /// How long inputs may wait for the hub before nobody else is let in; zero is no limit. Zero.
+    pub max_delay: Duration,
     /// What checks access tokens; `None` in open mode. None.
     pub tokens: Option<Arc<AccessTokens>>,
     /// How many tokens that are not good, and rooms that are not allowed, one address (/32, /64)
@@ -36,6 +40,8 @@ impl Default for Settings {
             allowed_origins: Vec::new(),
             max_connections: 100_000,
             connections_per_address: 512,
+            connect_rate: 0,
+            max_delay: Duration::ZERO,
             tokens: None,
             guesses_per_address: 100,
             ping_interval: Duration::from_secs(20),

@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::admission::Refused;
 use super::door::Door;
+use super::gate::{Gate, TurnedBack};
 use super::requests::keys::Keys;
 use super::settings::Settings;
 use super::switchboard::Switchboard;
@@ -21,6 +23,8 @@ pub(super) struct Shared {
     pub(super) places: Arc<Semaphore>,
     /// Those of each address that requests carry: they outlive the sockets that are counted.
     pub(super) addresses: Arc<Admission>,
+    /// How many may come.
+    pub(super) gate: Arc<Gate>,
     /// Who may come in.
     pub(super) door: Arc<Door>,
     /// The connections that requests carry.
@@ -29,12 +33,15 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    /// A place for one more connection, if there is one.
-    pub(super) fn place(&self) -> Option<OwnedSemaphorePermit> {
+    /// A place for one more connection, if there is one and not too many come.
+    pub(super) fn place(&self) -> Result<OwnedSemaphorePermit, TurnedBack> {
         if !self.ready.load(Ordering::Relaxed) {
-            return None;
+            return Err(self.gate.turn_back(Refused::Stopping));
         }
-        Arc::clone(&self.places).try_acquire_owned().ok()
+        let place = Arc::clone(&self.places).try_acquire_owned();
+        let place = place.map_err(|_| self.gate.turn_back(Refused::Places))?;
+        self.gate.admit()?;
+        Ok(place)
     }
 
     /// An id that no connection has had.

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text::encode;
@@ -110,6 +111,13 @@ impl Registry {
             read(&signal.sessions),
         )?;
         gauge(encoder, "rooms", "Rooms with a member", read(&signal.rooms))?;
+        let delay = Duration::from_micros(read(&signal.hub_delay));
+        seconds(
+            encoder,
+            "hub_delay_seconds",
+            "How long an input has last waited for the hub",
+            delay,
+        )?;
         let counters = [
             (
                 "messages_in",
@@ -153,6 +161,12 @@ impl Registry {
 fn encode_tallies(encoder: &mut DescriptorEncoder<'_>, signal: &SignalCounters) -> fmt::Result {
     let rejected = ("messages_rejected", "Messages answered by an error", "code");
     signal.rejected.encode(encoder, rejected)?;
+    let refused = (
+        "connections_refused",
+        "Connections that were not let in",
+        "reason",
+    );
+    signal.refused.encode(encoder, refused)?;
     let closed = (
         "connections_closed",
         "Connections that the server has ended",
@@ -261,6 +275,16 @@ fn counter(encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str, value: u
 
 fn gauge(encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str, value: u64) -> fmt::Result {
     let metric = ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX));
+    metric.encode(encoder.encode_descriptor(name, help, None, metric.metric_type())?)
+}
+
+fn seconds(
+    encoder: &mut DescriptorEncoder<'_>,
+    name: &str,
+    help: &str,
+    value: Duration,
+) -> fmt::Result {
+    let metric = ConstGauge::new(value.as_secs_f64());
     metric.encode(encoder.encode_descriptor(name, help, None, metric.metric_type())?)
 }
 

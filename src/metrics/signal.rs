@@ -17,6 +17,10 @@ pub struct SignalCounters {
     pub messages_in: AtomicU64,
     /// Messages given out to clients.
     pub messages_out: AtomicU64,
+    /// Connections that were not let in, by the reason.
+    pub refused: Tally,
+    /// How long an input has last waited for the hub, in microseconds.
+    pub hub_delay: AtomicU64,
     /// Messages answered with an error, by its code.
     pub rejected: Tally,
     /// Connections that the server has ended, by the reason that it gave.

@@ -105,6 +105,7 @@ impl Signaling {
 fn hub_config(settings: &Settings) -> signal::Config {
     signal::Config {
         sessions: settings.limits.sessions,
+        session_rate: settings.limits.session_rate,
         room_members: settings.limits.room_members,
         resume_window: settings.limits.resume_window,
         empty_room_life: settings.limits.empty_room_life,
@@ -189,6 +190,8 @@ fn gateway_settings(settings: &Settings) -> gateway::Settings {
         allowed_origins: listed.chain(own).collect(),
         max_connections: u32::try_from(settings.limits.connections).unwrap_or(u32::MAX),
         connections_per_address: settings.connections_per_address,
+        connect_rate: settings.limits.connect_rate,
+        max_delay: settings.limits.max_delay,
         tokens: (settings.auth.by_token).then(|| Arc::clone(&settings.auth.tokens)),
         guesses_per_address: settings.auth.guesses_per_address,
         ..gateway::Settings::default()
@@ -214,6 +217,9 @@ mod tests {
             limits: Signal {
                 connections: 1,
                 sessions: 1,
+                connect_rate: 0,
+                session_rate: 0,
+                max_delay: Duration::ZERO,
                 room_members: 2,
                 resume_window: Duration::from_secs(1),
                 empty_room_life: Duration::ZERO,

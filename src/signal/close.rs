@@ -35,6 +35,8 @@ pub enum Close {
     Flooding,
     /// The server, or the subject, has as many sessions as it may have.
     Full,
+    /// Too many sessions begin at present.
+    Busy,
 }
 
 /// What a client had better do whose connection has been closed.
@@ -128,6 +130,7 @@ impl Close {
             Self::Revoked => (4410, "revoked", Advice::Never),
             Self::Flooding => (4429, "flooding", Advice::Retry),
             Self::Full => (4503, "full", Advice::Retry),
+            Self::Busy => (4503, "busy", Advice::Retry),
         }
     }
 }

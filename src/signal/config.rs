@@ -17,6 +17,9 @@ pub struct Config {
     pub presence_grace: Duration,
     /// How many sessions there may be, suspended ones included. 100,000.
     pub sessions: usize,
+    /// How many sessions may begin a second, beside those that are resumed; two seconds' worth may
+    /// at once. 0 is no limit. 0.
+    pub session_rate: u32,
     /// How many members a room may have. 64.
     pub room_members: usize,
     /// How many rooms a session may be in. 8.
@@ -83,6 +86,7 @@ impl Default for Config {
             resume_window: Duration::from_secs(60),
             presence_grace: Duration::from_secs(2),
             sessions: 100_000,
+            session_rate: 0,
             room_members: 64,
             rooms_per_session: 8,
             data_bytes: 4_096,

@@ -13,6 +13,7 @@ use super::session::Session;
 use super::subjects::Subjects;
 use super::ticket::Tickets;
 use super::timer::Timer;
+use super::turnstile::Turnstile;
 use super::{Close, Config, ConnectionId, Ending, Event, Input, Message, SessionId};
 use crate::time::{Deadlines, Instant, Now};
 
@@ -27,6 +28,8 @@ pub struct Hub {
     pub(super) connections: BTreeMap<ConnectionId, Connection>,
     pub(super) sessions: HashMap<SessionId, Box<Session>>,
     pub(super) rooms: Rooms,
+    /// How fast sessions may begin.
+    pub(super) beginners: Turnstile,
     pub(super) subjects: Subjects,
     pub(super) revocations: Revocations,
     pub(super) deadlines: Deadlines<Timer>,
@@ -49,6 +52,7 @@ impl Hub {
             issuer: Issuer::new(config.ice.clone()),
             tickets: Tickets::new(&config.ticket_keys, &seed),
             rooms: Rooms::counting_after(config.first_number()),
+            beginners: Turnstile::new(config.session_rate),
             config,
             connections: BTreeMap::new(),
             sessions: HashMap::new(),

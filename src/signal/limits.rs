@@ -32,25 +32,32 @@ impl Buckets {
     }
 }
 
-struct Rate {
+#[derive(Clone, Debug)]
+pub(super) struct Rate {
     per_second: u64,
     burst: u64,
 }
 
 impl Rate {
-    fn new(per_second: u32, burst: u32) -> Self {
+    pub(super) fn new(per_second: u32, burst: u32) -> Self {
         Self {
             per_second: u64::from(per_second.max(1)),
             burst: u64::from(burst.max(1)),
         }
     }
 
-    fn time_for(&self, amount: u64) -> Duration {
+    pub(super) fn time_for(&self, amount: u64) -> Duration {
         Duration::from_nanos(amount.saturating_mul(1_000_000_000) / self.per_second)
     }
 
-    /// When the bucket that is full at `full` is full again if `amount` is taken now.
-    fn after(&self, full: Instant, amount: u64, now: Instant) -> Result<Instant, Duration> {
+    /// When the bucket that is full at `full` is full again if `amount` is taken now; otherwise
+    /// after which time it can be.
+    pub(super) fn after(
+        &self,
+        full: Instant,
+        amount: u64,
+        now: Instant,
+    ) -> Result<Instant, Duration> {
         let full = full.max(now) + self.time_for(amount);
         let missing = full.saturating_since(now);
         match missing.checked_sub(self.time_for(self.burst)) {

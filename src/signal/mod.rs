@@ -40,6 +40,7 @@
 //! | `access`, `grant`, `authorize` | who comes in by a token, and what it grants |
 //! | `revocations`, `revoke` | what has been taken back |
 //! | `ice`, `limits`, `random` | ICE servers; rates; ids |
+//! | `turnstile` | how many may come a second, and when the others come back |
 //! | `command`, `message`, `reject`, `close` | what goes in and out |
 
 #![deny(
@@ -91,6 +92,7 @@ mod state;
 mod subjects;
 mod ticket;
 mod timer;
+mod turnstile;
 mod unsettled;
 
 pub use access::{Access, AccessConfig};
@@ -112,6 +114,7 @@ pub use revoke::Revoked;
 pub use role::{Permissions, Role, Standing};
 pub use settings::Settings;
 pub use state::StateEntry;
+pub use turnstile::Turnstile;
 
 #[cfg(test)]
 mod testing;

@@ -20,6 +20,9 @@ impl Hub {
             let why = TurnedAway::new(Reject::TooManySessions, Close::Full);
             return self.turn_away(connection, why, now);
         }
+        if let Err(wait) = self.beginners.pass(now.instant) {
+            return self.close_with(connection, Close::Busy, Some(wait), now);
+        }
         let id = SessionId::from_random(self.random.next());
         if self.admit(connection, id, Session::default(), now) {
             self.welcome(connection, id, Resumed::None, now);

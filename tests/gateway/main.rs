@@ -5,6 +5,7 @@ mod bearer;
 mod cutting;
 mod world;
 
+mod admission;
 mod attacks;
 mod bearing;
 mod closing;

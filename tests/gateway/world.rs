@@ -104,7 +104,8 @@ impl Client {
         self.socket.send(frame).await.expect("the server reads");
     }
 
-    async fn next(&mut self) -> Message {
+    /// The next frame that is no ping.
+    pub(crate) async fn next(&mut self) -> Message {
         loop {
             let frame = tokio::time::timeout(PATIENCE, self.socket.next())
                 .await

@@ -7,25 +7,30 @@ use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
-use super::super::operation::Refused;
+use super::super::admission::Refused;
+use super::super::gate::TurnedBack;
+use super::super::operation;
 use super::line::Said;
 use crate::dialect::native;
-use crate::signal::{Close, Ending};
+use crate::signal::{Advice, Close, Ending};
 
 /// No answer is anybody else's business, and none is good twice.
 pub(super) const NO_STORE: (HeaderName, HeaderValue) =
     (CACHE_CONTROL, HeaderValue::from_static("no-store"));
 
 /// When to come back where nothing else is known of it.
-const SOME_TIME: Duration = Duration::from_secs(4);
+const SOME_TIME: Duration = Duration::from_secs(5);
 
 /// Why a request is refused that never got to a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Refusal {
     /// The page's origin is not allowed.
     Origin,
-    /// As many connections as there may be, of all or of this address.
-    Full,
+    /// As many connections as there may be, of all or of this address; others may come in so many
+    /// seconds.
+    Full(u64),
+    /// Too many come, or the hub is behind; others may come in so many seconds.
+    Busy(u64),
     /// No key, or one of no connection.
     UnknownConnection,
     /// The body is longer than a message may be.
@@ -48,10 +53,15 @@ impl Refusal {
                 "origin_not_allowed",
                 "this origin may not connect: it is neither this server's own nor allowed",
             ),
-            Self::Full => (
+            Self::Full(_) => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 "full",
                 "no more connections at present",
+            ),
+            Self::Busy(_) => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "busy",
+                "too many come at present, or the server is behind with its work",
             ),
             Self::UnknownConnection => (
                 StatusCode::NOT_FOUND,
@@ -86,13 +96,23 @@ impl Refusal {
 
 impl Refusal {
     /// As it is described.
-    pub(super) fn told(self) -> Refused {
+    pub(super) fn told(self) -> operation::Refused {
         let (status, code, text) = self.words();
-        Refused {
+        operation::Refused {
             status: status.as_u16(),
             code,
             text,
-            retry_after: matches!(self, Self::Full | Self::Guesses(_)),
+            retry_after: matches!(self, Self::Full(_) | Self::Busy(_) | Self::Guesses(_)),
+        }
+    }
+}
+
+impl From<TurnedBack> for Refusal {
+    fn from(turned_back: TurnedBack) -> Self {
+        let seconds = turned_back.seconds();
+        match turned_back.why {
+            Refused::Rate | Refused::Delay => Self::Busy(seconds),
+            Refused::Places | Refused::Address | Refused::Stopping => Self::Full(seconds),
         }
     }
 }
@@ -103,8 +123,9 @@ impl IntoResponse for Refusal {
         let body = json!({"error": {"code": code, "message": text}});
         let mut response = json_response(status, body.to_string().into_bytes());
         match self {
-            Self::Full => retry_after(&mut response, 5),
-            Self::Guesses(seconds) => retry_after(&mut response, seconds),
+            Self::Full(seconds) | Self::Busy(seconds) | Self::Guesses(seconds) => {
+                retry_after(&mut response, seconds);
+            }
             _ => {}
         }
         response
@@ -149,18 +170,18 @@ pub(super) fn ended(ending: Ending, said: &[Said], cursor: u64) -> Response {
     let mut response = json_response(status, batch("", said, cursor, Some(ending)));
     if status == StatusCode::SERVICE_UNAVAILABLE {
         let wait = ending.after.unwrap_or(SOME_TIME);
-        retry_after(&mut response, wait.as_secs() + 1);
+        let seconds = wait.as_millis().div_ceil(1_000).max(1);
+        retry_after(&mut response, seconds as u64);
     }
     response
 }
 
 fn status_of(close: Close) -> StatusCode {
-    match close {
-        Close::Full | Close::GoingAway | Close::TooSlow | Close::Silent => {
-            StatusCode::SERVICE_UNAVAILABLE
-        }
-        Close::Unauthorized | Close::Revoked => StatusCode::UNAUTHORIZED,
-        _ => StatusCode::BAD_REQUEST,
+    match close.advice() {
+        Advice::Retry => StatusCode::SERVICE_UNAVAILABLE,
+        Advice::Authorize => StatusCode::UNAUTHORIZED,
+        Advice::Never if close == Close::Revoked => StatusCode::UNAUTHORIZED,
+        Advice::Never => StatusCode::BAD_REQUEST,
     }
 }
 

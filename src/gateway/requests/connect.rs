@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tracing::{debug, error};
 
+use super::super::admission::Refused;
 use super::super::door::Visitor;
 use super::super::shared::Shared;
 use super::super::websocket::OUTBOX;
@@ -57,16 +58,17 @@ async fn begin(
     if let Some(barred) = shared.door.barred_for(address) {
         return Err(Refusal::Guesses(barred.as_secs() + 1));
     }
-    let place = shared.place().ok_or(Refusal::Full)?;
-    let of_address = match address {
-        Some(address) => Some(shared.addresses.admit(address).ok_or(Refusal::Full)?),
+    let of_address = match address.map(|address| shared.addresses.admit(address)) {
+        Some(None) => return Err(shared.gate.turn_back(Refused::Address).into()),
+        Some(place) => place,
         None => None,
     };
+    let place = shared.place()?;
     let id = shared.next_connection();
     let (to_connection, outbox) = mpsc::channel(OUTBOX);
     let hub = Arc::clone(&shared.hub);
     let opened = hub.open(id, to_connection);
-    opened.map_err(|_| Refusal::Full)?;
+    opened.map_err(|_| no_hub(shared))?;
     let absence = shared.settings.absence;
     let visitor = Visitor::new(&shared.door, address);
     let carried = Carried::new(id, visitor, hub, absence, (place, of_address));
@@ -79,7 +81,7 @@ async fn begin(
     }
     let key = shared.keys.insert(Arc::clone(&carried)).map_err(|failed| {
         error!("no randomness for a key: {failed}");
-        Refusal::Full
+        no_hub(shared)
     })?;
     let keeper = (Arc::clone(shared), Arc::clone(&carried));
     tokio::spawn(async move {
@@ -91,6 +93,11 @@ async fn begin(
     let length = body.len();
     carried.take(Input::Message { length, command }).await;
     welcome(shared, key, &reader).await
+}
+
+/// The server cannot go on with this one: the hub is gone, or does not answer.
+fn no_hub(shared: &Shared) -> Refusal {
+    shared.gate.turn_back(Refused::Stopping).into()
 }
 
 /// What the hub says to `hello`, and whether that was all. An error is followed by the end of the
@@ -119,7 +126,8 @@ async fn first_words(reader: &Reader) -> Option<(Vec<Said>, Option<Ending>)> {
 
 /// Waits for what the hub says to `hello`.
 async fn welcome(shared: &Shared, key: Key, reader: &Reader) -> Result<Response, Refusal> {
-    let (said, closed) = first_words(reader).await.ok_or(Refusal::Full)?;
+    let first_words = first_words(reader).await;
+    let (said, closed) = first_words.ok_or_else(|| no_hub(shared))?;
     let cursor = said.last().map_or(0, |said| said.number);
     if let Some(ending) = closed {
         return Ok(ended(ending, &said, cursor));
@@ -155,7 +163,7 @@ pub(super) async fn ticket(State(shared): State<Arc<Shared>>, headers: HeaderMap
         }
         Err(failed) => {
             error!("no randomness for a ticket: {failed}");
-            Refusal::Full.into_response()
+            no_hub(&shared).into_response()
         }
     }
 }

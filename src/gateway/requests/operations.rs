@@ -61,7 +61,8 @@ fn connecting() -> Operation {
             Refusal::TooSlow,
             Refusal::TooLarge,
             Refusal::Guesses(1),
-            Refusal::Full,
+            Refusal::Full(1),
+            Refusal::Busy(1),
         ]),
     }
 }
@@ -164,7 +165,11 @@ fn taking_a_ticket() -> Operation {
         parameters: &[],
         body: None,
         answers: vec![answer(200, "A ticket", "ticket")],
-        refusals: told(&[Refusal::Origin, Refusal::UnknownConnection, Refusal::Full]),
+        refusals: told(&[
+            Refusal::Origin,
+            Refusal::UnknownConnection,
+            Refusal::Full(1),
+        ]),
     }
 }
 

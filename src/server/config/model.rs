@@ -71,6 +71,12 @@ pub struct Signal {
     pub connections: usize,
     /// Sessions at a time, suspended ones included.
     pub sessions: usize,
+    /// Connections that may come a second; 0 is no limit.
+    pub connect_rate: u32,
+    /// Sessions that may begin a second; 0 is no limit.
+    pub session_rate: u32,
+    /// How long inputs may wait before nobody else is let in; zero is no limit.
+    pub max_delay: Duration,
     /// Members of a room.
     pub room_members: usize,
     /// How long a session outlives its connection.

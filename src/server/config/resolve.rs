@@ -143,7 +143,16 @@ fn signal(reader: &mut Reader<'_>) -> Result<Signal, ConfigError> {
         empty_room_life <= Duration::from_secs(3600),
         r#"from "0s" to "1h""#,
     )?;
+    let max_delay = reader.get("signal.max_delay", Duration::from_millis(500))?;
+    reader.ensure(
+        "signal.max_delay",
+        max_delay <= Duration::from_secs(60),
+        r#"from "0s" (no limit) to "60s""#,
+    )?;
     Ok(Signal {
+        connect_rate: rate(reader, "signal.connect_rate", 5_000)?,
+        session_rate: rate(reader, "signal.session_rate", 3_000)?,
+        max_delay,
         empty_room_life,
         presence_grace,
         connections: count(reader, "signal.connections", 20_000, 10_000_000)?,
@@ -151,6 +160,15 @@ fn signal(reader: &mut Reader<'_>) -> Result<Signal, ConfigError> {
         room_members: count(reader, "signal.room_members", 64, 1024)?,
         resume_window,
     })
+}
+
+/// So many a second; 0 is no limit.
+fn rate(reader: &mut Reader<'_>, key: &'static str, default: u32) -> Result<u32, ConfigError> {
+    const MOST: u32 = 1_000_000;
+    let rate = reader.get(key, default)?;
+    let allowed = format!("a whole number from 0 (no limit) to {MOST}");
+    reader.ensure(key, rate <= MOST, &allowed)?;
+    Ok(rate)
 }
 
 /// A number from 1 to `most`.

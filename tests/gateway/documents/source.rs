@@ -99,8 +99,9 @@ pub(crate) fn ends() -> BTreeSet<End> {
             panic!("not a row: {line}");
         };
         let advice = advice.strip_prefix("Advice::").expect("advice");
-        // The time of a drain comes from who ends the server.
-        let has_time = name == "GoingAway" || pause.contains(&format!("Self::{name} "));
+        // These times come from elsewhere.
+        let has_time =
+            ["GoingAway", "Busy"].contains(&name) || pause.contains(&format!("Self::{name} "));
         let code = code.parse().expect("a code");
         let reason = reason.trim_matches('"').to_owned();
         Some((code, reason, advice.to_ascii_lowercase(), has_time))
