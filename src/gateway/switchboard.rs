@@ -255,5 +255,7 @@ impl Board {
         SignalCounters::set(&self.counters.connections, self.hub.connections());
         SignalCounters::set(&self.counters.sessions, self.hub.sessions());
         SignalCounters::set(&self.counters.rooms, self.hub.rooms());
+        SignalCounters::set(&self.counters.empty_rooms, self.hub.empty_rooms());
+        SignalCounters::set(&self.counters.knocks, self.hub.knocks());
     }
 }

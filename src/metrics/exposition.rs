@@ -111,6 +111,18 @@ impl Registry {
             read(&signal.sessions),
         )?;
         gauge(encoder, "rooms", "Rooms with a member", read(&signal.rooms))?;
+        gauge(
+            encoder,
+            "empty_rooms",
+            "Rooms without a member",
+            read(&signal.empty_rooms),
+        )?;
+        gauge(
+            encoder,
+            "knocks",
+            "Those who wait to be let into a room",
+            read(&signal.knocks),
+        )?;
         let delay = Duration::from_micros(read(&signal.hub_delay));
         seconds(
             encoder,
@@ -118,43 +130,48 @@ impl Registry {
             "How long an input has last waited for the hub",
             delay,
         )?;
-        let counters = [
-            (
-                "messages_in",
-                "Messages from clients",
-                read(&signal.messages_in),
-            ),
-            (
-                "messages_out",
-                "Messages to clients",
-                read(&signal.messages_out),
-            ),
-            (
-                "access_tokens_refused",
-                "Access tokens that were not good",
-                read(&signal.tokens_refused),
-            ),
-            (
-                "joins_not_allowed",
-                "Joins that no access token allowed",
-                read(&signal.joins_refused),
-            ),
-            (
-                "connections_barred",
-                "Connections refused to addresses that have guessed too often",
-                read(&signal.barred),
-            ),
-            (
-                "slow_consumers",
-                "Sessions suspended for not reading",
-                read(&signal.slow_consumers),
-            ),
-        ];
-        for (name, help, value) in counters {
+        for (name, help, value) in signal_counters(signal) {
             counter(encoder, name, help, value)?;
         }
         encode_tallies(encoder, signal)
     }
+}
+
+/// What signaling counts: name, what it is, and how many.
+fn signal_counters(signal: &SignalCounters) -> [(&'static str, &'static str, u64); 6] {
+    let read = |value: &AtomicU64| value.load(Ordering::Relaxed);
+    [
+        (
+            "messages_in",
+            "Messages from clients",
+            read(&signal.messages_in),
+        ),
+        (
+            "messages_out",
+            "Messages to clients",
+            read(&signal.messages_out),
+        ),
+        (
+            "access_tokens_refused",
+            "Access tokens that were not good",
+            read(&signal.tokens_refused),
+        ),
+        (
+            "joins_not_allowed",
+            "Joins that no access token allowed",
+            read(&signal.joins_refused),
+        ),
+        (
+            "connections_barred",
+            "Connections refused to addresses that have guessed too often",
+            read(&signal.barred),
+        ),
+        (
+            "slow_consumers",
+            "Sessions suspended for not reading",
+            read(&signal.slow_consumers),
+        ),
+    ]
 }
 
 /// What signaling counts by a label.

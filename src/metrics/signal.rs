@@ -13,6 +13,10 @@ pub struct SignalCounters {
     pub sessions: AtomicU64,
     /// Rooms that have a member now.
     pub rooms: AtomicU64,
+    /// Rooms that are kept without a member now.
+    pub empty_rooms: AtomicU64,
+    /// How many knock at a room now.
+    pub knocks: AtomicU64,
     /// Messages taken in from clients.
     pub messages_in: AtomicU64,
     /// Messages given out to clients.

@@ -106,6 +106,7 @@ fn hub_config(settings: &Settings) -> signal::Config {
     signal::Config {
         sessions: settings.limits.sessions,
         session_rate: settings.limits.session_rate,
+        duplicates: settings.limits.duplicates,
         room_members: settings.limits.room_members,
         resume_window: settings.limits.resume_window,
         empty_room_life: settings.limits.empty_room_life,
@@ -220,6 +221,7 @@ mod tests {
                 connect_rate: 0,
                 session_rate: 0,
                 max_delay: Duration::ZERO,
+                duplicates: signal::Duplicates::Allow,
                 room_members: 2,
                 resume_window: Duration::from_secs(1),
                 empty_room_life: Duration::ZERO,

@@ -7,8 +7,7 @@ use super::access::Access;
 use super::grant::Grant;
 use super::timer::Timer;
 use super::{
-    Close, ConnectionId, Hub, KnockState, Message, Reason, Reject, Rejection, RoomName, SessionId,
-    Standing,
+    Close, ConnectionId, Hub, KnockState, Message, Reason, Reject, Rejection, SessionId, Standing,
 };
 use crate::auth::jwt::TokenFault;
 use crate::time::{Instant, Now};
@@ -115,25 +114,13 @@ impl Hub {
         }
         for room in rooms {
             match grant.standing_in(&room) {
-                None => self.put_out(id, &room, now),
+                None => self.put_out(id, &room, Reason::Unauthorized, now),
                 Some(standing) if before.standing_in(&room) != Some(standing) => {
                     self.give_standing(&room, id, standing, now);
                 }
                 Some(_) => {}
             }
         }
-    }
-
-    fn put_out(&mut self, id: SessionId, room: &RoomName, now: Now) {
-        if let Some(session) = self.sessions.get_mut(&id) {
-            session.rooms.retain(|name| name != room);
-        }
-        self.remove_member(room, id, Reason::Unauthorized, now);
-        let put_out = Message::PutOut {
-            room: Arc::clone(room),
-            reason: Reason::Unauthorized,
-        };
-        self.post(id, put_out, now);
     }
 
     /// A client shows another token while it is connected.
@@ -216,10 +203,14 @@ impl Hub {
         Ok(())
     }
 
+    /// What a session has been let in by.
+    pub(super) fn grant_of(&self, id: SessionId) -> Option<&Arc<Grant>> {
+        self.sessions.get(&id)?.grant.as_ref()
+    }
+
     /// What the session's grant makes it in a room.
     pub(super) fn granted_in(&self, id: SessionId, room: &str) -> Option<Standing> {
-        let grant = self.sessions.get(&id)?.grant.as_ref()?;
-        grant.standing_in(room)
+        self.grant_of(id)?.standing_in(room)
     }
 
     /// After which time a client should go on that was told that it is too fast.

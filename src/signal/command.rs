@@ -6,6 +6,7 @@ use serde_json::value::RawValue;
 
 use super::access::Access;
 use super::message::Kind;
+use super::settings::Duplicates;
 use super::{Offset, Rejection, Role, SessionId};
 use crate::auth::Secret;
 
@@ -117,6 +118,8 @@ pub enum Request {
         locked: Option<bool>,
         /// How many members it may have; `Some(None)` is as many as the server allows.
         limit: Option<Option<usize>>,
+        /// What becomes of a second session of a subject.
+        duplicates: Option<Duplicates>,
     },
     /// Give a member another role.
     SetRole {

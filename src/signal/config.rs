@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::access::AccessConfig;
+use super::settings::Duplicates;
 use crate::auth::Secret;
 
 /// The longest message that a client may send, in bytes.
@@ -22,6 +23,9 @@ pub struct Config {
     pub session_rate: u32,
     /// How many members a room may have. 64.
     pub room_members: usize,
+    /// What becomes of a second session of a subject in a room, unless its hosts say otherwise.
+    /// Both are members.
+    pub duplicates: Duplicates,
     /// How many rooms a session may be in. 8.
     pub rooms_per_session: usize,
     /// How long a member's `data` may be, in bytes. 4,096.
@@ -88,6 +92,7 @@ impl Default for Config {
             sessions: 100_000,
             session_rate: 0,
             room_members: 64,
+            duplicates: Duplicates::Allow,
             rooms_per_session: 8,
             data_bytes: 4_096,
             broadcast_bytes: 16_384,

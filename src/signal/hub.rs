@@ -28,6 +28,8 @@ pub struct Hub {
     pub(super) connections: BTreeMap<ConnectionId, Connection>,
     pub(super) sessions: HashMap<SessionId, Box<Session>>,
     pub(super) rooms: Rooms,
+    /// How many knock.
+    pub(super) knocks: usize,
     /// How fast sessions may begin.
     pub(super) beginners: Turnstile,
     pub(super) subjects: Subjects,
@@ -52,6 +54,7 @@ impl Hub {
             issuer: Issuer::new(config.ice.clone()),
             tickets: Tickets::new(&config.ticket_keys, &seed),
             rooms: Rooms::counting_after(config.first_number()),
+            knocks: 0,
             beginners: Turnstile::new(config.session_rate),
             config,
             connections: BTreeMap::new(),
@@ -137,6 +140,18 @@ impl Hub {
     #[must_use]
     pub fn rooms(&self) -> usize {
         self.rooms.len()
+    }
+
+    /// How many rooms are kept though they have no member.
+    #[must_use]
+    pub fn empty_rooms(&self) -> usize {
+        self.rooms.empty()
+    }
+
+    /// How many knock at a room. Who knocks at two counts twice.
+    #[must_use]
+    pub fn knocks(&self) -> usize {
+        self.knocks
     }
 
     pub(super) fn connection_of(&self, session: SessionId) -> Option<ConnectionId> {

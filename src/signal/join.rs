@@ -81,6 +81,7 @@ impl Hub {
         if let Some(session) = self.sessions.get_mut(&id) {
             session.rooms.push(Arc::clone(name));
         }
+        self.make_way(id, name, now);
         let made = self.rooms.open(name);
         let newcomer = made.add(profile, standing, meetings);
         // The newcomer's own coming is the next change, and part of what it is told.
@@ -108,9 +109,10 @@ impl Hub {
         if known.is_some_and(|it| it.find(session).is_some() || it.knocks.contains(session)) {
             return Err(Reject::AlreadyJoined);
         }
-        if known.is_some_and(|room| room.is_barred(session)) {
+        if self.is_barred(session, room) {
             return Err(Reject::Barred);
         }
+        let id = session;
         let session = self.sessions.get(&session);
         let rooms = session.map_or(0, |session| session.rooms.len() + session.knocks.len());
         let grant = session.and_then(|session| session.grant.as_ref());
@@ -120,16 +122,19 @@ impl Hub {
         if rooms >= most {
             return Err(Reject::TooManyRooms);
         }
-        if self.is_full(room) {
+        self.check_room_for(id, room)
+    }
+
+    /// Whether the room may have one more member, and this one.
+    pub(super) fn check_room_for(&self, newcomer: SessionId, room: &str) -> Result<(), Reject> {
+        let Some((_, known)) = self.rooms.get(room) else {
+            return Ok(());
+        };
+        let making_way = self.who_makes_way(newcomer, room)?.len();
+        if known.members().len() - making_way >= known.settings(&self.config).limit {
             return Err(Reject::RoomFull);
         }
         Ok(())
-    }
-
-    /// Whether the room has as many members as it may have.
-    pub(super) fn is_full(&self, room: &str) -> bool {
-        let known = self.rooms.get(room).map(|(_, room)| room);
-        known.is_some_and(|it| it.members().len() >= it.settings(&self.config).limit)
     }
 
     pub(super) fn update(
@@ -179,8 +184,19 @@ impl Hub {
         Ok(())
     }
 
-    /// Takes a member out of a room and tells the others.
+    /// Takes a member out of a room, tells the others, and closes the room if it was the last one.
     pub(super) fn remove_member(
+        &mut self,
+        room: &RoomName,
+        session: SessionId,
+        reason: Reason,
+        now: Now,
+    ) {
+        self.take_out(room, session, reason, now);
+        self.close_if_empty(room, now);
+    }
+
+    pub(super) fn take_out(
         &mut self,
         room: &RoomName,
         session: SessionId,
@@ -196,7 +212,6 @@ impl Hub {
             }
             self.drop_state(room, held, Some(session), now);
         }
-        self.close_if_empty(room, now);
     }
 
     /// Whether the session is a member of the room that may do this.

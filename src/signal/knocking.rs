@@ -30,6 +30,7 @@ impl Hub {
             re,
             until,
         });
+        self.knocks += 1;
         if let Some(session) = self.sessions.get_mut(&session) {
             session.knocks.push(Arc::clone(room));
         }
@@ -55,9 +56,7 @@ impl Hub {
         now: Now,
     ) -> Result<(), Reject> {
         let (room, knocker) = self.check_knock(by, room, knocker)?;
-        if self.is_full(&room) {
-            return Err(Reject::RoomFull);
-        }
+        self.check_room_for(knocker, &room)?;
         let standing = self.standing_in(knocker, &room);
         if let Some(knock) = self.end_knock(&room, knocker, KnockState::Admitted, now) {
             let newcomer = (knock.profile, knock.meetings);
@@ -78,7 +77,7 @@ impl Hub {
     ) -> Result<(), Reject> {
         let (room, knocker) = self.check_knock(by, room, knocker)?;
         if bar {
-            self.bar(&room, knocker)?;
+            self.bar(by, &room, knocker)?;
         }
         self.refuse_knock(&room, knocker, KnockState::Denied, now);
         self.post(by, Message::Done { re, room }, now);
@@ -131,6 +130,7 @@ impl Hub {
         now: Now,
     ) -> Option<Knock> {
         let knock = self.rooms.find_mut(room)?.knocks.take(knocker)?;
+        self.knocks -= 1;
         if let Some(session) = self.sessions.get_mut(&knocker) {
             session.knocks.retain(|name| name != room);
         }
@@ -185,6 +185,7 @@ mod tests {
             room: "blue".into(),
             locked: Some(locked),
             limit: None,
+            duplicates: None,
         }
     }
 
@@ -368,6 +369,7 @@ mod tests {
             room: "blue".into(),
             locked: None,
             limit: Some(Some(2)),
+            duplicates: None,
         };
         world.ask(&ada, limit);
         world.ask(&ada, admit(&alan));

@@ -311,6 +311,7 @@ mod tests {
                 settings: super::super::Settings {
                     locked: false,
                     limit: 64,
+                    duplicates: super::super::Duplicates::Allow,
                 },
                 members: vec![member.clone(); 80],
                 knocks: None,

@@ -392,6 +392,8 @@ pub enum Reason {
     Expired,
     /// A host has put it out.
     Removed,
+    /// Another session of the same subject has taken its place.
+    Replaced,
     /// Its access token does not let it be there any more.
     Unauthorized,
 }

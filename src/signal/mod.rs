@@ -26,6 +26,7 @@
 //! | `mailbox` | what is kept until it is acknowledged |
 //! | `room` | join, update, leave; who is polite, and the epoch |
 //! | `moderate`, `knocking`, `knock`, `settings` | hosts look after a room; who waits at its door |
+//! | `duplicates` | several sessions of one subject in a room |
 //! | `set_state`, `state` | what a room keeps for its members |
 //! | `aftermath` | what rooms do by themselves |
 //! | `role` | what members may do, and who is the host |
@@ -59,6 +60,7 @@ mod config;
 mod connect;
 mod connection;
 mod directed;
+mod duplicates;
 mod grant;
 mod hub;
 mod ice;
@@ -112,7 +114,7 @@ pub use reject::{Reject, Rejection};
 pub use revocations::{Revocation, TooManyRevocations};
 pub use revoke::Revoked;
 pub use role::{Permissions, Role, Standing};
-pub use settings::Settings;
+pub use settings::{Duplicates, Settings};
 pub use state::StateEntry;
 pub use turnstile::Turnstile;
 

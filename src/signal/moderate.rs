@@ -3,18 +3,23 @@
 use std::sync::Arc;
 
 use super::message::SettingsChange;
+use super::room::Barred;
+use super::settings::Duplicates;
 use super::{Hub, Message, Permissions, Reason, Reject, Role, RoomName, SessionId};
 use crate::time::Now;
 
+/// What hosts want to change: whether it is locked, how many members it may have
+/// (`Some(None)`: as many as the server allows), and what becomes of second sessions.
+type RoomRequest = (Option<bool>, Option<Option<usize>>, Option<Duplicates>);
+
 impl Hub {
-    /// Locks or unlocks a room, and says how many members it may have (`None`: as many as the
-    /// server allows).
+    /// Changes what hosts decide about a room. Who is in it stays.
     pub(super) fn set_room(
         &mut self,
         by: SessionId,
         re: u64,
         room: &str,
-        (locked, limit): (Option<bool>, Option<Option<usize>>),
+        (locked, limit, duplicates): RoomRequest,
         now: Now,
     ) -> Result<(), Reject> {
         let room = self.room_of(by, room)?;
@@ -26,6 +31,7 @@ impl Hub {
         let members = self.rooms.find_mut(&room).ok_or(Reject::NotInRoom)?;
         members.locked = locked.unwrap_or(members.locked);
         members.limit = limit.unwrap_or(members.limit);
+        members.duplicates = duplicates.or(members.duplicates);
         let version = members.change();
         let settings = members.settings(&self.config);
         let change = |re| SettingsChange {
@@ -74,21 +80,34 @@ impl Hub {
     ) -> Result<(), Reject> {
         let others = member.filter(|&member| member != by);
         let (room, member) = self.check_moderates(by, room, others)?;
-        if bar {
-            self.bar(&room, member)?;
+        let mut out = vec![member];
+        if bar && let Barred::Subject(_) = self.bar(by, &room, member)? {
+            out.extend(self.doubles(member, &room));
         }
-        if let Some(session) = self.sessions.get_mut(&member) {
-            session.rooms.retain(|name| *name != room);
+        for member in out {
+            self.put_out(member, &room, Reason::Removed, now);
         }
-        let reason = Reason::Removed;
-        let put_out = Message::PutOut {
-            room: Arc::clone(&room),
-            reason,
-        };
-        self.post(member, put_out, now);
-        self.remove_member(&room, member, reason, now);
         self.post(by, Message::Done { re, room }, now);
         Ok(())
+    }
+
+    /// Puts a member out of a room, and tells it and the others why.
+    pub(super) fn put_out(&mut self, id: SessionId, room: &RoomName, reason: Reason, now: Now) {
+        self.expel(id, room, reason, now);
+        self.close_if_empty(room, now);
+    }
+
+    /// The same where the room stays open even if nobody is left.
+    pub(super) fn expel(&mut self, id: SessionId, room: &RoomName, reason: Reason, now: Now) {
+        if let Some(session) = self.sessions.get_mut(&id) {
+            session.rooms.retain(|name| name != room);
+        }
+        let put_out = Message::PutOut {
+            room: Arc::clone(room),
+            reason,
+        };
+        self.post(id, put_out, now);
+        self.take_out(room, id, reason, now);
     }
 
     fn check_moderates(
@@ -105,11 +124,17 @@ impl Hub {
         Ok((room, member))
     }
 
-    /// Keeps a session out as long as the room lives.
-    pub(super) fn bar(&mut self, room: &RoomName, session: SessionId) -> Result<(), Reject> {
+    /// Keeps somebody out as long as the room lives.
+    pub(super) fn bar(
+        &mut self,
+        by: SessionId,
+        room: &RoomName,
+        session: SessionId,
+    ) -> Result<Barred, Reject> {
+        let barred = self.barred_as(session, by);
         let members = self.rooms.find_mut(room).ok_or(Reject::NotInRoom)?;
-        let is_barred = members.bar(session);
-        is_barred.then_some(()).ok_or(Reject::TooManyBarred)
+        let is_barred = members.bar(barred.clone());
+        is_barred.then_some(barred).ok_or(Reject::TooManyBarred)
     }
 }
 
@@ -124,6 +149,7 @@ mod tests {
             room: "blue".into(),
             locked: None,
             limit: Some(limit),
+            duplicates: None,
         }
     }
 

@@ -61,6 +61,8 @@ pub enum Reject {
     TooManyKnocks,
     /// Whom this is about does not knock there.
     NoSuchKnock,
+    /// Another session of the same subject is in that room.
+    DuplicateMember,
     /// The session may not come back into this room.
     Barred,
     /// As many are kept out of the room as may.
@@ -144,6 +146,10 @@ impl Reject {
             Self::KnockExpired => ("knock_expired", "nobody has answered your knock"),
             Self::TooManyKnocks => ("too_many_knocks", "too many wait to be let into this room"),
             Self::NoSuchKnock => ("no_such_knock", "nobody of that name knocks at this room"),
+            Self::DuplicateMember => (
+                "duplicate_member",
+                "you are in this room with another session",
+            ),
             Self::Barred => ("barred", "you may not come back into this room"),
             Self::TooManyBarred => (
                 "too_many_barred",

@@ -243,8 +243,9 @@ impl Hub {
             Request::SetRoom {
                 room,
                 locked,
+                duplicates,
                 limit,
-            } => self.set_room(id, re, &room, (locked, limit), now),
+            } => self.set_room(id, re, &room, (locked, limit, duplicates), now),
             Request::SetRole {
                 room,
                 session,

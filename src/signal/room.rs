@@ -12,7 +12,7 @@ use super::knock::Knocks;
 use super::meetings::Meetings;
 use super::message::{Member, Profile, State};
 use super::role::{Permissions, Role, Standing};
-use super::settings::Settings;
+use super::settings::{Duplicates, Settings};
 use super::state::RoomState;
 use crate::time::Instant;
 
@@ -42,8 +42,10 @@ pub(super) struct Room {
     /// How many members it may have, if hosts have said so.
     pub(super) limit: Option<usize>,
     pub(super) knocks: Knocks,
+    /// What becomes of a second session of a subject, if hosts have said so.
+    pub(super) duplicates: Option<Duplicates>,
     /// Those who may not come back.
-    barred: Vec<SessionId>,
+    barred: Vec<Barred>,
     pub(super) state: RoomState,
     /// Until when it is kept, if it has no member.
     empty_until: Option<Instant>,
@@ -51,6 +53,13 @@ pub(super) struct Room {
 
 /// How many a room may keep out.
 const BARRED: usize = 256;
+
+/// As whom somebody is kept out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Barred {
+    Session(SessionId),
+    Subject(Arc<str>),
+}
 
 /// A member, as its room knows it.
 #[derive(Clone)]
@@ -105,6 +114,7 @@ impl Room {
             locked: false,
             limit: None,
             knocks: Knocks::default(),
+            duplicates: None,
             barred: Vec::new(),
             state: RoomState::default(),
             empty_until: None,
@@ -120,25 +130,30 @@ impl Room {
         Settings {
             locked: self.locked,
             limit: self.limit.unwrap_or(config.room_members),
+            duplicates: self.duplicates.unwrap_or(config.duplicates),
         }
     }
 
-    /// Keeps a session out from now on; whether there was room to remember it.
-    pub(super) fn bar(&mut self, session: SessionId) -> bool {
-        let is_known = self.is_barred(session);
-        if !is_known && self.barred.len() < BARRED {
-            self.barred.push(session);
+    /// Keeps somebody out from now on; whether there was room to remember it.
+    pub(super) fn bar(&mut self, who: Barred) -> bool {
+        let is_known = self.barred.contains(&who);
+        let has_room = self.barred.len() < BARRED;
+        if !is_known && has_room {
+            self.barred.push(who);
         }
-        self.is_barred(session)
+        is_known || has_room
     }
 
-    pub(super) fn is_barred(&self, session: SessionId) -> bool {
-        self.barred.contains(&session)
+    pub(super) fn is_barred(&self, session: SessionId, subject: Option<&str>) -> bool {
+        self.barred.iter().any(|barred| match barred {
+            Barred::Session(known) => *known == session,
+            Barred::Subject(known) => Some(&**known) == subject,
+        })
     }
 
     /// Whether there is anything that a member who comes back would miss.
     fn is_worth_keeping(&self) -> bool {
-        let is_set = self.locked || self.limit.is_some();
+        let is_set = self.locked || self.limit.is_some() || self.duplicates.is_some();
         is_set || !self.barred.is_empty() || !self.state.is_empty()
     }
 
@@ -277,6 +292,11 @@ impl Rooms {
     /// How many have a member.
     pub(super) fn len(&self) -> usize {
         self.by_name.len() - self.empty
+    }
+
+    /// How many have no member.
+    pub(super) fn empty(&self) -> usize {
+        self.empty
     }
 
     /// The room that timers know by this number.

@@ -10,6 +10,7 @@ mod attacks;
 mod bearing;
 mod closing;
 mod documents;
+mod duplicates;
 mod guarantee;
 mod half_open;
 mod http;

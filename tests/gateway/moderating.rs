@@ -12,12 +12,18 @@ async fn ask(client: &mut Client, message: serde_json::Value) {
 async fn a_host_locks_lets_in_and_puts_out() {
     let server = Server::start().await;
     let (mut ada, joined) = server.member("blue").await;
-    assert_eq!(joined["settings"], json!({"locked": false, "limit": 64}));
+    assert_eq!(
+        joined["settings"],
+        json!({"locked": false, "limit": 64, "duplicates": "allow"})
+    );
     let lock = json!({"type": "set_room", "id": 2, "room": "blue", "locked": true, "limit": 2});
     ask(&mut ada, lock).await;
     let told = ada.expect("room").await;
     assert_eq!(told["re"], 2);
-    assert_eq!(told["settings"], json!({"locked": true, "limit": 2}));
+    assert_eq!(
+        told["settings"],
+        json!({"locked": true, "limit": 2, "duplicates": "allow"})
+    );
 
     let mut grace = server.client().await;
     let join = |id: u64, knock: bool| {

@@ -155,6 +155,22 @@ const WRONG: &[(&str, &str)] = &[
         "signal.room_members = 0: must be a whole number from 1 to 1024 (peerage.toml line 2)",
     ),
     (
+        "[signal]\nconnect_rate = 1000001",
+        "signal.connect_rate = 1000001: must be a whole number from 0 (no limit) to 1000000 (peerage.toml line 2)",
+    ),
+    (
+        "[signal]\nsession_rate = 1000001",
+        "signal.session_rate = 1000001: must be a whole number from 0 (no limit) to 1000000 (peerage.toml line 2)",
+    ),
+    (
+        "[signal]\nmax_delay = \"61s\"",
+        r#"signal.max_delay = "61s": must be from "0s" (no limit) to "60s" (peerage.toml line 2)"#,
+    ),
+    (
+        "[signal]\nduplicates = \"maybe\"",
+        r#"signal.duplicates = "maybe": must be "allow", "replace" or "reject" (peerage.toml line 2)"#,
+    ),
+    (
         "[signal]\nresume_window = 60",
         r#"signal.resume_window = 60: must be a time such as "500ms", "60s", "10m" or "24h" (peerage.toml line 2)"#,
     ),

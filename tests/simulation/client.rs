@@ -126,6 +126,7 @@ impl Client {
             room: room.into(),
             locked: Some(locked),
             limit: None,
+            duplicates: None,
         })
     }
 

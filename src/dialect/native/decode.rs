@@ -7,8 +7,8 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use crate::signal::{
-    Access, Command, Directed, ForAll, Hello, Kind, Meeting, Offset, Reject, Rejection, Request,
-    Resume, Role, SessionId, SetState,
+    Access, Command, Directed, Duplicates, ForAll, Hello, Kind, Meeting, Offset, Reject, Rejection,
+    Request, Resume, Role, SessionId, SetState,
 };
 
 /// Why bytes are not a message.
@@ -56,7 +56,7 @@ pub fn decode(bytes: &[u8]) -> Result<Command, DecodeError> {
         "bye" => Ok(Command::Bye),
         "authorize" => request(re, authorize(&parse(bytes, re)?)),
         "join" => request(re, join(parse(bytes, re)?)),
-        "set_room" => request(re, set_room(parse(bytes, re)?)),
+        "set_room" => request(re, set_room(parse(bytes, re)?, re)?),
         "set_role" => request(re, set_role(parse(bytes, re)?, re)?),
         "remove" => request(re, remove(parse(bytes, re)?)),
         "admit" => request(re, admit(parse(bytes, re)?)),
@@ -153,8 +153,10 @@ struct MeetingFrame<'a> {
 }
 
 #[derive(Deserialize)]
-struct SetRoomFrame {
+struct SetRoomFrame<'a> {
     room: Box<str>,
+    #[serde(borrow)]
+    duplicates: Option<Cow<'a, str>>,
     locked: Option<bool>,
     // `null` gives the limit back to the server; left out, it stays.
     #[serde(default, deserialize_with = "present_number")]
@@ -275,12 +277,17 @@ fn join(frame: JoinFrame<'_>) -> Request {
     }
 }
 
-fn set_room(frame: SetRoomFrame) -> Request {
-    Request::SetRoom {
+fn set_room(frame: SetRoomFrame<'_>, re: Option<u64>) -> Result<Request, DecodeError> {
+    let parse = |name: Cow<'_, str>| {
+        let parsed = Duplicates::parse(&name);
+        parsed.ok_or_else(|| malformed(re, "duplicates must be allow, replace or reject"))
+    };
+    Ok(Request::SetRoom {
         room: frame.room,
         locked: frame.locked,
         limit: frame.limit,
-    }
+        duplicates: frame.duplicates.map(parse).transpose()?,
+    })
 }
 
 fn set_role(frame: SetRoleFrame<'_>, re: Option<u64>) -> Result<Request, DecodeError> {

@@ -439,7 +439,7 @@ mod tests {
                 json!({"type": "joined", "seq": 1, "re": 1, "room": "blue",
                     "version": 1, "role": "host",
                     "permissions": ["speak", "broadcast", "state", "moderate"],
-                    "settings": {"locked": false, "limit": 64}, "members": [], "knocks": [],
+                    "settings": {"locked": false, "limit": 64, "duplicates": "allow"}, "members": [], "knocks": [],
                     "state": []}),
                 json!({"type": "updated", "seq": 2, "re": 2, "room": "blue"}),
                 json!({"type": "left", "seq": 3, "re": 3, "room": "blue"}),

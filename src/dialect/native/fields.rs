@@ -24,6 +24,7 @@ pub(super) fn reason_word(reason: Reason) -> &'static str {
         Reason::Bye => "bye",
         Reason::Expired => "expired",
         Reason::Removed => "removed",
+        Reason::Replaced => "replaced",
         Reason::Unauthorized => "unauthorized",
     }
 }

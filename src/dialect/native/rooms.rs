@@ -162,12 +162,14 @@ fn loss_fields((session, loss): &(SessionId, Loss)) -> LossFields {
 struct SettingsFields {
     locked: bool,
     limit: usize,
+    duplicates: &'static str,
 }
 
 fn settings_fields(settings: Settings) -> SettingsFields {
     SettingsFields {
         locked: settings.locked,
         limit: settings.limit,
+        duplicates: settings.duplicates.name(),
     }
 }
 

@@ -66,6 +66,7 @@ pub const KEYS: &[Key] = &[
     key("signal.session_rate"),
     key("signal.max_delay"),
     key("signal.room_members"),
+    key("signal.duplicates"),
     key("signal.empty_room_life"),
     key("signal.resume_window"),
     key("signal.presence_grace"),

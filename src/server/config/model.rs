@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::auth::jwt::AccessTokens;
 use crate::auth::{Secret, TokenKeys};
 use crate::relay::{Listener, RelayAddress};
+use crate::signal::Duplicates;
 use crate::turn::Cidr;
 
 /// All that the server is told.
@@ -79,6 +80,8 @@ pub struct Signal {
     pub max_delay: Duration,
     /// Members of a room.
     pub room_members: usize,
+    /// What becomes of a second session of a subject in a room.
+    pub duplicates: Duplicates,
     /// How long a session outlives its connection.
     pub resume_window: Duration,
     /// For how long a room without members keeps what it has been told to keep.

@@ -18,6 +18,7 @@ use super::values::{Alternate, Bandwidth, Secrets, Users};
 use crate::auth::{Secret, TokenKeys, prepare};
 use crate::relay::{Listener, RelayAddress};
 use crate::server::interfaces::Interfaces;
+use crate::signal::Duplicates;
 use crate::turn::{Cidr, PeerPolicy, Transport};
 
 /// Secrets at a time: whoever signs with a time-limited name is checked against all of them.
@@ -143,7 +144,7 @@ fn signal(reader: &mut Reader<'_>) -> Result<Signal, ConfigError> {
         empty_room_life <= Duration::from_secs(3600),
         r#"from "0s" to "1h""#,
     )?;
-    let max_delay = reader.get("signal.max_delay", Duration::from_millis(500))?;
+    let max_delay = reader.get("signal.max_delay", Duration::from_secs(1))?;
     reader.ensure(
         "signal.max_delay",
         max_delay <= Duration::from_secs(60),
@@ -157,6 +158,7 @@ fn signal(reader: &mut Reader<'_>) -> Result<Signal, ConfigError> {
         presence_grace,
         connections: count(reader, "signal.connections", 20_000, 10_000_000)?,
         sessions: count(reader, "signal.sessions", 100_000, 10_000_000)?,
+        duplicates: reader.get("signal.duplicates", Duplicates::Allow)?,
         room_members: count(reader, "signal.room_members", 64, 1024)?,
         resume_window,
     })

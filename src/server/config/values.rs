@@ -8,6 +8,7 @@ use super::model::{AllowedOrigin, LogLevel, PublicUrl, RelayPorts};
 use super::sources::Raw;
 use crate::auth::Secret;
 use crate::relay::Listener;
+use crate::signal::Duplicates;
 use crate::turn::{Cidr, Transport};
 
 /// A kind of value.
@@ -289,6 +290,18 @@ impl Value for LogLevel {
     }
     fn show(&self) -> String {
         quoted(&format!("{self:?}").to_lowercase())
+    }
+}
+
+impl Value for Duplicates {
+    fn allowed() -> String {
+        r#""allow", "replace" or "reject""#.into()
+    }
+    fn from_text(text: &str) -> Option<Self> {
+        Self::parse(text)
+    }
+    fn show(&self) -> String {
+        quoted(self.name())
     }
 }
 

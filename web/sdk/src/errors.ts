@@ -21,6 +21,7 @@ export type ServerErrorCode =
   | "knock_expired"
   | "too_many_knocks"
   | "no_such_knock"
+  | "duplicate_member"
   | "barred"
   | "too_many_barred"
   | "invalid_limit"
@@ -48,6 +49,8 @@ export type ClientErrorCode =
   | "removed"
   /** A room with a key was to be joined where the browser has no cryptography: not over https. */
   | "insecure_context"
+  /** Another session of the same subject has taken this member's place in the room. */
+  | "member_replaced"
   /** The server has lost the session, and nobody knows what became of this. */
   | "session_lost"
   /** The client, the room or the peer is closed already. */

@@ -31,6 +31,7 @@ export { type Reading, requestTransport } from "./requests.js";
 export { Room, type RoomEvents, type Self, type SendResult } from "./room.js";
 export type {
   BroadcastReceipt,
+  Duplicates,
   Knocker,
   KnockState,
   Permission,

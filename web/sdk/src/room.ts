@@ -17,6 +17,7 @@ import { type Broadcast, HeardBroadcasts, Repeats } from "./repeats.js";
 import type {
   Account,
   BroadcastReceipt,
+  Duplicates,
   Knocker,
   KnockState,
   Permission,
@@ -120,7 +121,7 @@ export class Room extends Emitter<RoomEvents> {
   readonly state: RoomState;
   #role: Role = "member";
   #permissions: readonly Permission[] = [];
-  #settings: RoomSettings = { locked: false, limit: 0 };
+  #settings: RoomSettings = { locked: false, limit: 0, duplicates: "allow" };
   #self: Self;
   #closed = false;
 
@@ -181,6 +182,11 @@ export class Room extends Emitter<RoomEvents> {
   /** Bounds the members; null is as many as the server allows. */
   setLimit(limit: number | null): Promise<void> {
     return this.#ask({ type: "set_room", room: this.serverName, limit });
+  }
+
+  /** Says what becomes of a second session of a subject. */
+  setDuplicates(duplicates: Duplicates): Promise<void> {
+    return this.#ask({ type: "set_room", room: this.name, duplicates });
   }
 
   /** Lets somebody in who knocks. */
@@ -372,7 +378,11 @@ export class Room extends Emitter<RoomEvents> {
         return;
       }
       case "removed":
-        this.close(new PeerageError("removed", `put out of the room: ${news.reason}`));
+        this.close(
+          news.reason === "replaced"
+            ? new PeerageError("member_replaced", "another session of yours is in the room now")
+            : new PeerageError("removed", `put out of the room: ${news.reason}`),
+        );
     }
   }
 

@@ -12,7 +12,16 @@ export interface RoomSettings {
   readonly locked: boolean;
   /** How many members the room may have. */
   readonly limit: number;
+  /** What becomes of a second session of a subject. */
+  readonly duplicates: Duplicates;
 }
+
+/**
+ * What a room does when somebody who is there comes in with another session, such as from a second
+ * device: both are members, the newer takes the place of the older, or the newer is refused while
+ * the older is connected. It needs access tokens, which say who is who.
+ */
+export type Duplicates = "allow" | "replace" | "reject";
 
 /** Somebody who waits to be let in. */
 export interface Knocker {
@@ -97,6 +106,7 @@ export type RoomRequest =
       readonly room: string;
       readonly locked?: boolean;
       readonly limit?: number | null;
+      readonly duplicates?: Duplicates;
     }
   | (About<"set_role"> & { readonly role: Role })
   | (About<"remove" | "deny"> & { readonly bar?: boolean })

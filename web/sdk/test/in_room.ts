@@ -19,7 +19,7 @@ export const account = (fields: object = {}) => ({
   room: "r",
   role: "host",
   permissions: ["speak", "broadcast", "state", "moderate"],
-  settings: { locked: false, limit: 64 },
+  settings: { locked: false, limit: 64, duplicates: "allow" },
   members: [] as object[],
   knocks: [],
   state: [],

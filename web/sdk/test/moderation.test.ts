@@ -8,7 +8,7 @@ describe("looking after a room", () => {
     const { server, room } = await inRoom();
     const locking = room.lock();
     const id = server.last.of("set_room")[0]?.id ?? 0;
-    const settings = { locked: true, limit: 64 };
+    const settings = { locked: true, limit: 64, duplicates: "allow" };
     const told: object[] = [];
     room.on("settings", (now) => told.push(now));
     server.last.say({ type: "room", seq: 2, re: id, room: "r", version: 2, settings });
@@ -22,6 +22,22 @@ describe("looking after a room", () => {
     const giving = room.setRole("a", "host");
     server.last.say({ type: "error", re: id + 2, code: "not_permitted", message: "no" });
     await expect(giving).rejects.toMatchObject({ name: "ServerError", code: "not_permitted" });
+  });
+
+  it("says what becomes of second sessions, and is over when one takes its place", async () => {
+    const { server, room } = await inRoom();
+    const asking = room.setDuplicates("replace");
+    const asked = server.last.of("set_room")[0];
+    expect(asked).toMatchObject({ room: "r", duplicates: "replace" });
+    expect(asked).not.toHaveProperty("locked");
+    const settings = { locked: false, limit: 64, duplicates: "replace" };
+    server.last.say({ type: "room", seq: 2, re: asked?.id, room: "r", version: 2, settings });
+    await asking;
+    expect(room.settings.duplicates).toBe("replace");
+    const closed: unknown[] = [];
+    room.on("closed", ({ error }) => closed.push(error?.code));
+    server.last.say({ type: "removed", seq: 3, room: "r", reason: "replaced" });
+    expect(closed).toEqual(["member_replaced"]);
   });
 
   it("knows who knocks, also after a snapshot", async () => {
