@@ -139,6 +139,8 @@ impl Hub {
         if !is_same_subject(session.and_then(|it| it.grant.as_ref()), grant.as_ref()) {
             return Err(Reject::Unauthorized);
         }
+        let redeemed = self.redeem(grant.as_ref(), id, now);
+        redeemed.map_err(|why| why.reject)?;
         let expires_in = grant
             .as_ref()
             .map(|grant| grant.expires().saturating_sub(now.unix));

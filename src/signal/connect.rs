@@ -273,6 +273,12 @@ mod tests {
             world.wait(Duration::from_millis(1));
         }
         assert_eq!(world.closed[&client.connection], Close::Flooding);
+        let bounds = Duration::from_secs(10)..=Duration::from_secs(15);
+        assert!(
+            matches!(world.pauses[..], [pause] if bounds.contains(&pause)),
+            "{:?}",
+            world.pauses
+        );
     }
 
     #[test]

@@ -21,6 +21,7 @@ pub struct Grant {
     rooms: Box<[(Pattern, Standing)]>,
     sessions: Option<usize>,
     rooms_at_once: Option<usize>,
+    once: bool,
 }
 
 /// Which rooms are meant.
@@ -64,6 +65,8 @@ struct Written<'a> {
     rooms: Vec<WrittenRoom<'a>>,
     #[serde(default)]
     limits: WrittenLimits,
+    #[serde(default)]
+    once: bool,
 }
 
 #[derive(Deserialize)]
@@ -109,6 +112,10 @@ impl Grant {
         let rooms: Option<Vec<_>> = written.rooms.iter().map(WrittenRoom::read).collect();
         let mut rooms = rooms.ok_or(TokenFault::Grant)?;
         rooms.sort_by_key(|(pattern, _)| std::cmp::Reverse(pattern.narrowness()));
+        // What has no id could not be known again.
+        if written.once && claims.token_id.is_none() {
+            return Err(TokenFault::Grant);
+        }
         let count = |most: Option<u32>| most.map(|most| most as usize);
         Ok(Self {
             subject: claims.subject,
@@ -118,6 +125,7 @@ impl Grant {
             rooms: rooms.into(),
             sessions: count(written.limits.sessions),
             rooms_at_once: count(written.limits.rooms),
+            once: written.once,
         })
     }
 
@@ -157,6 +165,12 @@ impl Grant {
     #[must_use]
     pub fn sessions(&self) -> Option<usize> {
         self.sessions
+    }
+
+    /// Whether only one session may be begun with its token.
+    #[must_use]
+    pub fn is_once(&self) -> bool {
+        self.once
     }
 
     /// How many rooms each of these may be in, where it says.
@@ -256,6 +270,9 @@ mod tests {
             r#"{"rooms":[{"room":"a","permissions":"speak"}]}"#,
             r#"{"rooms":[],"limits":{"sessions":-1}}"#,
             r#"{"rooms":[],"limits":5}"#,
+            r#"{"rooms":[],"once":"yes"}"#,
+            // Without an id of the token.
+            r#"{"rooms":[],"once":true}"#,
         ] {
             assert_eq!(grant(peerage).err(), Some(TokenFault::Grant), "{peerage}");
         }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::connection::Connection;
 use super::ice::Issuer;
 use super::random::Random;
+use super::redeemed::Redeemed;
 use super::revocations::Revocations;
 use super::room::Rooms;
 use super::session::Session;
@@ -34,6 +35,7 @@ pub struct Hub {
     pub(super) beginners: Turnstile,
     pub(super) subjects: Subjects,
     pub(super) revocations: Revocations,
+    pub(super) redeemed: Redeemed,
     pub(super) deadlines: Deadlines<Timer>,
     /// Sessions that have lost their connection, and whose rooms are to be told in this call.
     /// To tell them may cost others their connection, so it is done one after the other.
@@ -61,6 +63,7 @@ impl Hub {
             sessions: HashMap::new(),
             subjects: Subjects::default(),
             revocations: Revocations::default(),
+            redeemed: Redeemed::default(),
             deadlines: Deadlines::default(),
             lost: VecDeque::new(),
             drain: None,
@@ -305,6 +308,8 @@ mod tests {
             })
             .collect();
         assert!(returns.len() > 40, "{returns:?}");
+        let pauses: BTreeSet<_> = world.pauses.iter().copied().collect();
+        assert_eq!(pauses, returns, "the close says the same");
         assert!(returns.iter().all(|time| *time <= Duration::from_secs(10)));
         assert_eq!(world.closed.len(), 50);
         assert_eq!(world.hub.connections(), 0);

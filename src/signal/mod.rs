@@ -39,6 +39,7 @@
 //! | `snapshot` | all rooms at once, in place of what was missed |
 //! | `ticket` | the proof of being a session, also after a restart |
 //! | `access`, `grant`, `authorize` | who comes in by a token, and what it grants |
+//! | `redeem`, `redeemed` | tokens that let in one session only |
 //! | `revocations`, `revoke` | what has been taken back |
 //! | `ice`, `limits`, `random` | ICE servers; rates; ids |
 //! | `turnstile` | how many may come a second, and when the others come back |
@@ -77,6 +78,8 @@ mod moderate;
 mod presence;
 mod random;
 mod receipt;
+mod redeem;
+mod redeemed;
 mod refusals;
 mod reject;
 mod renew;

@@ -19,6 +19,8 @@ pub enum Reject {
     Unauthorized,
     /// The access token has expired.
     TokenExpired,
+    /// The access token is for one session, and another one has shown it.
+    TokenUsed,
     /// What the access token gave has been taken back.
     Revoked,
     /// The bearer of the access token has as many sessions as it may have.
@@ -106,6 +108,10 @@ impl Reject {
             Self::HelloRepeated => ("hello_repeated", "this connection has said hello already"),
             Self::Unauthorized => ("unauthorized", "a good access token is needed"),
             Self::TokenExpired => ("token_expired", "the access token has expired"),
+            Self::TokenUsed => (
+                "token_used",
+                "the access token is for one session, and has been used",
+            ),
             Self::Revoked => ("revoked", "this access has been taken back"),
             Self::TooManySessions => (
                 "too_many_sessions",

@@ -24,6 +24,10 @@ impl Hub {
             return self.close_with(connection, Close::Busy, Some(wait), now);
         }
         let id = SessionId::from_random(self.random.next());
+        let has_room = self.sessions.len() < self.config.sessions;
+        if has_room && let Err(why) = self.redeem_shown_on(connection, id, now) {
+            return self.turn_away(connection, why, now);
+        }
         if self.admit(connection, id, Session::default(), now) {
             self.welcome(connection, id, Resumed::None, now);
         }
@@ -49,7 +53,18 @@ impl Hub {
     /// A connection wants to go on with a session.
     pub(super) fn resume(&mut self, connection: ConnectionId, resume: &Resume, now: Now) {
         let bearer = self.shown_on(connection).map(|grant| &**grant.subject());
-        match self.claim(resume, bearer, now) {
+        let claim = self.claim(resume, bearer, now);
+        let session = match &claim {
+            Claim::Living(session) => Some(*session),
+            Claim::Former(ticket) => Some(ticket.session),
+            Claim::Nothing => None,
+        };
+        if let Some(session) = session
+            && let Err(why) = self.redeem_shown_on(connection, session, now)
+        {
+            return self.turn_away(connection, why, now);
+        }
+        match claim {
             Claim::Living(session) => self.take_over(connection, session, resume.seen, now),
             Claim::Former(ticket) => self.restore(connection, &ticket, now),
             Claim::Nothing => self.begin(connection, now),

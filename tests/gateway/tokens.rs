@@ -85,6 +85,35 @@ async fn a_bearer_enters_the_rooms_of_its_token_in_its_role_and_no_others() {
 }
 
 #[tokio::test]
+async fn an_invitation_lets_one_session_in_on_any_transport() {
+    let server = server().await;
+    let mut claims = claims("guest", &json!([{"room": "blue"}]));
+    claims["peerage"]["once"] = json!(true);
+    let without_id = token(&claims);
+    assert_eq!(connect(&server, &hello(&without_id)).await.0, 401);
+    claims["jti"] = json!("8c1f");
+    let invitation = token(&claims);
+    let (guest, _) = bearer(&server, &invitation).await;
+    let mut other = server.connect().await;
+    other.send(hello(&invitation)).await;
+    assert_eq!(other.expect("error").await["code"], "token_used");
+    let (code, end) = other.end().await;
+    assert_eq!((code, &end["advice"]), (4403, &json!("authorize")));
+    let (status, answer) = connect(&server, &hello(&invitation)).await;
+    assert_eq!(
+        (status, &answer["messages"][0]["code"]),
+        (401, &json!("token_used"))
+    );
+    let (session, ticket) = (guest.session.clone(), guest.token.clone());
+    drop(guest);
+    let mut again = server.connect().await;
+    let mut hello = hello(&invitation);
+    hello["resume"] = json!({"session": session, "token": ticket, "seq": 0});
+    again.send(hello).await;
+    assert_eq!(again.welcome().await["resumed"], "full");
+}
+
+#[tokio::test]
 async fn a_session_is_resumed_by_its_own_subject_only() {
     let server = server().await;
     let (ada, _) = bearer(&server, &token_for("ada", "blue")).await;

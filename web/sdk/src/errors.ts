@@ -34,6 +34,7 @@ export type ServerErrorCode =
   | "version_conflict"
   | "unauthorized"
   | "token_expired"
+  | "token_used"
   | "revoked"
   | "too_many_sessions"
   | "not_allowed"
