@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 
 const ROOT = join(import.meta.dirname, "../..");
-const BINARY = process.env.SUITE_SERVER ?? join(ROOT, "target/debug/peerage");
+export const BINARY = process.env.SUITE_SERVER ?? join(ROOT, "target/debug/peerage");
 const READY_WITHIN = 15_000;
 
 /** The address by which this machine's programs reach each other other than by loopback. */

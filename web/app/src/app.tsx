@@ -14,7 +14,7 @@ export function App({ application }: { readonly application: Application }): JSX
     case "lobby":
       return <Lobby application={application} room={view.room} problem={view.problem} />;
     case "joining":
-      return <Lobby application={application} room={view.room} joining />;
+      return <Lobby application={application} room={view.room} joining={view.call} />;
     case "call":
       return (
         <CallScreen

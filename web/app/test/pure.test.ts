@@ -7,7 +7,13 @@ import { deviceProblem, problemInWords } from "../src/state/device_problem.js";
 import { LevelMeter, loudness } from "../src/state/level.js";
 import { IN_PASSING, Notices } from "../src/state/notices.js";
 import { mediaState, Participant } from "../src/state/participant.js";
-import { nameAndKey, newRoom, roomFromHash, roomFromLink } from "../src/state/room_name.js";
+import {
+  nameAndKey,
+  newRoom,
+  roomFromHash,
+  roomFromLink,
+  withoutToken,
+} from "../src/state/room_name.js";
 
 describe("room names", () => {
   it.each([
@@ -20,6 +26,14 @@ describe("room names", () => {
       expect(name).toMatch(form);
       expect(roomFromHash(`#${name}`)).toBe(name);
     }
+  });
+
+  it("are told from access tokens", () => {
+    expect(withoutToken("#blue-heron")).toEqual({ rest: "#blue-heron" });
+    expect(withoutToken("#blue-heron&token=ey.J.9")).toEqual({
+      rest: "#blue-heron",
+      token: "ey.J.9",
+    });
   });
 
   it("are told from keys", () => {

@@ -1,6 +1,7 @@
 import { useSignal, useSignalEffect } from "@preact/signals";
 import type { JSX } from "preact";
 import type { Call } from "../state/call.js";
+import { Knocks } from "./knocks.js";
 
 const GOOD_NEWS_MS = 3_000;
 
@@ -10,6 +11,7 @@ export function Messages({ call }: { readonly call: Call }): JSX.Element {
   return (
     <div class={alone ? "messages is-above" : "messages"} aria-live="polite">
       <ServerBanner call={call} />
+      <Knocks door={call.door} />
       {call.soundBlocked.value && (
         <button type="button" class="banner banner-action" onClick={() => unblock(call)}>
           The browser keeps the sound off. Turn it on

@@ -7,6 +7,7 @@ import type { Call } from "../state/call.js";
 import type { Participant } from "../state/participant.js";
 import { cropsTooMuch, type Size } from "./layout.js";
 import { PathBadge } from "./path_badge.js";
+import { Removal } from "./removal.js";
 import { Tile } from "./tile.js";
 
 interface RemoteTileProps {
@@ -43,6 +44,9 @@ export function RemoteTile({ participant, call, frame }: RemoteTileProps): JSX.E
         blocked={blocked}
       />
       <PathBadge participant={participant} />
+      {call.door.isKeeper.value && (
+        <Removal name={name} remove={() => call.door.remove(participant.session)} />
+      )}
     </Tile>
   );
 }

@@ -8,8 +8,10 @@ import {
   HangUpIcon,
   KeyboardIcon,
   LinkIcon,
+  LockIcon,
   MicrophoneIcon,
   MicrophoneOffIcon,
+  OpenLockIcon,
   ScreenIcon,
   SettingsIcon,
 } from "../controls/icons.js";
@@ -29,6 +31,7 @@ export function Toolbar({ call, room, hangUp }: ToolbarProps): JSX.Element {
     <footer class="toolbar" aria-label="Call controls">
       <div class="toolbar-group">
         <CopyButton call={call} room={room} />
+        {call.door.isKeeper.value && <LockButton call={call} />}
       </div>
       <div class="toolbar-group">
         <MediaButtons call={call} />
@@ -85,6 +88,20 @@ function MediaButtons({ call }: { readonly call: Call }): JSX.Element {
         </ToggleButton>
       )}
     </>
+  );
+}
+
+function LockButton({ call }: { readonly call: Call }): JSX.Element {
+  const locked = call.door.locked.value;
+  return (
+    <ToggleButton
+      label="Lock"
+      pressed={locked}
+      active={locked}
+      onClick={() => call.door.toggleLock()}
+    >
+      {locked ? <LockIcon /> : <OpenLockIcon />}
+    </ToggleButton>
   );
 }
 

@@ -71,6 +71,25 @@ export const KeyboardIcon = icon(
     <path d="M6.500 10h.01M10 10h.01M14 10h.01M17.500 10h.01M8 14h8" />
   </>,
 );
+const padlock = <rect x="5" y="11" width="14" height="9.5" rx="2.5" />;
+export const LockIcon = icon(
+  <>
+    {padlock}
+    <path d="M8 11V8a4 4 0 0 1 8 0v3" />
+  </>,
+);
+export const OpenLockIcon = icon(
+  <>
+    {padlock}
+    <path d="M8 11V8a4 4 0 0 1 7.600-1.700" />
+  </>,
+);
+export const RemoveIcon = icon(
+  <>
+    <circle cx="10" cy="8" r="3.500" />
+    <path d="M3.500 19.500a6.500 6.500 0 0 1 13 0M15.500 11h5.500" />
+  </>,
+);
 export const CloseIcon = icon(<path d="m6 6 12 12M18 6 6 18" />);
 export const SendIcon = icon(
   <path d="M4.500 12 20 4.500 15 20l-3.500-6.500L4.500 12Zm7 1.500L20 4.500" />,

@@ -4,6 +4,7 @@ import { useEffect } from "preact/hooks";
 import { DeviceChoices } from "../controls/device_choice.js";
 import { LevelBars } from "../controls/level_bars.js";
 import type { Application } from "../state/application.js";
+import type { Call } from "../state/call.js";
 import { nameAndKey } from "../state/room_name.js";
 import { Brand } from "./brand.js";
 import { ConnectionCheckPanel } from "./connection_check.js";
@@ -14,7 +15,8 @@ interface LobbyProps {
   readonly application: Application;
   readonly room: string;
   readonly problem?: string | undefined;
-  readonly joining?: boolean;
+  /** The call that is being joined. */
+  readonly joining?: Call;
 }
 
 /** Where one looks at oneself before going in. */
@@ -58,7 +60,27 @@ export function Lobby(props: LobbyProps): JSX.Element {
   );
 }
 
-function JoinForm({ application, room, joining = false }: LobbyProps): JSX.Element {
+/** Asked for only by servers that let nobody in without. */
+function TokenField({ application }: Pick<LobbyProps, "application">): JSX.Element {
+  const { accessToken } = application;
+  return (
+    <label class="choice">
+      <span class="choice-label">Access token</span>
+      <input
+        class="field"
+        type="password"
+        autocomplete="off"
+        spellcheck={false}
+        required
+        title="What the server lets you in by"
+        value={accessToken.value}
+        onInput={(event) => (accessToken.value = event.currentTarget.value)}
+      />
+    </label>
+  );
+}
+
+function JoinForm({ application, room, joining }: LobbyProps): JSX.Element {
   const { name, relayOnly } = application.preferences;
   const submit = (event: Event) => {
     event.preventDefault();
@@ -80,6 +102,7 @@ function JoinForm({ application, room, joining = false }: LobbyProps): JSX.Eleme
           onInput={(event) => (name.value = event.currentTarget.value)}
         />
       </label>
+      {application.needsToken.value && <TokenField application={application} />}
       <label class="check">
         <input
           type="checkbox"
@@ -91,7 +114,7 @@ function JoinForm({ application, room, joining = false }: LobbyProps): JSX.Eleme
         </span>
       </label>
       {joining ? (
-        <Joining cancel={() => application.cancel(room)} />
+        <Joining call={joining} cancel={() => application.cancel(room)} />
       ) : (
         <button type="submit" class="button button-primary button-large">
           Join
@@ -102,8 +125,15 @@ function JoinForm({ application, room, joining = false }: LobbyProps): JSX.Eleme
 }
 
 const LONG_MS = 4_000;
+const LATE = "The server does not answer yet. Check your network; this page goes on trying.";
+const KNOCKING = "This call is locked. You have knocked; wait until somebody lets you in.";
 
-function Joining({ cancel }: { readonly cancel: () => void }): JSX.Element {
+interface JoiningProps {
+  readonly call: Call;
+  readonly cancel: () => void;
+}
+
+function Joining({ call, cancel }: JoiningProps): JSX.Element {
   const long = useSignal(false);
   useEffect(() => {
     const timer = setTimeout(() => (long.value = true), LONG_MS);
@@ -111,11 +141,7 @@ function Joining({ cancel }: { readonly cancel: () => void }): JSX.Element {
   }, [long]);
   return (
     <div class="joining" role="status">
-      <p>
-        {long.value
-          ? "The server does not answer yet. Check your network; this page goes on trying."
-          : "Joining…"}
-      </p>
+      <p>{call.knocking.value ? KNOCKING : long.value ? LATE : "Joining…"}</p>
       <button type="button" class="button" onClick={cancel}>
         Cancel
       </button>

@@ -3,6 +3,7 @@ import { batch, effect, signal } from "@preact/signals";
 import type { Capture } from "./capture.js";
 import { Chat } from "./chat.js";
 import { problemInWords } from "./device_problem.js";
+import { Door } from "./door.js";
 import { IN_PASSING, Notices } from "./notices.js";
 import { type MediaState, Participant } from "./participant.js";
 import { nameAndKey } from "./room_name.js";
@@ -18,6 +19,8 @@ export interface CallOptions {
   readonly url: string;
   readonly room: string;
   readonly name: string;
+  /** What a server that asks for it lets this side in by. */
+  readonly accessToken: string | undefined;
   readonly capture: Capture;
   /** Told when the call ends without this side having hung up. */
   readonly ended: (why: string) => void;
@@ -29,6 +32,9 @@ export class Call {
   readonly name: string;
   readonly chat = new Chat();
   readonly notices = new Notices();
+  readonly door = new Door((text) => this.notices.say(text));
+  /** Whether somebody has to let this side in. */
+  readonly knocking = signal(false);
   readonly participants = signal<readonly Participant[]>([]);
   readonly server = signal<ConnectionState>("connecting");
   readonly panel = signal<Panel>(undefined);
@@ -49,9 +55,11 @@ export class Call {
     this.#media.reserve("video", "video");
     this.#client = new Client({
       url: options.url,
+      ...(options.accessToken !== undefined && { accessToken: options.accessToken }),
       iceTransportPolicy: options.capture.preferences.relayOnly.value ? "relay" : "all",
     });
     this.#client.on("state", (state) => (this.server.value = state));
+    this.#client.on("knocking", () => (this.knocking.value = true));
     this.#client.on("error", (error) => this.notices.say(inWords(error)));
     this.#stopping.push(
       effect(() => this.#sendAudio()),
@@ -63,6 +71,7 @@ export class Call {
     const { name, key } = nameAndKey(this.#options.room);
     const room = await this.#client.join(name, {
       ...(key !== undefined && { key }),
+      knock: true,
       name: this.name,
       data: { ...this.#mediaState() },
       media: this.#media,
@@ -77,6 +86,7 @@ export class Call {
       if (error && !this.#over) this.#options.ended(inWords(error));
     });
     for (const peer of room.peers.values()) this.#add(peer, false);
+    this.door.watch(room);
     this.#watch(room);
   }
 

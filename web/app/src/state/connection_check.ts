@@ -15,24 +15,34 @@ export interface Finding {
   readonly check: Check;
 }
 
+/** How the connection is to be tested: as calls would use it. */
+export interface CheckOptions {
+  readonly relayOnly: boolean;
+  readonly accessToken: string | undefined;
+}
+
 /** Tests the connection to the server, and what media could flow over. */
 export class ConnectionCheck {
   readonly state = signal<CheckState>({ kind: "idle" });
   readonly #url: string;
-  readonly #relayOnly: () => boolean;
+  readonly #options: () => CheckOptions;
   #stopping = new AbortController();
 
-  constructor(url: string, relayOnly: () => boolean) {
+  constructor(url: string, options: () => CheckOptions) {
     this.#url = url;
-    this.#relayOnly = relayOnly;
+    this.#options = options;
   }
 
   async run(): Promise<void> {
     this.stop();
     const stopping = (this.#stopping = new AbortController());
     this.state.value = { kind: "running" };
-    const iceTransportPolicy = this.#relayOnly() ? "relay" : "all";
-    const client = new Client({ url: this.#url, iceTransportPolicy });
+    const { relayOnly, accessToken } = this.#options();
+    const client = new Client({
+      url: this.#url,
+      iceTransportPolicy: relayOnly ? "relay" : "all",
+      ...(accessToken !== undefined && { accessToken }),
+    });
     try {
       const diagnosis = await client.diagnose({ signal: stopping.signal });
       this.state.value = { kind: "done", diagnosis };

@@ -24,6 +24,12 @@ export function roomFromHash(hash: string): string | undefined {
   return ROOM.test(name) ? name : undefined;
 }
 
+/** An address's fragment without the access token that it may bring along, and that token. */
+export function withoutToken(hash: string): { readonly rest: string; readonly token?: string } {
+  const [rest = "", token] = hash.split("&token=");
+  return { rest, ...(token !== undefined && { token }) };
+}
+
 /** The room of a pasted link, or of a bare name. */
 export function roomFromLink(text: string): string | undefined {
   const trimmed = text.trim();
