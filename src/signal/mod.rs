@@ -35,7 +35,7 @@
 //! | `directed` | offers, answers, candidates |
 //! | `broadcast`, `unsettled` | what is said to all of a room, and until all have got it |
 //! | `receipt` | what became of what was said |
-//! | `refusals` | what was refused, until the client knows |
+//! | `refuse`, `refusals` | what was refused, until the client knows |
 //! | `snapshot` | all rooms at once, in place of what was missed |
 //! | `ticket` | the proof of being a session, also after a restart |
 //! | `access`, `grant`, `authorize` | who comes in by a token, and what it grants |
@@ -81,6 +81,7 @@ mod receipt;
 mod redeem;
 mod redeemed;
 mod refusals;
+mod refuse;
 mod reject;
 mod renew;
 mod restore;
