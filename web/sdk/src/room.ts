@@ -186,7 +186,7 @@ export class Room extends Emitter<RoomEvents> {
 
   /** Says what becomes of a second session of a subject. */
   setDuplicates(duplicates: Duplicates): Promise<void> {
-    return this.#ask({ type: "set_room", room: this.name, duplicates });
+    return this.#ask({ type: "set_room", room: this.serverName, duplicates });
   }
 
   /** Lets somebody in who knocks. */

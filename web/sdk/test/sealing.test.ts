@@ -99,6 +99,8 @@ describe("a room with a key", () => {
     const { value } = (await seal.open(["answer", "me", "g"], answer)) ?? {};
     expect(value).toMatchObject({ type: "answer" });
     void room.update({ name: "Ada L." });
+    void room.lock();
+    void room.setDuplicates("reject");
     void room.broadcast("secret word");
     void room.state.set("topic", "secret word");
     const update = await said(server, "update");
