@@ -29,19 +29,24 @@ impl Parked {
         self.until = Some(until);
     }
 
-    /// Puts an entry behind those that wait already.
+    /// Puts an entry behind what was asked for before it. What waits already may be newer: it was
+    /// asked for behind something that waited when a restart came once more.
     pub(super) fn park(&mut self, mut entry: Entry) {
         // The pair meets again; the epoch of the meeting before means nothing any more.
         if let Request::Say { epoch, .. } = &mut entry.request {
             *epoch = None;
         }
-        self.entries.push_back(entry);
+        let place = self.entries.partition_point(|it| it.re < entry.re);
+        self.entries.insert(place, entry);
     }
 
-    /// Whether something for this addressee waits, which whatever follows must not overtake.
-    pub(super) fn waits_for(&self, addressee: SessionId) -> bool {
-        let mut entries = self.entries.iter();
-        entries.any(|entry| entry.addressee() == Some(addressee))
+    /// Whether something for the same addressee in the same room waits, which this must not
+    /// overtake.
+    pub(super) fn has_before(&self, entry: &Entry) -> bool {
+        let is_before = |it: &Entry| {
+            it.addressee() == entry.addressee() && it.request.room() == entry.request.room()
+        };
+        entry.addressee().is_some() && self.entries.iter().any(is_before)
     }
 
     /// Takes out what is for a member that is back in a room.

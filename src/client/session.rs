@@ -128,10 +128,7 @@ impl Session {
         self.last_request += 1;
         let re = RequestId(self.last_request);
         let entry = Entry::new(re, request);
-        if entry
-            .addressee()
-            .is_some_and(|to| self.parked.waits_for(to))
-        {
+        if self.parked.has_before(&entry) {
             self.parked.park(entry);
         } else {
             self.outbox.add(entry);
