@@ -1,66 +1,60 @@
 //! A client that keeps to the protocol, and holds the server to it.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::sync::Arc;
 use std::time::Duration;
 
 use peerage::auth::Secret;
 use peerage::signal::{
-    Access, BroadcastReceipt, Command, Delivery, Directed, ForAll, Hello, Kind, KnockNews,
-    KnockState, Member, Message, Offset, Request, Resume, Resumed, Role, RoomSnapshot, SessionId,
-    SetState, State, StateEntry, Welcome,
+    Access, Broadcast, BroadcastReceipt, Command, Delivery, Hello, Message, Offset, Reject,
+    Request, Resume, Resumed, Role, SessionId, SetState, Welcome,
 };
+use peerage::time::Instant;
 use serde_json::value::RawValue;
 
-/// How one client sees another member of a room.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct View {
-    pub(crate) polite: bool,
-    pub(crate) epoch: u64,
-    pub(crate) role: Role,
-    pub(crate) suspended: bool,
-}
+use crate::ledger::{Fate, News};
+use crate::rooms::Rooms;
+use crate::words::{Entry, Words};
 
-/// Something that one client has said to another: from, to, and the how-many-eth of all it is.
-pub(crate) type Said = (SessionId, SessionId, u64);
-
-/// How many messages a client is unsure of after a cut.
-const UNSURE: usize = 8;
+/// How many messages a client says again after a cut though they have been applied.
+const UNSURE: u64 = 8;
+/// How long it may take to acknowledge.
+const ACKNOWLEDGES_WITHIN: Duration = Duration::from_secs(2);
+/// After so much silence it asks whether the connection lives, and after so much it does not.
+const ASKS_AFTER: Duration = Duration::from_secs(25);
+const WELCOME_WITHIN: Duration = Duration::from_secs(15);
+const GIVES_UP_AFTER: Duration = Duration::from_secs(35);
 
 #[derive(Default)]
 pub(crate) struct Client {
-    pub(crate) identity: Option<(SessionId, Secret)>,
+    identity: Option<(SessionId, Secret)>,
     pub(crate) is_welcome: bool,
-    pub(crate) rooms: BTreeMap<String, BTreeMap<SessionId, View>>,
+    pub(crate) rooms: Rooms,
     /// Whether a snapshot has taken the place of something missed, or is about to.
     awaits_snapshot: bool,
-    pub(crate) had_snapshot: bool,
-    versions: BTreeMap<String, u64>,
-    /// What each room keeps: its entries, whether it is locked, and who knocks.
-    pub(crate) state: BTreeMap<String, BTreeMap<String, (String, u64)>>,
-    pub(crate) locked: BTreeMap<String, bool>,
-    pub(crate) knocks: BTreeMap<String, BTreeSet<SessionId>>,
-    pub(crate) had_knock: bool,
-    /// What this client is in each room.
-    pub(crate) roles: BTreeMap<String, Role>,
-    /// What became of its broadcasts, by the id of the message: to how many they were delivered,
-    /// and to whom they were not.
-    pub(crate) settled: BTreeMap<u64, (usize, Vec<SessionId>)>,
-    /// How far what it has said to each other has arrived, by the id of the message; and to whom
-    /// nothing more will.
-    pub(crate) delivered: BTreeMap<SessionId, u64>,
-    pub(crate) undeliverable: BTreeSet<SessionId>,
-    pub(crate) received: Vec<Said>,
-    /// Sessions that this client had before, and lost.
-    pub(crate) former: Vec<SessionId>,
+    had_snapshot: bool,
+    words: Words,
+    /// When those who have not come back after a restart never will.
+    parked_until: Option<Instant>,
+    /// Up to where each other has been heard in a room, and which of its broadcasts.
+    heard_of: BTreeMap<(SessionId, Box<str>), u64>,
+    broadcasts: BTreeSet<(SessionId, u64)>,
     seen: Offset,
+    acknowledged: Offset,
+    /// Since when there is something to acknowledge.
+    unacknowledged_since: Option<Instant>,
+    /// When something was heard last, and whether the client has asked since.
+    heard: (Instant, bool),
     next_id: u64,
-    said: u64,
     unsure: VecDeque<(u64, Request)>,
+    news: Vec<News>,
+    /// What has happened to this client at all.
+    pub(crate) seen_at_all: BTreeMap<&'static str, u32>,
 }
 
 impl Client {
-    pub(crate) fn hello(&self) -> Command {
+    pub(crate) fn open(&mut self, now: Instant) -> Command {
+        self.is_welcome = false;
+        self.heard = (now, false);
         let resume = self
             .identity
             .as_ref()
@@ -77,17 +71,69 @@ impl Client {
         self.identity.as_ref().map(|(session, _)| *session)
     }
 
-    pub(crate) fn ack(&self) -> Command {
+    pub(crate) fn take_news(&mut self) -> Vec<News> {
+        std::mem::take(&mut self.news)
+    }
+
+    /// When it wants to be asked what is due.
+    pub(crate) fn due(&self) -> Instant {
+        let since = self.unacknowledged_since.filter(|_| self.is_welcome);
+        let acknowledge = since.map(|at| at + ACKNOWLEDGES_WITHIN);
+        let due = [acknowledge, self.parked_until].into_iter().flatten();
+        due.chain([self.heard.0 + self.patience()])
+            .min()
+            .expect("one at least")
+    }
+
+    /// Whether the connection is dead, as far as the client can tell.
+    pub(crate) fn gives_up(&self, now: Instant) -> bool {
+        let has_asked = self.heard.1 || !self.is_welcome;
+        has_asked && self.heard.0 + self.patience() <= now
+    }
+
+    fn patience(&self) -> Duration {
+        match (self.is_welcome, self.heard.1) {
+            (false, _) => WELCOME_WITHIN,
+            (true, false) => ASKS_AFTER,
+            (true, true) => GIVES_UP_AFTER,
+        }
+    }
+
+    /// What is due to be said.
+    pub(crate) fn tick(&mut self, now: Instant) -> Vec<Command> {
+        let mut commands = Vec::new();
+        if self.parked_until.is_some_and(|until| until <= now) {
+            self.parked_until = None;
+            let late = self.words.give_up_parked();
+            self.know(late);
+        }
+        let (heard, has_asked) = self.heard;
+        // Before the welcome, to say anything would be to say that it has come.
+        if self.is_welcome && !has_asked && heard + ASKS_AFTER <= now {
+            self.heard.1 = true;
+            commands.push(Command::Ping);
+        }
+        let since = self.unacknowledged_since.filter(|_| self.is_welcome);
+        if since.is_some_and(|since| since + ACKNOWLEDGES_WITHIN <= now) {
+            commands.push(self.ack());
+        }
+        commands
+    }
+
+    pub(crate) fn ack(&mut self) -> Command {
+        self.unacknowledged_since = None;
+        self.acknowledged = self.seen;
         Command::Ack(self.seen)
     }
 
     pub(crate) fn join(&mut self, room: &str) -> Command {
         let data = RawValue::from_string("[1]".to_owned()).expect("JSON");
+        let meetings = self.rooms.meetings(room);
         self.request(Request::Join {
             room: room.into(),
             name: Some("Ada".into()),
             data: Some(data),
-            meetings: Vec::new(),
+            meetings,
             knock: true,
         })
     }
@@ -105,20 +151,37 @@ impl Client {
         })
     }
 
-    /// Says the next number to a member, as the client sees the room.
-    pub(crate) fn say(&mut self, room: &str, to: SessionId, epoch: u64) -> (u64, Command) {
-        self.said += 1;
-        let body = format!("[{},{epoch}]", self.said);
-        let body = RawValue::from_string(body).expect("a list is JSON");
-        let directed = Directed {
-            kind: Kind::Candidate,
+    /// Says a number to a member of a room, or to all. What has to wait is said later.
+    pub(crate) fn say(
+        &mut self,
+        room: &str,
+        to: Option<SessionId>,
+        number: u64,
+    ) -> Option<Command> {
+        let from = self.session()?;
+        self.news.push(News::Said(number, from, to, room.into()));
+        let entry = Entry {
+            id: 0,
+            nr: 0,
+            number,
             room: room.into(),
-            to: Some(to),
-            epoch,
-            number: None,
-            body,
+            to,
         };
-        (self.said, self.request(Request::Directed(directed)))
+        if self.words.has_to_wait(room, to) {
+            self.words.park(entry);
+            return None;
+        }
+        Some(self.utter(entry))
+    }
+
+    fn utter(&mut self, mut entry: Entry) -> Command {
+        entry.id = self.next_id + 1;
+        entry.nr = if entry.nr == 0 { entry.id } else { entry.nr };
+        let views = self.rooms.views.get(&*entry.room);
+        let view = views.zip(entry.to).and_then(|(views, to)| views.get(&to));
+        let request = entry.request(view.map_or(0, |view| view.epoch));
+        self.words.add(entry);
+        self.request(request)
     }
 
     pub(crate) fn set_room(&mut self, room: &str, locked: bool) -> Command {
@@ -132,8 +195,8 @@ impl Client {
 
     /// Sets one of three entries of a room to a number of its own, or takes it out.
     pub(crate) fn set_state(&mut self, room: &str, choice: usize) -> Command {
-        self.said += 1;
-        let value = RawValue::from_string(self.said.to_string()).expect("a number is JSON");
+        let value = (self.next_id + 1).to_string();
+        let value = RawValue::from_string(value).expect("a number is JSON");
         self.request(Request::SetState(SetState {
             room: room.into(),
             key: ["a", "b", "c"][choice % 3].into(),
@@ -146,7 +209,7 @@ impl Client {
 
     /// Answers a knock, if there is one and the client may.
     pub(crate) fn answer_knock(&mut self, room: &str, admits: bool) -> Option<Command> {
-        let session = self.knocks.get(room)?.first().copied();
+        let session = self.rooms.knocks.get(room)?.first().copied();
         let room = room.into();
         Some(self.request(match admits {
             true => Request::Admit { room, session },
@@ -160,36 +223,27 @@ impl Client {
 
     /// Puts a member out of the room, if there is one and the client may.
     pub(crate) fn remove(&mut self, room: &str) -> Option<Command> {
-        let is_host = self.roles.get(room) == Some(&Role::Host);
-        let session = self.rooms.get(room)?.keys().next().copied();
+        let is_host = self.rooms.roles.get(room) == Some(&Role::Host);
+        let session = self.rooms.views.get(room)?.keys().next().copied();
         let (room, bar) = (room.into(), false);
         is_host.then(|| self.request(Request::Remove { room, session, bar }))
-    }
-
-    /// Says the next number to all members of a room.
-    pub(crate) fn broadcast(&mut self, room: &str) -> (u64, Command) {
-        self.said += 1;
-        let body = RawValue::from_string(self.said.to_string()).expect("a number is JSON");
-        let said = ForAll {
-            room: room.into(),
-            number: None,
-            body,
-        };
-        (self.said, self.request(Request::Broadcast(said)))
     }
 
     fn request(&mut self, request: Request) -> Command {
         self.next_id += 1;
         let id = self.next_id;
         self.unsure.push_back((id, request.clone()));
-        if self.unsure.len() > UNSURE {
-            self.unsure.pop_front();
-        }
         Command::Request { id, request }
     }
 
     /// Takes in a message; gives what to say at once.
-    pub(crate) fn take(&mut self, offset: Option<Offset>, message: &Message) -> Vec<Command> {
+    pub(crate) fn take(
+        &mut self,
+        offset: Option<Offset>,
+        message: &Message,
+        now: Instant,
+    ) -> Vec<Command> {
+        self.heard = (now, false);
         if let Some(offset) = offset {
             let follows = offset == self.seen.next();
             assert!(
@@ -197,204 +251,177 @@ impl Client {
                 "neither gap nor repetition"
             );
             self.seen = offset;
+            self.unacknowledged_since.get_or_insert(now);
         }
         match message {
-            Message::Welcome(welcome) => return self.welcome(welcome),
-            Message::Joined { room, .. } => self.enter(room),
+            Message::Welcome(welcome) => return self.welcome(welcome, now),
+            Message::Joined { room, .. } => {
+                self.rooms.enter(room);
+                return self.say_again();
+            }
             Message::Snapshot { rooms, .. } => {
                 assert!(self.awaits_snapshot, "only where something is missing");
                 (self.awaits_snapshot, self.had_snapshot) = (false, true);
-                self.rooms.clear();
+                self.rooms.views.clear();
                 for room in rooms {
-                    self.enter(room);
+                    self.rooms.enter(room);
                 }
-            }
-            Message::Delivered { to, through } => {
-                let before = self.delivered.insert(*to, *through);
-                assert!(
-                    before <= Some(*through),
-                    "it may be told again, and further"
-                );
-            }
-            Message::Undeliverable { to, .. } => {
-                self.undeliverable.insert(*to);
+                return self.say_again();
             }
             // Whoever leaves may have been knocking only.
             Message::Left { room, .. } | Message::PutOut { room, .. } => {
-                self.rooms.remove(&**room);
+                self.rooms.views.remove(&**room);
             }
             Message::Presence {
                 room,
                 version,
                 member,
             } => {
-                self.moves_on(room, *version);
-                self.presence(room, member);
-            }
-            Message::Role(change) => {
-                self.moves_on(&change.room, change.version);
-                let role = change.standing.role;
-                self.roles.insert(change.room.to_string(), role);
+                self.rooms.presence(room, *version, member);
+                return self.say_again();
             }
             Message::Delivery(delivery) => self.deliver(delivery),
-            Message::Broadcast(broadcast) => {
-                let number: u64 = serde_json::from_str(broadcast.body.get()).expect("a number");
-                self.receive(broadcast.from, number);
+            Message::Broadcast(said) => self.hear_broadcast(said),
+            Message::Delivered { to, through } => {
+                let delivered = self.words.delivered(*to, *through);
+                self.know(delivered);
+            }
+            Message::Undeliverable { to, .. } => {
+                let lost = self.words.undeliverable(*to);
+                self.know(lost);
             }
             Message::BroadcastDelivered(receipt) => self.settle(receipt),
-            Message::Room(_) | Message::State(_) | Message::Knock(_) => self.learn(message),
-            Message::Updated { .. } | Message::Done { .. } | Message::Knocking { .. } => {}
-            Message::Error(rejection) => self.unsure.retain(|(id, _)| Some(*id) != rejection.re),
-            _ => assert_eq!(offset, None),
+            Message::Error(rejection) => {
+                assert_ne!(rejection.reject, Reject::Malformed);
+                let refused = rejection
+                    .re
+                    .map(|re| self.words.settled(re, &Fate::Refused));
+                self.know(refused.unwrap_or_default());
+            }
+            Message::Goaway { .. } | Message::Pong | Message::Token(_) => assert_eq!(offset, None),
+            _ => self.rooms.learn(message),
         }
         Vec::new()
     }
 
-    fn welcome(&mut self, welcome: &Welcome) -> Vec<Command> {
+    fn welcome(&mut self, welcome: &Welcome, now: Instant) -> Vec<Command> {
         self.is_welcome = true;
         let token = welcome.token.clone();
         let former = self.identity.replace((welcome.session, token));
-        if welcome.resumed != Resumed::None {
-            self.awaits_snapshot = welcome.resumed == Resumed::Snapshot;
-            let former = former.expect("who resumes was somebody");
-            assert_eq!(former.0, welcome.session);
-            // Also what the server says it has applied: it must not apply it again.
-            let again = self.unsure.iter().cloned();
-            return again
-                .map(|(id, request)| Command::Request { id, request })
-                .collect();
+        let is_same = former.is_some_and(|(session, _)| session == welcome.session);
+        assert_eq!(is_same, welcome.resumed != Resumed::None);
+        let what = match welcome.resumed {
+            Resumed::Full => "resumed in full",
+            Resumed::Snapshot => "a snapshot",
+            Resumed::Restored => "restored",
+            Resumed::None => "a new session",
+        };
+        *self.seen_at_all.entry(what).or_default() += 1;
+        match welcome.resumed {
+            Resumed::Full | Resumed::Snapshot => {
+                self.awaits_snapshot = welcome.resumed == Resumed::Snapshot;
+                // Also some that the server says it has applied: it must not apply them again.
+                let applied = welcome.applied;
+                self.unsure.retain(|(id, _)| *id + UNSURE > applied);
+                let again = self.unsure.iter().cloned();
+                again
+                    .map(|(id, request)| Command::Request { id, request })
+                    .collect()
+            }
+            Resumed::Restored => {
+                self.begin();
+                assert_eq!(welcome.applied, 0);
+                self.words.begin_again();
+                self.parked_until = Some(now + welcome.resume_window);
+                let rooms = self.rooms.begin_again();
+                rooms.iter().map(|room| self.join(room)).collect()
+            }
+            Resumed::None => {
+                assert_eq!(welcome.applied, 0);
+                self.begin();
+                self.rooms.forget();
+                self.heard_of.clear();
+                self.broadcasts.clear();
+                self.next_id = 0;
+                let lost = self.words.lose();
+                self.know(lost);
+                Vec::new()
+            }
         }
-        self.former.extend(former.map(|(session, _)| session));
-        assert_eq!(welcome.applied, 0);
-        self.rooms.clear();
-        self.versions.clear();
-        self.delivered.clear();
-        self.undeliverable.clear();
-        self.settled.clear();
+    }
+
+    /// The server knows nothing of this session but its id.
+    fn begin(&mut self) {
         (self.awaits_snapshot, self.had_snapshot) = (false, false);
         self.unsure.clear();
-        self.seen = Offset(0);
-        self.next_id = 0;
-        Vec::new()
+        (self.seen, self.acknowledged) = (Offset(0), Offset(0));
+        self.unacknowledged_since = None;
     }
 
-    fn enter(&mut self, room: &RoomSnapshot) {
-        let name = room.room.to_string();
-        let before = self.versions.insert(name.clone(), room.version);
-        assert!(before <= Some(room.version), "never an earlier version");
-        let members = room.members.iter().map(|member| (id(member), view(member)));
-        self.rooms.insert(name.clone(), members.collect());
-        self.roles.insert(name.clone(), room.standing.role);
-        self.locked.insert(name.clone(), room.settings.locked);
-        self.state.remove(&name);
-        self.change_state(&name, &room.state);
-        let knocks = room.knocks.iter().flatten();
-        let knocks = knocks.map(|profile| profile.session).collect();
-        self.knocks.insert(name, knocks);
+    /// Says what waited for somebody who is there now.
+    fn say_again(&mut self) -> Vec<Command> {
+        let views = &self.rooms.views;
+        let again = self.words.unpark(|room, to| {
+            let members = views.get(room);
+            members.is_some_and(|members| to.is_none_or(|to| members.contains_key(&to)))
+        });
+        again.into_iter().map(|entry| self.utter(entry)).collect()
     }
 
-    fn moves_on(&mut self, room: &str, version: u64) {
-        let before = self.versions.insert(room.to_owned(), version);
-        assert!(before < Some(version), "a later version each time");
-    }
-
-    fn presence(&mut self, room: &str, member: &Member) {
-        let members = self.rooms.get_mut(room).expect("told only of one's rooms");
-        let (session, view) = (id(member), view(member));
-        if let Some(before) = members.get(&session) {
-            assert_eq!(before.epoch, view.epoch, "a pair has one epoch a meeting");
-            assert_eq!(before.polite, view.polite);
-        } else {
-            // Who was let in may have lost its connection while it knocked.
-            let comes = !matches!(member.state, State::Left(_));
-            assert!(comes, "who was not there can only come");
-        }
-        match member.state {
-            State::Left(_) => members.remove(&session),
-            State::Joined | State::Suspended => members.insert(session, view),
-        };
+    fn know(&mut self, fates: Vec<(u64, Fate)>) {
+        let news = fates.into_iter();
+        self.news
+            .extend(news.map(|(number, fate)| News::Knows(number, fate)));
     }
 
     fn deliver(&mut self, delivery: &Delivery) {
-        let room = self.rooms.get(&*delivery.room);
+        let room = self.rooms.views.get(&*delivery.room);
         let from = room.and_then(|members| members.get(&delivery.from));
         // What was said in a meeting that a snapshot knows no more is of no use, and harms nobody.
         let is_of_this_meeting = from.is_some_and(|from| from.epoch == delivery.epoch);
         assert!(is_of_this_meeting || self.had_snapshot, "only of a meeting");
-        let body: (u64, u64) = serde_json::from_str(delivery.body.get()).expect("as it was said");
-        let (number, epoch) = body;
-        assert_eq!(epoch, delivery.epoch, "said in this meeting");
-        self.receive(delivery.from, number);
-    }
-
-    /// Something about a room has changed, beside its members.
-    fn learn(&mut self, message: &Message) {
-        match message {
-            Message::Room(change) => {
-                self.moves_on(&change.room, change.version);
-                let room = change.room.to_string();
-                self.locked.insert(room, change.settings.locked);
-            }
-            Message::State(change) => {
-                self.moves_on(&change.room, change.version);
-                self.change_state(&change.room, &change.entries);
-            }
-            Message::Knock(news) => self.hear_knock(news),
-            _ => {}
+        let (from, number) = (delivery.from, delivery.number);
+        let place = (from, delivery.room.to_string().into());
+        let is_new = self.heard_of.get(&place) < Some(&number);
+        if is_new {
+            self.heard_of.insert(place, number);
         }
+        let is_again = delivery.id != number;
+        self.hear(from, (is_new, is_again), delivery.body.get(), false);
     }
 
-    fn change_state(&mut self, room: &str, entries: &[Arc<StateEntry>]) {
-        let state = self.state.entry(room.to_owned()).or_default();
-        for entry in entries {
-            let key = entry.key.to_string();
-            let _ = match &entry.value {
-                Some(value) => state.insert(key, (value.get().to_owned(), entry.version)),
-                None => state.remove(&key),
-            };
+    fn hear_broadcast(&mut self, said: &Broadcast) {
+        let is_new = self.broadcasts.insert((said.from, said.number));
+        let is_again = said.id != said.number;
+        self.hear(said.from, (is_new, is_again), said.body.get(), true);
+    }
+
+    /// What has been heard before a restart is dropped.
+    fn hear(
+        &mut self,
+        from: SessionId,
+        (is_new, is_again): (bool, bool),
+        body: &str,
+        to_all: bool,
+    ) {
+        let number: u64 = serde_json::from_str(body).expect("a number, as it was said");
+        if is_new {
+            let by = self.session().expect("who is told something is somebody");
+            self.news.push(News::Heard(number, from, by, to_all));
+        } else {
+            assert!(is_again, "{number}: repeated without a restart");
+            *self
+                .seen_at_all
+                .entry("said again for nothing")
+                .or_default() += 1;
         }
-    }
-
-    fn hear_knock(&mut self, news: &KnockNews) {
-        self.had_knock = true;
-        assert_eq!(self.roles[&*news.room], Role::Host, "only who may let in");
-        let waiting = self.knocks.entry(news.room.to_string()).or_default();
-        match news.state {
-            KnockState::Waiting => waiting.insert(news.profile.session),
-            _ => waiting.remove(&news.profile.session),
-        };
-        assert!(waiting.len() < 5, "knocks are bounded");
     }
 
     fn settle(&mut self, receipt: &BroadcastReceipt) {
         let lost = receipt.undeliverable.iter().map(|(session, _)| *session);
-        let settled = (receipt.delivered, lost.collect());
-        let before = self.settled.insert(receipt.re, settled.clone());
-        // After a snapshot it may come again, and says the same.
-        assert!(before.is_none_or(|before| before == settled && self.had_snapshot));
-    }
-
-    /// Whatever one member says, to one or to all, comes in order and once.
-    fn receive(&mut self, from: SessionId, number: u64) {
-        let to = self.session().expect("who is told something is somebody");
-        let before = self.received.iter().rev();
-        let mut before = before.filter(|said| (said.0, said.1) == (from, to));
-        if let Some(before) = before.next() {
-            assert!(before.2 < number, "in order, and once");
-        }
-        self.received.push((from, to, number));
-    }
-}
-
-fn id(member: &Member) -> SessionId {
-    member.profile.session
-}
-
-fn view(member: &Member) -> View {
-    View {
-        polite: member.polite,
-        epoch: member.epoch,
-        role: member.role,
-        suspended: member.state == State::Suspended,
+        let fate = Fate::Settled(receipt.delivered, lost.collect());
+        // After a snapshot it may come again.
+        let settled = self.words.settled(receipt.re, &fate);
+        self.know(settled);
     }
 }

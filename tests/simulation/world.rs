@@ -1,87 +1,149 @@
 //! The hub, the clients, and a network between them.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use peerage::auth::Secret;
 use peerage::signal::{
-    Command, Config, ConnectionId, Event, Hub, Input, Message, Offset, Reject, Role, SessionId,
+    Close, Command, Config, ConnectionId, Ending, Event, Hub, Input, Kind, Message, Offset,
+    SessionId,
 };
-use peerage::time::Now;
+use peerage::time::{Instant, Now};
 
-use crate::client::{Client, Said};
+use crate::ledger::Ledger;
+use crate::person::{Person, Wish};
 use crate::random::Random;
+use crate::wire::Wire;
 
-const ROOMS: [&str; 2] = ["blue", "green"];
-const CLIENTS: usize = 5;
-const MAILBOX: usize = 24;
+pub(crate) const ROOMS: [&str; 2] = ["blue", "green"];
+pub(crate) const CLIENTS: usize = 5;
+/// So many of them are strict, and the others are the library.
+const STRICT: usize = 3;
+const MAILBOX: usize = 10;
+const BROADCASTS: usize = 8;
 /// After a snapshot there may be more: it, and what became of one's own words.
-const MOST_KEPT: usize = MAILBOX + 1 + 2 * CLIENTS;
-
-/// A connection as the network knows it. A cut loses what is on its way.
-#[derive(Default)]
-struct Wire {
-    client: usize,
-    up: VecDeque<Command>,
-    down: VecDeque<(Option<Offset>, Arc<Message>)>,
-    /// The client has given it up, and the server has not learnt of it.
-    is_cut: bool,
-    /// The server has closed it.
-    is_closed: bool,
-    /// What the server has sent on it and has not seen acknowledged.
-    unacknowledged: BTreeSet<u64>,
-}
+const MOST_KEPT: usize = MAILBOX + 1 + 2 * CLIENTS + BROADCASTS;
+/// How many messages the server hands to a connection that takes none of them.
+const OUTBOX: usize = 40;
 
 pub(crate) struct World {
     seed: u64,
-    random: Random,
-    hub: Hub,
-    now: Now,
-    clients: Vec<Client>,
-    wires: BTreeMap<ConnectionId, Wire>,
-    current: [Option<ConnectionId>; CLIENTS],
+    pub(crate) random: Random,
+    pub(crate) hub: Hub,
+    /// How many there have been before this one.
+    servers: u8,
+    pub(crate) now: Now,
+    pub(crate) people: Vec<Person>,
+    pub(crate) wires: BTreeMap<ConnectionId, Wire>,
+    pub(crate) current: [Option<ConnectionId>; CLIENTS],
+    /// Until when a client stays away, when it was not well last, and when it was heard last.
+    pub(crate) away_until: [Instant; CLIENTS],
+    pub(crate) troubled: [Instant; CLIENTS],
+    pub(crate) heard: [Instant; CLIENTS],
+    /// Who each session ever was.
+    pub(crate) owners: BTreeMap<SessionId, usize>,
+    /// When each client has come back after a restart.
+    pub(crate) restored: [Option<Instant>; CLIENTS],
     next_connection: u64,
-    /// What was said, with the id of the message, and what the server has refused.
-    said: BTreeMap<(SessionId, u64), Said>,
-    /// The number of each broadcast.
-    broadcasts: BTreeMap<(SessionId, u64), u64>,
-    /// What the server has taken in.
-    arrived: BTreeSet<(SessionId, u64)>,
-    refused: BTreeSet<(SessionId, u64)>,
+    /// A client says hello: what it is told now is said again.
+    is_greeting: bool,
+    pub(crate) numbers: u64,
+    pub(crate) ledger: Ledger,
+    pub(crate) seen: BTreeMap<&'static str, u32>,
+}
+
+/// A hub that begins now and takes the tickets of those before it.
+fn hub(now: Now, seed: u8) -> Hub {
+    let config = Config {
+        mailbox_messages: MAILBOX,
+        broadcasts: BROADCASTS,
+        room_members: CLIENTS - 1,
+        ticket_keys: vec![Secret::new(
+            "what every server of this world makes tickets with",
+        )],
+        started: now.unix,
+        ..Config::default()
+    };
+    Hub::new(config, [seed; 32])
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!(
+                "seed {}, at {:?}",
+                self.seed,
+                self.now.instant.since_start()
+            );
+        }
+    }
 }
 
 impl World {
     pub(crate) fn new(seed: u64) -> Self {
-        let config = Config {
-            mailbox_messages: MAILBOX,
-            room_members: CLIENTS - 1,
-            ..Config::default()
-        };
+        let now = Now::default().after(Duration::from_secs(1_000));
+        let strict = (0..STRICT).map(|_| Person::strict());
+        let libraries = (STRICT..CLIENTS).map(|index| Person::library(seed ^ index as u64));
         Self {
             seed,
             random: Random::new(seed),
-            hub: Hub::new(config, [9; 32]),
-            now: Now::default(),
-            clients: (0..CLIENTS).map(|_| Client::default()).collect(),
+            hub: hub(now, 0),
+            servers: 0,
+            now,
+            people: strict.chain(libraries).collect(),
             wires: BTreeMap::new(),
             current: [None; CLIENTS],
+            away_until: [now.instant; CLIENTS],
+            troubled: [now.instant; CLIENTS],
+            heard: [now.instant; CLIENTS],
+            owners: BTreeMap::new(),
+            restored: [None; CLIENTS],
             next_connection: 0,
-            said: BTreeMap::new(),
-            broadcasts: BTreeMap::new(),
-            arrived: BTreeSet::new(),
-            refused: BTreeSet::new(),
+            is_greeting: false,
+            numbers: 0,
+            ledger: Ledger::default(),
+            seen: BTreeMap::new(),
         }
     }
 
-    pub(crate) fn run(&mut self, steps: usize) {
-        for _ in 0..steps {
-            let client = self.random.below(CLIENTS);
-            match self.current[client] {
-                None => self.connect(client),
-                Some(connection) => self.act(client, connection),
-            }
-            self.carry_some();
-            self.pass_time();
+    pub(crate) fn note(&mut self, what: &'static str) {
+        *self.seen.entry(what).or_default() += 1;
+    }
+
+    /// The server goes down and comes back; it knows its own tickets and nothing else. Whatever is
+    /// on its way is lost, but for some that has left it before.
+    pub(crate) fn restart(&mut self) {
+        self.note("a restart");
+        self.servers += 1;
+        self.hub = hub(self.now, self.servers);
+        self.ledger.restarted = Some(self.now.instant);
+        self.troubled = [self.now.instant; CLIENTS];
+        self.wires.retain(|_, wire| !wire.is_left);
+        for wire in self.wires.values_mut() {
+            let arrives = self.random.below(8);
+            wire.up.clear();
+            wire.down.truncate(arrives);
+            wire.closed.get_or_insert(None);
+        }
+    }
+
+    pub(crate) fn wire(&mut self, connection: ConnectionId) -> &mut Wire {
+        self.wires.get_mut(&connection).expect("its wire is there")
+    }
+
+    /// The client has no connection any more. Whether the server sees it is the network's affair.
+    pub(crate) fn leave_wire(&mut self, client: usize, is_seen: bool) {
+        let Some(connection) = self.current[client].take() else {
+            return;
+        };
+        let wire = self.wire(connection);
+        wire.is_left = true;
+        wire.up.clear();
+        wire.down.clear();
+        if is_seen && !wire.swallows_up {
+            self.input(connection, Input::Closed);
+            self.wires.remove(&connection);
         }
     }
 
@@ -89,152 +151,108 @@ impl World {
         let connection = ConnectionId(self.next_connection);
         self.next_connection += 1;
         self.current[client] = Some(connection);
-        self.clients[client].is_welcome = false;
-        let wire = Wire {
-            client,
-            up: VecDeque::from([self.clients[client].hello()]),
-            ..Wire::default()
-        };
+        let mut wire = Wire::new(client, self.now.instant);
+        wire.up = self.people[client].open(self.now.instant).into();
         self.wires.insert(connection, wire);
-        self.hub.handle(connection, Input::Open, self.now);
+        self.input(connection, Input::Open);
+    }
+
+    pub(crate) fn input(&mut self, connection: ConnectionId, input: Input) {
+        self.hub.handle(connection, input, self.now);
         self.take_events();
     }
 
-    fn act(&mut self, client: usize, connection: ConnectionId) {
-        if self.random.one_in(12) {
-            return self.cut(client, connection);
+    /// Takes what a client wants to say or to be known.
+    pub(crate) fn attend(&mut self, client: usize, commands: Vec<Command>) {
+        if let Some(connection) = self.current[client] {
+            self.wire(connection).up.extend(commands);
         }
-        if !self.clients[client].is_welcome {
-            return;
+        if let Some(session) = self.people[client].session() {
+            let owner = self.owners.insert(session, client);
+            assert!(
+                owner.is_none_or(|owner| owner == client),
+                "a session of its own"
+            );
         }
-        let room = ROOMS[self.random.below(ROOMS.len())];
-        let command = match self.random.below(16) {
-            0 => self.clients[client].leave(room),
-            1 => self.clients[client].update(room),
-            2 | 3 => self.clients[client].ack(),
-            4..=6 if !self.clients[client].rooms.contains_key(room) => {
-                self.clients[client].join(room)
-            }
-            12 | 13 if self.clients[client].rooms.contains_key(room) => {
-                let choice = self.random.below(60);
-                self.clients[client].set_state(room, choice)
-            }
-            14 | 15 => match self.look_after(client, room) {
-                Some(command) => command,
-                None => return,
-            },
-            10 | 11 if self.clients[client].rooms.contains_key(room) => {
-                self.broadcast(client, room)
-            }
-            _ => match self.say(client, room) {
-                Some(command) => command,
-                None => return,
-            },
-        };
-        self.wire(connection).up.push_back(command);
+        for news in self.people[client].take_news() {
+            self.ledger.note(client, news, self.now.instant);
+        }
+        self.grant_wishes(client);
     }
 
-    fn say(&mut self, client: usize, room: &str) -> Option<Command> {
-        let members = self.clients[client].rooms.get(room)?;
-        let index = self.random.below(members.len().max(1));
-        let (&to, view) = members.iter().nth(index)?;
-        let epoch = view.epoch;
-        let from = self.clients[client].session()?;
-        let (number, command) = self.clients[client].say(room, to, epoch);
-        let id = command.id().expect("it has one");
-        self.said.insert((from, id), (from, to, number));
-        Some(command)
-    }
-
-    /// What a host does now and then. A locked room is mostly unlocked again.
-    fn look_after(&mut self, client: usize, room: &str) -> Option<Command> {
-        let locks = self.random.one_in(3);
-        let choice = self.random.below(12);
-        let client = &mut self.clients[client];
-        match choice {
-            0 => client.remove(room),
-            1..=3 if client.rooms.contains_key(room) => Some(client.set_room(room, locks)),
-            _ => client.answer_knock(room, choice > 5),
+    fn grant_wishes(&mut self, client: usize) {
+        let now = self.now.instant;
+        let is_connected = self.current[client].is_some();
+        for wish in self.people[client].wishes(is_connected, now) {
+            match wish {
+                Wish::Drop => {
+                    let is_seen = self.random.one_in(2);
+                    self.leave_wire(client, is_seen);
+                }
+                Wish::Open if self.away_until[client] <= now => self.connect(client),
+                // Nothing that it opens comes through.
+                Wish::Open => self.people[client].end(None, now),
+            }
         }
     }
 
-    fn broadcast(&mut self, client: usize, room: &str) -> Command {
-        let (number, command) = self.clients[client].broadcast(room);
-        let from = self.clients[client].session().expect("a member");
-        let id = command.id().expect("it has one");
-        self.broadcasts.insert((from, id), number);
-        command
-    }
-
-    /// The client has lost its connection; sometimes the server sees it at once.
-    fn cut(&mut self, client: usize, connection: ConnectionId) {
-        self.current[client] = None;
-        let server_sees_it = self.random.one_in(2);
+    pub(crate) fn carry_up(&mut self, connection: ConnectionId) -> bool {
+        let now = self.now.instant;
         let wire = self.wire(connection);
-        wire.is_cut = true;
-        wire.up.clear();
-        wire.down.clear();
-        if server_sees_it {
-            self.hub.handle(connection, Input::Closed, self.now);
-            self.take_events();
-        }
-    }
-
-    fn wire(&mut self, connection: ConnectionId) -> &mut Wire {
-        self.wires
-            .get_mut(&connection)
-            .expect("wires are kept to the end")
-    }
-
-    /// Carries some of what is on its way, in either direction.
-    fn carry_some(&mut self) {
-        let connections: Vec<_> = self.wires.keys().copied().collect();
-        for connection in connections {
-            for _ in 0..self.random.below(4) {
-                self.carry_up(connection);
-                self.carry_down(connection);
-            }
-        }
-    }
-
-    fn carry_up(&mut self, connection: ConnectionId) -> bool {
-        let wire = self.wire(connection);
-        let client = wire.client;
         let Some(command) = wire.up.pop_front() else {
             return false;
         };
+        if wire.swallows_up {
+            return true;
+        }
+        let client = wire.client;
+        wire.heard = now;
         if let Command::Ack(seen) = command {
             wire.unacknowledged.retain(|&offset| offset > seen.0);
         }
-        let is_known = !wire.is_closed;
-        let session = self.clients[client].session();
-        if let (Some(session), Some(id), true) = (session, command.id(), is_known) {
-            self.arrived.insert((session, id));
-        }
+        self.heard[client] = now;
+        self.is_greeting = matches!(command, Command::Hello(_));
         let input = Input::Message {
             length: 100,
             command: Ok(command),
         };
-        self.hub.handle(connection, input, self.now);
-        self.take_events();
+        self.input(connection, input);
+        self.is_greeting = false;
         true
     }
 
-    fn carry_down(&mut self, connection: ConnectionId) -> bool {
+    pub(crate) fn carry_down(&mut self, connection: ConnectionId) -> bool {
+        let now = self.now;
         let wire = self.wire(connection);
-        let client = wire.client;
-        let Some((offset, message)) = wire.down.pop_front() else {
-            if wire.is_closed && self.current[client] == Some(connection) {
-                self.current[client] = None;
-            }
+        if wire.is_left || wire.stalled_until > now.instant {
             return false;
+        }
+        let (client, sent) = (wire.client, wire.down.pop_front());
+        if wire.swallows_down {
+            return sent.is_some();
+        }
+        let commands = match (sent, wire.closed) {
+            (Some((offset, message)), _) => {
+                if let Message::Welcome(welcome) = &*message
+                    && welcome.resumed == peerage::signal::Resumed::Restored
+                {
+                    self.restored[client] = Some(now.instant);
+                }
+                self.people[client].take(offset, &message, now.instant)
+            }
+            (None, Some(close)) => {
+                self.current[client] = None;
+                self.wires.remove(&connection);
+                self.people[client].end(close, now.instant);
+                Vec::new()
+            }
+            (None, None) => return false,
         };
-        let answers = self.clients[client].take(offset, &message);
-        self.wire(connection).up.extend(answers);
+        self.attend(client, commands);
         true
     }
 
-    fn take_events(&mut self) {
+    pub(crate) fn take_events(&mut self) {
         while let Some(event) = self.hub.poll_event() {
             match event {
                 Event::Send {
@@ -242,235 +260,56 @@ impl World {
                     offset,
                     message,
                 } => self.sent(connection, offset, message),
-                Event::Ping { connection } => self.pinged(connection),
-                Event::Close { connection, .. } => self.wire(connection).is_closed = true,
+                Event::Ping { connection } => {
+                    // A client that is there answers; what the network has swallowed nobody does.
+                    if self.wire(connection).answers() {
+                        self.wire(connection).heard = self.now.instant;
+                        self.hub.handle(connection, Input::Alive, self.now);
+                    }
+                }
+                Event::Close { connection, ending } => self.closed(connection, ending),
             }
         }
     }
 
-    /// A client that is there answers; what the network has swallowed nobody does.
-    fn pinged(&mut self, connection: ConnectionId) {
-        if !self.wire(connection).is_cut {
-            self.hub.handle(connection, Input::Alive, self.now);
+    fn closed(&mut self, connection: ConnectionId, ending: Ending) {
+        match ending.close {
+            Close::Silent => self.note("a connection found dead"),
+            Close::TooSlow => self.note("a slow reader"),
+            _ => {}
+        }
+        let wire = self.wire(connection);
+        assert!(wire.closed.replace(Some(ending)).is_none(), "closed once");
+        if wire.is_left {
+            self.wires.remove(&connection);
         }
     }
 
     fn sent(&mut self, connection: ConnectionId, offset: Option<Offset>, message: Arc<Message>) {
-        let wire = self.wires.get_mut(&connection).expect("a wire");
-        assert!(!wire.is_closed, "nothing follows a close");
+        let (now, is_again) = (self.now.instant, self.is_greeting);
+        let wire = self.wire(connection);
+        assert!(wire.closed.is_none(), "nothing follows a close");
         if let Some(offset) = offset {
-            assert!(wire.unacknowledged.insert(offset.0));
-            assert!(
-                wire.unacknowledged.len() <= MOST_KEPT,
-                "a mailbox is bounded"
-            );
+            assert!(wire.unacknowledged.insert(offset.0), "sent once");
+            let kept = wire.unacknowledged.len();
+            assert!(kept <= MOST_KEPT, "a mailbox is bounded");
         }
-        if let Message::Error(rejection) = &*message {
-            assert_ne!(rejection.reject, Reject::Malformed);
-            let session = self.clients[wire.client].session();
-            if let (Some(session), Some(re)) = (session, rejection.re) {
-                self.refused.insert((session, re));
-            }
+        let is_urgent = matches!(&*message, Message::Delivery(it) if it.kind != Kind::Candidate);
+        if is_urgent && !is_again {
+            wire.awaited = Some(now);
         }
-        if !wire.is_cut {
-            wire.down.push_back((offset, message));
+        if wire.is_left {
+            return;
         }
-    }
-
-    fn pass_time(&mut self) {
-        let milliseconds = match self.random.below(40) {
-            0 => 61_000,
-            1 | 2 => 20_000,
-            other => other * 10,
-        };
-        let until = self.now.after(Duration::from_millis(milliseconds as u64));
-        while let Some(at) = self.hub.poll_timeout().filter(|&at| at <= until.instant) {
-            let rest = at.saturating_since(self.now.instant);
-            self.now = self.now.after(rest);
-            self.hub.handle_timeout(self.now);
-            self.take_events();
-        }
-        self.now = until;
-    }
-
-    /// Cuts nothing more, and carries everything until all is quiet.
-    pub(crate) fn heal(&mut self) {
-        loop {
-            for client in 0..CLIENTS {
-                if self.current[client].is_none() {
-                    self.connect(client);
-                }
-            }
-            let connections: Vec<_> = self.wires.keys().copied().collect();
-            let mut is_quiet = true;
-            for connection in connections {
-                while self.carry_up(connection) || self.carry_down(connection) {
-                    is_quiet = false;
-                }
-                self.acknowledge(connection);
-            }
-            // Acknowledgements have brought receipts.
-            is_quiet &= self.wires.values().all(|wire| wire.down.is_empty());
-            if is_quiet && self.current.iter().all(Option::is_some) {
-                return;
-            }
+        wire.down.push_back((offset, message));
+        if wire.down.len() > OUTBOX {
+            self.hub.handle(connection, Input::Stalled, self.now);
         }
     }
 
-    fn acknowledge(&mut self, connection: ConnectionId) {
-        let client = self.wire(connection).client;
-        if self.current[client] == Some(connection) && self.clients[client].is_welcome {
-            let ack = self.clients[client].ack();
-            self.wire(connection).up.push_back(ack);
-            self.carry_up(connection);
-        }
-    }
-
-    pub(crate) fn check(&self) {
-        self.check_views();
-        self.check_deliveries();
-        self.check_receipts();
-        self.check_broadcasts();
-    }
-
-    /// Everybody sees the same rooms, and each pair agrees on its roles and its epoch.
-    fn check_views(&self) {
-        let seed = self.seed;
-        for room in ROOMS {
-            let members: Vec<_> = self
-                .clients
-                .iter()
-                .filter_map(|client| Some((client.session()?, client.rooms.get(room)?)))
-                .collect();
-            self.check_roles(room);
-            self.check_state(room);
-            for (session, view) in &members {
-                assert_eq!(view.len() + 1, members.len(), "seed {seed}: no ghosts");
-                for (other, others_view) in members.iter().filter(|(other, _)| other != session) {
-                    let (mine, theirs) = (view[other], others_view[session]);
-                    assert_eq!(mine.epoch, theirs.epoch, "seed {seed}");
-                    assert_ne!(mine.polite, theirs.polite, "seed {seed}");
-                    assert!(!mine.suspended, "seed {seed}: all are back");
-                }
-            }
-        }
-    }
-
-    /// A room has a host, and everybody is what the others think it is.
-    fn check_roles(&self, room: &str) {
-        let seed = self.seed;
-        let inside = |client: &&Client| client.rooms.contains_key(room);
-        let inside: Vec<_> = self.clients.iter().filter(inside).collect();
-        let role = |client: &&Client| client.roles[room];
-        let hosts = inside.iter().filter(|it| role(it) == Role::Host).count();
-        assert_eq!(hosts, usize::from(!inside.is_empty()), "seed {seed}: one");
-        for (one, other) in inside
-            .iter()
-            .flat_map(|one| inside.iter().map(move |it| (one, it)))
-        {
-            let view = one.rooms[room].get(&other.session().expect("welcome"));
-            assert!(
-                view.is_none_or(|view| view.role == role(other)),
-                "seed {seed}"
-            );
-        }
-    }
-
-    /// All members see the same state and the same lock.
-    fn check_state(&self, room: &str) {
-        let seed = self.seed;
-        let inside = |client: &&Client| client.rooms.contains_key(room);
-        let mut inside = self.clients.iter().filter(inside);
-        let Some(first) = inside.next() else { return };
-        for client in inside {
-            assert_eq!(client.state.get(room), first.state.get(room), "seed {seed}");
-            assert_eq!(client.locked[room], first.locked[room], "seed {seed}");
-        }
-    }
-
-    /// All that was taken in and not refused has arrived, if the addressee is still who it was.
-    fn check_deliveries(&self) {
-        let received: BTreeSet<Said> = self.received().into_iter().collect();
-        let alive: BTreeSet<_> = self.clients.iter().filter_map(Client::session).collect();
-        for (key, said) in &self.said {
-            if self.arrived.contains(key) && !self.refused.contains(key) && alive.contains(&said.1)
-            {
-                assert!(received.contains(said), "seed {}: lost {said:?}", self.seed);
-            }
-        }
-    }
-
-    /// Who has said something that was taken in knows whether it has arrived, and is right.
-    fn check_receipts(&self) {
-        let received: BTreeSet<Said> = self.received().into_iter().collect();
-        for (key, said) in &self.said {
-            let mut senders = self.clients.iter();
-            let sender = senders.find(|client| client.session() == Some(key.0));
-            let Some(sender) = sender else { continue };
-            if !self.arrived.contains(key) || self.refused.contains(key) {
-                continue;
-            }
-            let through = sender.delivered.get(&said.1).copied();
-            let is_delivered = through.is_some_and(|through| key.1 <= through);
-            let is_given_up = sender.undeliverable.contains(&said.1);
-            let seed = self.seed;
-            assert!(
-                is_delivered || is_given_up,
-                "seed {seed}: unresolved {said:?}"
-            );
-            assert!(
-                !is_delivered || received.contains(said),
-                "seed {seed}: {said:?}"
-            );
-        }
-    }
-
-    /// Whoever has got a broadcast is counted in its receipt, or its session has ended before it
-    /// could say so; whoever is counted has got it.
-    fn check_broadcasts(&self) {
-        let received: BTreeSet<Said> = self.received().into_iter().collect();
-        let mut got: BTreeMap<(SessionId, u64), Vec<SessionId>> = BTreeMap::new();
-        for (from, to, number) in received {
-            got.entry((from, number)).or_default().push(to);
-        }
-        for (key, number) in &self.broadcasts {
-            let mut senders = self.clients.iter();
-            let sender = senders.find(|client| client.session() == Some(key.0));
-            let Some(sender) = sender else { continue };
-            if !self.arrived.contains(key) || self.refused.contains(key) {
-                continue;
-            }
-            let seed = self.seed;
-            let Some((delivered, lost)) = sender.settled.get(&key.1) else {
-                panic!("seed {seed}: unsettled {key:?}");
-            };
-            let got = got.get(&(key.0, *number)).cloned().unwrap_or_default();
-            let counted = got.iter().filter(|to| !lost.contains(to)).count();
-            assert_eq!(counted, *delivered, "seed {seed}: {key:?}");
-        }
-    }
-
-    /// What has happened in this world at all.
-    pub(crate) fn seen(&self) -> [(&'static str, bool); 8] {
-        let lost = |client: &Client| client.settled.values().any(|(_, lost)| !lost.is_empty());
-        let any = |has: fn(&Client) -> bool| self.clients.iter().any(has);
-        [
-            ("a snapshot", any(|client| client.had_snapshot)),
-            ("a former session", any(|client| !client.former.is_empty())),
-            ("a receipt", any(|client| !client.delivered.is_empty())),
-            ("an end", any(|client| !client.undeliverable.is_empty())),
-            ("a broadcast", any(|client| !client.settled.is_empty())),
-            ("a knock", any(|client| client.had_knock)),
-            (
-                "some state",
-                any(|client| client.state.values().any(|it| !it.is_empty())),
-            ),
-            ("a loss", self.clients.iter().any(lost)),
-        ]
-    }
-
-    pub(crate) fn received(&self) -> Vec<Said> {
-        let clients = self.clients.iter();
-        clients.flat_map(|client| client.received.clone()).collect()
+    pub(crate) fn are_well(&self, client: usize) -> bool {
+        let connection = self.current[client].and_then(|it| self.wires.get(&it));
+        connection.is_some_and(|wire| wire.is_well(self.now.instant))
+            && self.people[client].is_welcome()
     }
 }
