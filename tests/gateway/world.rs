@@ -106,8 +106,9 @@ impl Client {
 
     /// The next frame that is no ping.
     pub(crate) async fn next(&mut self) -> Message {
+        let deadline = tokio::time::Instant::now() + PATIENCE;
         loop {
-            let frame = tokio::time::timeout(PATIENCE, self.socket.next())
+            let frame = tokio::time::timeout_at(deadline, self.socket.next())
                 .await
                 .expect("an answer in time")
                 .expect("the connection is open")
