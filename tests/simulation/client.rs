@@ -245,13 +245,7 @@ impl Client {
     ) -> Vec<Command> {
         self.heard = (now, false);
         if let Some(offset) = offset {
-            let follows = offset == self.seen.next();
-            assert!(
-                follows || self.awaits_snapshot,
-                "neither gap nor repetition"
-            );
-            self.seen = offset;
-            self.unacknowledged_since.get_or_insert(now);
+            self.follow(offset, now);
         }
         match message {
             Message::Welcome(welcome) => return self.welcome(welcome, now),
@@ -302,6 +296,17 @@ impl Client {
             _ => self.rooms.learn(message),
         }
         Vec::new()
+    }
+
+    /// Nothing is left out and nothing comes twice.
+    fn follow(&mut self, offset: Offset, now: Instant) {
+        let follows = offset == self.seen.next();
+        assert!(
+            follows || self.awaits_snapshot,
+            "neither gap nor repetition"
+        );
+        self.seen = offset;
+        self.unacknowledged_since.get_or_insert(now);
     }
 
     fn welcome(&mut self, welcome: &Welcome, now: Instant) -> Vec<Command> {
