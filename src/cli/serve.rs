@@ -95,7 +95,7 @@ impl Serve {
                 return None;
             }
         };
-        if let Err(error) = server.reload(&newer.config, &interfaces).await {
+        if let Err(error) = server.reload(&newer.config, &interfaces) {
             warn!("the new configuration cannot be used, the old one goes on: {error}");
             return None;
         }

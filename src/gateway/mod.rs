@@ -112,7 +112,7 @@ impl Gateway {
     }
 
     /// Has the hub hand out credentials of another secret of the relay, also to those who have some.
-    pub async fn renew_secret(&self, secret: Secret) {
+    pub fn renew_secret(&self, secret: Secret) {
         // An error means that the hub is gone, and with it all who have credentials.
         let renew = |hub: &mut Hub, now| hub.handle_secret(secret, now);
         let _ = self.shared.hub.ask(renew);
@@ -125,7 +125,7 @@ impl Gateway {
 
     /// Ends what `revocation` names, for good. Gives whose relay credentials are not to
     /// be taken any more; `None` if too many revocations are remembered, or the hub is gone.
-    pub async fn revoke(&self, revocation: Revocation) -> Option<Revoked> {
+    pub fn revoke(&self, revocation: Revocation) -> Option<Revoked> {
         let revoke = |hub: &mut Hub, now| hub.handle_revocation(revocation, now);
         self.shared.hub.ask(revoke).ok()?.ok()
     }

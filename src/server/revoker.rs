@@ -28,8 +28,8 @@ pub(super) struct NotRevoked;
 impl Revoker {
     /// Ends the sessions that `revocation` names, and within a second the allocations that were
     /// made with their credentials. Gives how many sessions it meant.
-    pub(super) async fn revoke(&self, revocation: Revocation) -> Result<usize, NotRevoked> {
-        let revoked = self.gateway.revoke(revocation).await.ok_or(NotRevoked)?;
+    pub(super) fn revoke(&self, revocation: Revocation) -> Result<usize, NotRevoked> {
+        let revoked = self.gateway.revoke(revocation).ok_or(NotRevoked)?;
         let count = revoked.sessions.len();
         let credentials = {
             // The users are whole whoever panicked elsewhere.

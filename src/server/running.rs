@@ -186,7 +186,7 @@ impl Server {
     ///
     /// # Errors
     /// If a certificate or the state directory cannot be used. Nothing changes then.
-    pub async fn reload(&self, config: &Config, interfaces: &Interfaces) -> Result<(), StartError> {
+    pub fn reload(&self, config: &Config, interfaces: &Interfaces) -> Result<(), StartError> {
         let certificate = match self.tls {
             Some(_) => {
                 let names = leaf_names(config, interfaces);
@@ -218,7 +218,7 @@ impl Server {
             relay.change(relay_terms(config, credentials))?;
         }
         if users.secret() != before.secret() {
-            self.signaling.renew_secret(users.secret().clone()).await;
+            self.signaling.renew_secret(users.secret().clone());
         }
         Ok(())
     }

@@ -85,8 +85,8 @@ impl Signaling {
     }
 
     /// Hands out credentials of another secret of the relay.
-    pub(super) async fn renew_secret(&self, secret: Secret) {
-        self.gateway.renew_secret(secret).await;
+    pub(super) fn renew_secret(&self, secret: Secret) {
+        self.gateway.renew_secret(secret);
     }
 
     /// Checks access tokens with other keys, or by other rules, where they are asked for.

@@ -100,7 +100,7 @@ impl Carried {
                         }
                     }
                     // Its own patience decides that: a request that is held cannot be asked.
-                    Some(Outgoing::Ping) => self.is_there().await,
+                    Some(Outgoing::Ping) => self.is_there(),
                     Some(Outgoing::Close(ending)) => break ending,
                     // The hub has let go without a word: the queue was full.
                     None => break Close::TooSlow.into(),
@@ -135,7 +135,7 @@ impl Carried {
     }
 
     /// Hands a message of the client to the hub.
-    pub(super) async fn take(&self, input: Input) {
+    pub(super) fn take(&self, input: Input) {
         if let Input::Message {
             command: Ok(Command::Ack(offset)),
             ..
@@ -154,20 +154,20 @@ impl Carried {
 
     /// The client has got everything up to this number; what it was told of its session is
     /// acknowledged with that.
-    pub(super) async fn confirm(&self, number: u64) -> Result<(), NeverSaid> {
+    pub(super) fn confirm(&self, number: u64) -> Result<(), NeverSaid> {
         let told = self.state().line.confirm(number)?;
         match told {
             Some(offset) => {
                 let command = Ok(Command::Ack(offset));
-                self.take(Input::Message { length: 0, command }).await;
+                self.take(Input::Message { length: 0, command });
             }
-            None => self.alive().await,
+            None => self.alive(),
         }
         Ok(())
     }
 
     /// The client is there. However often it asks, the hub hears of it now and then only.
-    pub(super) async fn alive(&self) {
+    pub(super) fn alive(&self) {
         let now = Instant::now();
         let is_news = {
             let mut state = self.state();
@@ -175,12 +175,12 @@ impl Carried {
             state.told + ALIVE <= now
         };
         if is_news {
-            self.take(Input::Alive).await;
+            self.take(Input::Alive);
         }
     }
 
     /// As far as anybody can tell.
-    async fn is_there(&self) {
+    fn is_there(&self) {
         // An error means that the hub is gone; then the outbox ends as well.
         let _ = self.hub.tell(self.id, Input::Alive);
     }

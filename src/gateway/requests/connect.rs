@@ -91,7 +91,7 @@ async fn begin(
         shared.keys.remove(key);
     });
     let length = body.len();
-    carried.take(Input::Message { length, command }).await;
+    carried.take(Input::Message { length, command });
     welcome(shared, key, &reader).await
 }
 
@@ -155,7 +155,7 @@ pub(super) async fn ticket(State(shared): State<Arc<Shared>>, headers: HeaderMap
         Ok(shown) => shown,
         Err(refusal) => return refusal.into_response(),
     };
-    carried.alive().await;
+    carried.alive();
     match shared.keys.ticket(key) {
         Ok(ticket) => {
             let body = json!({"ticket": ticket.text()}).to_string();

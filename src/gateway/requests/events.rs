@@ -44,7 +44,7 @@ pub(super) async fn events(
         let query = query.unwrap_or_default();
         let carried = of(&shared, &headers, &query)?;
         let cursor = cursor(&headers, &query)?;
-        let confirmed = carried.confirm(cursor).await;
+        let confirmed = carried.confirm(cursor);
         confirmed.map_err(|_| Refusal::Malformed("this id was never given"))?;
         Ok(stream(
             Reader::new(&carried),
@@ -132,7 +132,7 @@ async fn write(reader: Reader, mut cursor: u64, pieces: mpsc::Sender<Bytes>, pac
         piece = match news {
             News::Superseded => return,
             News::Nothing => {
-                reader.carried().alive().await;
+                reader.carried().alive();
                 Bytes::from_static(b":\n\n")
             }
             News::Said(said, closed) => {

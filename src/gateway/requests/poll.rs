@@ -39,7 +39,7 @@ pub(super) async fn poll(
     let answer = async {
         let (_, carried) = shown(&shared, &headers)?;
         let poll = Poll::parse(query.as_deref().unwrap_or_default())?;
-        let confirmed = carried.confirm(poll.cursor).await;
+        let confirmed = carried.confirm(poll.cursor);
         confirmed.map_err(|_| Refusal::Malformed("this cursor was never given"))?;
         poll.answer(&Reader::new(&carried)).await
     };

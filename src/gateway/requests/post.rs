@@ -30,7 +30,7 @@ pub(super) async fn messages(
         let body = whole(body).await?;
         match carried.closed() {
             Some(ending) => Ok(gone(ending)),
-            None => take_all(&carried, &body).await,
+            None => take_all(&carried, &body),
         }
     };
     answer.await.unwrap_or_else(Refusal::into_response)
@@ -41,18 +41,18 @@ fn gone(ending: Ending) -> Response {
     json_response(StatusCode::GONE, body.into_bytes())
 }
 
-async fn take_all(carried: &Carried, body: &[u8]) -> Result<Response, Refusal> {
+fn take_all(carried: &Carried, body: &[u8]) -> Result<Response, Refusal> {
     match each(body) {
         Some(messages) if messages.len() > MESSAGES => {
             return Err(Refusal::Malformed("at most 256 messages a request"));
         }
         Some(messages) => {
             for message in messages {
-                take(carried, message.get().as_bytes()).await;
+                take(carried, message.get().as_bytes());
             }
         }
         // One message; or nothing that can be read, which the hub says as on every transport.
-        None => take(carried, body).await,
+        None => take(carried, body),
     }
     Ok((StatusCode::NO_CONTENT, [NO_STORE]).into_response())
 }
@@ -62,9 +62,9 @@ fn each(body: &[u8]) -> Option<Vec<&RawValue>> {
     serde_json::from_slice(body).ok()
 }
 
-async fn take(carried: &Carried, message: &[u8]) {
+fn take(carried: &Carried, message: &[u8]) {
     let mut command = native::decode(message).map_err(Rejection::from);
     carried.check(&mut command);
     let length = message.len();
-    carried.take(Input::Message { length, command }).await;
+    carried.take(Input::Message { length, command });
 }

@@ -58,7 +58,7 @@ pub(super) async fn revoke(revoker: &Revoker, headers: &HeaderMap, body: Body) -
         let text = r#"the body must be {"subject": …}, {"token_id": …} or {"session": …}"#;
         return refuse(StatusCode::BAD_REQUEST, text);
     };
-    match revoker.revoke(revocation).await {
+    match revoker.revoke(revocation) {
         Ok(sessions) => answer(StatusCode::OK, &json!({"sessions": sessions})),
         Err(_) => refuse(
             StatusCode::SERVICE_UNAVAILABLE,
