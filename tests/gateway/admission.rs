@@ -125,13 +125,7 @@ async fn when_too_many_sessions_begin_those_who_resume_come_first() {
     let first = server.client().await;
     let (session, token) = (first.session.clone(), first.token.clone());
     drop(first);
-    let end = loop {
-        let mut client = server.connect().await;
-        client.send(json!({"type": "hello", "version": 1})).await;
-        if let Some(end) = end_of(&mut client).await {
-            break end;
-        }
-    };
+    let end = greet_until_refused(&server).await;
     assert_eq!(
         (&end["reason"], &end["advice"]),
         (&json!("busy"), &json!("retry"))
@@ -150,14 +144,33 @@ async fn when_too_many_sessions_begin_those_who_resume_come_first() {
     assert!(server.counters.closed.of("busy") >= 2);
 }
 
-/// Connects by requests until one is refused for now; gives what it is told.
-async fn ask_until_refused(server: &Server) -> Value {
-    let refused = loop {
-        let answer = request(server.address, Method::POST, "/v1/connect", &[], HELLO).await;
-        if answer.status() != 200 {
-            break answer;
+/// Begins sessions until one is refused; gives what it is told.
+async fn greet_until_refused(server: &Server) -> Value {
+    let refused = async {
+        loop {
+            let mut client = server.connect().await;
+            client.send(json!({"type": "hello", "version": 1})).await;
+            if let Some(end) = end_of(&mut client).await {
+                return end;
+            }
         }
     };
+    let refused = tokio::time::timeout(PATIENCE, refused).await;
+    refused.expect("a session is refused in the end")
+}
+
+/// Connects by requests until one is refused for now; gives what it is told.
+async fn ask_until_refused(server: &Server) -> Value {
+    let refused = async {
+        loop {
+            let answer = request(server.address, Method::POST, "/v1/connect", &[], HELLO).await;
+            if answer.status() != 200 {
+                return answer;
+            }
+        }
+    };
+    let refused = tokio::time::timeout(PATIENCE, refused).await;
+    let refused = refused.expect("a request is refused in the end");
     assert_eq!(refused.status(), 503);
     assert!(refused.headers().contains_key("retry-after"));
     json_of(refused).await
