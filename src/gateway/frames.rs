@@ -13,14 +13,18 @@ use crate::signal::{Close, Ending, MESSAGE_BYTES};
 /// frame before the reset that follows from what was not read.
 const LINGER: Duration = Duration::from_secs(1);
 
+/// What every WebSocket has for reading all the time: room for a usual message. Longer ones get room
+/// when they come; what comes together is read together all the same, by [`crate::net::Bulk`] and by
+/// the buffers of TLS.
+const READ_BUFFER: usize = 1 << 10;
+
 /// From how many bytes on frames are written before the last one that waits is there.
 const WRITE_BUFFER: usize = 16 << 10;
 
 /// The bounds of every WebSocket. A router of one's own beside the gateway's can have them, too.
 pub fn bounded(request: WebSocketUpgrade) -> WebSocketUpgrade {
     request
-        // The default buffers are 128 KiB a connection.
-        .read_buffer_size(4_096)
+        .read_buffer_size(READ_BUFFER)
         // What waits is written together, and at once when nothing more waits.
         .write_buffer_size(WRITE_BUFFER)
         .max_message_size(MESSAGE_BYTES)

@@ -15,6 +15,7 @@ mod guesses;
 mod lease;
 mod operation;
 mod origin;
+mod outbox;
 mod requests;
 mod settings;
 mod shared;
@@ -34,18 +35,19 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Extension, Router};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::Semaphore;
 
 use self::door::{Door, Visitor};
 pub use self::frames::{bounded, give_up, unreadable};
 use self::gate::Gate;
 pub use self::lease::Lease;
 use self::operation::{Answer, Body, Operation, Shown};
+use self::outbox::outbox;
 use self::requests::keys::Keys;
 pub use self::settings::Settings;
 use self::shared::Shared;
 use self::switchboard::Switchboard;
-use self::websocket::{Carrier, OUTBOX, Place};
+use self::websocket::{Carrier, Place};
 use crate::auth::Secret;
 use crate::auth::jwt::AccessTokens;
 use crate::metrics::SignalCounters;
@@ -219,9 +221,9 @@ async fn upgrade(
 
 async fn carry(shared: Arc<Shared>, visitor: Visitor, socket: WebSocket, place: Place) {
     let id = shared.next_connection();
-    let (to_connection, outbox) = mpsc::channel(OUTBOX);
+    let (slot, outbox) = outbox();
     let hub = Arc::clone(&shared.hub);
-    if hub.open(id, to_connection).is_ok() {
+    if hub.open(id, slot).is_ok() {
         let settings = &shared.settings;
         let carrier = Carrier::new(id, visitor, (socket, place), (hub, outbox), settings);
         // In a task of its own: that of the upgrade is several times as large.

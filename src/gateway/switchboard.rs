@@ -5,26 +5,16 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use tokio::sync::mpsc::error::TrySendError;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::Notify;
 
+use super::outbox::{NotTaken, Outgoing, Slot};
 use crate::metrics::SignalCounters;
 use crate::net::Clock;
-use crate::signal::{Close, ConnectionId, Ending, Event, Hub, Input, Message, Offset};
+use crate::signal::{Close, ConnectionId, Event, Hub, Input, Message};
 use crate::time::{Instant, Now};
 
 /// How long to sleep when nothing is due.
 const LONG: Duration = Duration::from_secs(3_600);
-
-/// What a connection should do.
-pub(super) enum Outgoing {
-    /// Send a message.
-    Message(Option<Offset>, Arc<Message>),
-    /// Find out whether the client lives.
-    Ping,
-    /// Close. Nothing follows.
-    Close(Ending),
-}
 
 /// The hub is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +31,7 @@ pub(super) struct Switchboard {
 
 struct Board {
     hub: Hub,
-    outboxes: HashMap<ConnectionId, mpsc::Sender<Outgoing>>,
+    slots: HashMap<ConnectionId, Slot>,
     counters: Arc<SignalCounters>,
     /// Until when the keeper of the clock sleeps.
     asleep_until: Option<Instant>,
@@ -54,7 +44,7 @@ impl Switchboard {
         let sooner = Arc::new(Notify::new());
         let board = Board {
             hub,
-            outboxes: HashMap::new(),
+            slots: HashMap::new(),
             counters,
             asleep_until: None,
             is_over: false,
@@ -69,13 +59,9 @@ impl Switchboard {
     }
 
     /// A connection has come, and can be reached there.
-    pub(super) fn open(
-        &self,
-        connection: ConnectionId,
-        outbox: mpsc::Sender<Outgoing>,
-    ) -> Result<(), Gone> {
+    pub(super) fn open(&self, connection: ConnectionId, slot: Slot) -> Result<(), Gone> {
         self.change(|board, now| {
-            board.outboxes.insert(connection, outbox);
+            board.slots.insert(connection, slot);
             board.hub.handle(connection, Input::Open, now);
         })
     }
@@ -85,7 +71,7 @@ impl Switchboard {
         self.change(|board, now| {
             match input {
                 Input::Message { .. } => SignalCounters::count(&board.counters.messages_in),
-                Input::Closed | Input::Left => drop(board.outboxes.remove(&connection)),
+                Input::Closed | Input::Left => drop(board.slots.remove(&connection)),
                 _ => {}
             }
             board.hub.handle(connection, input, now);
@@ -101,7 +87,7 @@ impl Switchboard {
     pub(super) fn stop(&self) {
         let mut board = self.board();
         board.is_over = true;
-        board.outboxes = HashMap::new();
+        board.slots = HashMap::new();
         drop(board);
         self.sooner.notify_one();
     }
@@ -220,25 +206,25 @@ impl Board {
                     }
                     self.counters.closed.count(ending.close.reason());
                     self.hand(connection, Outgoing::Close(ending), now);
-                    self.outboxes.remove(&connection);
+                    self.slots.remove(&connection);
                 }
             }
         }
     }
 
     fn hand(&mut self, connection: ConnectionId, outgoing: Outgoing, now: Now) {
-        let Some(outbox) = self.outboxes.get(&connection) else {
+        let Some(slot) = self.slots.get(&connection) else {
             return;
         };
-        match outbox.try_send(outgoing) {
+        match slot.put(outgoing) {
             Ok(()) => {}
-            Err(TrySendError::Full(_)) => {
+            Err(NotTaken::Full) => {
                 // The connection sees that it has been let go without a word, and why.
-                self.outboxes.remove(&connection);
+                self.slots.remove(&connection);
                 self.hub.handle(connection, Input::Stalled, now);
             }
-            Err(TrySendError::Closed(_)) => {
-                self.outboxes.remove(&connection);
+            Err(NotTaken::Closed) => {
+                self.slots.remove(&connection);
                 self.hub.handle(connection, Input::Closed, now);
             }
         }

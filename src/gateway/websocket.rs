@@ -6,22 +6,19 @@ use std::time::Duration;
 
 use axum::extract::ws::{Message as WsMessage, Utf8Bytes, WebSocket};
 use futures_util::SinkExt;
-use tokio::sync::mpsc::error::TryRecvError;
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout_at};
 use tracing::debug;
 
 use super::door::Visitor;
 use super::frames;
 use super::lease::Lease;
+use super::outbox::{Nothing, Outbox, Outgoing};
 use super::settings::Settings;
-use super::switchboard::{Gone, Outgoing, Switchboard};
+use super::switchboard::{Gone, Switchboard};
 use crate::dialect::native;
 use crate::signal::{Close, Command, ConnectionId, Ending, Input, Message, Offset, Rejection};
 
-/// How many messages may wait for a connection: all that a mailbox keeps, and as many answers
-/// again. The queue takes memory only as it fills.
-pub(super) const OUTBOX: usize = 512;
 /// How many messages are written together at most, so that what comes in gets its turn as well.
 const TOGETHER: usize = 32;
 /// How long an end may take: what still waits, the close frame and the peer's answer to it.
@@ -44,7 +41,7 @@ pub(super) struct Carrier {
     /// Given back when the task ends.
     _place: Place,
     hub: Arc<Switchboard>,
-    outbox: mpsc::Receiver<Outgoing>,
+    outbox: Outbox,
     write_timeout: Duration,
     /// When the hub last heard that the connection lives.
     told: Instant,
@@ -87,7 +84,7 @@ impl Carrier {
         id: ConnectionId,
         visitor: Visitor,
         (socket, place): (WebSocket, Place),
-        (hub, outbox): (Arc<Switchboard>, mpsc::Receiver<Outgoing>),
+        (hub, outbox): (Arc<Switchboard>, Outbox),
         settings: &Settings,
     ) -> Self {
         Self {
@@ -123,7 +120,7 @@ impl Carrier {
         loop {
             let step = tokio::select! {
                 frame = self.socket.recv() => self.receive(frame),
-                outgoing = self.outbox.recv() => self.pass_on(outgoing).await,
+                outgoing = self.outbox.next() => self.pass_on(outgoing).await,
             };
             if let Err(end) = step {
                 return end;
@@ -183,10 +180,10 @@ impl Carrier {
     async fn pass_on(&mut self, first: Option<Outgoing>) -> Result<(), End> {
         self.queue(first).await?;
         for _ in 1..TOGETHER {
-            match self.outbox.try_recv() {
+            match self.outbox.take() {
                 Ok(next) => self.queue(Some(next)).await?,
-                Err(TryRecvError::Empty) => break,
-                Err(TryRecvError::Disconnected) => self.queue(None).await?,
+                Err(Nothing::Yet) => break,
+                Err(Nothing::More) => self.queue(None).await?,
             }
         }
         self.in_time(SinkExt::flush).await
@@ -224,7 +221,7 @@ impl Carrier {
     where
         F: Future<Output = Result<(), axum::Error>> + 's,
     {
-        if self.outbox.is_closed() {
+        if self.outbox.is_let_go() {
             let goodbye = || Instant::now() + GOODBYE;
             self.over.get_or_insert_with(goodbye);
         }

@@ -2,6 +2,7 @@
 
 mod admission;
 mod alarm;
+mod bulk;
 mod clock;
 mod dtls;
 mod interfaces;
@@ -11,6 +12,7 @@ mod udp;
 
 pub use admission::{Admission, Place, network};
 pub use alarm::Alarm;
+pub use bulk::Bulk;
 pub use clock::Clock;
 pub use dtls::{
     ClientHello, Cookies, DtlsConfig, DtlsFailed, DtlsIdentity, DtlsOutput, DtlsSession, Refusal,

@@ -3,12 +3,13 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{Notify, OwnedSemaphorePermit, mpsc};
+use tokio::sync::{Notify, OwnedSemaphorePermit};
 use tokio::time::{Instant, sleep_until, timeout_at};
 use tracing::debug;
 
 use super::super::door::Visitor;
-use super::super::switchboard::{Outgoing, Switchboard};
+use super::super::outbox::{Outbox, Outgoing};
+use super::super::switchboard::Switchboard;
 use super::line::{Line, NeverSaid, Said};
 use crate::net::Place;
 use crate::signal::{Close, Command, ConnectionId, Ending, Input, Message, Offset, Rejection};
@@ -90,10 +91,10 @@ impl Carried {
     }
 
     /// Takes in what the hub says until it lets the connection go, or the client stays away.
-    pub(super) async fn run(&self, mut outbox: mpsc::Receiver<Outgoing>) {
+    pub(super) async fn run(&self, mut outbox: Outbox) {
         let ending = loop {
             tokio::select! {
-                outgoing = outbox.recv() => match outgoing {
+                outgoing = outbox.next() => match outgoing {
                     Some(Outgoing::Message(offset, message)) => {
                         if !self.say(offset, message) {
                             break Close::TooSlow.into();

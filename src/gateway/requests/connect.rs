@@ -10,14 +10,13 @@ use axum::extract::{ConnectInfo, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
-use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tracing::{debug, error};
 
 use super::super::admission::Refused;
 use super::super::door::Visitor;
+use super::super::outbox::outbox;
 use super::super::shared::Shared;
-use super::super::websocket::OUTBOX;
 use super::answers::{Refusal, batch, ended, json_response};
 use super::carried::{Carried, News, Reader};
 use super::keys::Key;
@@ -65,9 +64,9 @@ async fn begin(
     };
     let place = shared.place()?;
     let id = shared.next_connection();
-    let (to_connection, outbox) = mpsc::channel(OUTBOX);
+    let (slot, outbox) = outbox();
     let hub = Arc::clone(&shared.hub);
-    let opened = hub.open(id, to_connection);
+    let opened = hub.open(id, slot);
     opened.map_err(|_| no_hub(shared))?;
     let absence = shared.settings.absence;
     let visitor = Visitor::new(&shared.door, address);

@@ -27,6 +27,7 @@ use tracing::{debug, warn};
 use super::admission::{Admission, Permit};
 use super::bounds::{HEADER_BYTES, HEADERS, LAST_REQUEST, LIFE};
 use super::http2;
+use crate::net::Bulk;
 use crate::relay::Entrance;
 use crate::server::tls::{HTTP_2, STUN_NAT_DISCOVERY, STUN_TURN};
 use crate::stun::{Protocol, classify};
@@ -97,7 +98,7 @@ impl Listener {
             permit,
         };
         match self.tls.clone() {
-            None => tokio::spawn(connection.serve(stream)),
+            None => tokio::spawn(connection.serve(Bulk::new(stream))),
             Some(tls) => tokio::spawn(connection.shake_hands(tls, stream, self.relay.clone())),
         };
     }
