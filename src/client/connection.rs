@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::closing::End;
 use super::event::{Ended, Event, Resumed};
-use super::member::{IceServer, Member, MemberState};
+use super::member::IceServer;
 use super::message::Welcome;
 use super::outbox::Entry;
 use super::request::{Request, encode};
@@ -78,47 +78,7 @@ impl Session {
         }
     }
 
-    /// The server has been restarted, and knows the session's id. Rooms are joined again; what was
-    /// said waits for its addressees, who are back before `until` or never.
-    fn begin_again(&mut self, until: Instant) {
-        self.inbox.reset();
-        self.parked.begin(until);
-        let waiting = self.outbox.clear(false);
-        for join in self.rooms.joins() {
-            self.outbox.add(join);
-        }
-        for mut entry in waiting {
-            if entry.addressee().is_some() {
-                entry.nr = Some(entry.nr.unwrap_or(entry.id));
-                self.parked.park(entry);
-            } else {
-                self.outbox.add(entry);
-            }
-        }
-    }
-
-    /// A member is there: what was said to it before a restart is said again.
-    pub(super) fn say_again_to(&mut self, room: &str, member: &Member, now: Instant) {
-        if member.state == MemberState::Left {
-            return;
-        }
-        let entries = self.parked.take_for(room, member.session);
-        if entries.is_empty() {
-            return;
-        }
-        for entry in entries {
-            self.outbox.add(entry);
-        }
-        self.send_what_waits(now);
-    }
-
-    pub(super) fn give_up_the_late(&mut self, now: Instant) {
-        for entry in self.parked.take_late(now) {
-            self.give_up(&entry, "expired");
-        }
-    }
-
-    fn give_up(&mut self, entry: &Entry, reason: &str) {
+    pub(super) fn give_up(&mut self, entry: &Entry, reason: &str) {
         self.events.push_back(Event::Undeliverable {
             re: entry.re,
             reason: reason.into(),
@@ -233,5 +193,88 @@ impl Session {
         self.drop_connection();
         self.phase = Phase::Over;
         self.events.push_back(Event::Ended(ended));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::request::{Body, Kind, Request};
+    use super::super::testing::{ROOM, World, delivered, said};
+    use super::*;
+    use crate::signal::{Config, Hub};
+
+    #[test]
+    fn what_is_said_arrives_once_and_in_order_however_often_connections_break() {
+        const MESSAGES: u64 = 1_000;
+        let mut world = World::new(2);
+        world.join();
+        let to = world.session(1);
+        let mut next = 0;
+        for _ in 0..50_000 {
+            if next == MESSAGES && world.people[0].session.waiting() == 0 {
+                break;
+            }
+            let body = Body::new(&next).expect("JSON");
+            let say = Request::say(ROOM, to, Kind::Candidate, body);
+            if next < MESSAGES {
+                let now = world.instant();
+                next += u64::from(world.people[0].session.ask(say, now).is_ok());
+            }
+            match world.draw(12) {
+                index @ 0..2 => world.cut(index as usize),
+                // Only some of what is under way arrives before the next cut.
+                index @ 2..4 => drop(world.step(index as usize - 2)),
+                _ => world.wait(Duration::from_millis(20)),
+            }
+        }
+        let expected: Vec<_> = (0..MESSAGES).collect();
+        assert_eq!(said(&world.people[1].events), expected);
+        assert_eq!(delivered(&world.people[0].events), expected.len());
+    }
+
+    #[test]
+    fn a_session_that_is_lost_joins_its_rooms_again_and_says_what_nobody_knows_of() {
+        let mut world = World::new(2);
+        world.join();
+        let (former, to) = (world.session(0), world.session(1));
+        world.cut(1);
+        let now = world.instant();
+        let say = Request::say(ROOM, to, Kind::Offer, Body::new(&1).expect("JSON"));
+        let re = world.people[0].session.ask(say, now).expect("room");
+        world.wait(Duration::ZERO);
+        world.cut(0);
+        world.people[0].events.clear();
+        world.hub = Hub::new(Config::default(), [4; 32]);
+        for _ in 0..100 {
+            world.wait(Duration::from_millis(100));
+        }
+        assert_ne!(world.session(0), former);
+        let events = &world.people[0].events;
+        let lost =
+            |event: &Event| matches!(event, Event::Undeliverable { re: of, .. } if *of == re);
+        assert!(events.iter().any(lost), "{events:?}");
+        assert!(
+            events
+                .iter()
+                .any(|event| matches!(event, Event::Joined { .. }))
+        );
+        assert_eq!(world.hub.rooms(), 1);
+    }
+
+    #[test]
+    fn a_server_that_falls_silent_is_asked_and_then_given_up() {
+        let mut world = World::new(1);
+        world.join();
+        let mut session = world.people.remove(0).session;
+        let mut silent = world.instant();
+        for _ in 0..2 {
+            silent = session
+                .poll_timeout()
+                .expect("it looks after its connection");
+            session.handle_timeout(silent);
+        }
+        session.handle_timeout(silent + Duration::from_secs(10));
+        let steps: Vec<_> = std::iter::from_fn(|| session.poll_step()).collect();
+        assert_eq!(steps, [Step::Drop]);
     }
 }

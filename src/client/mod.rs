@@ -59,10 +59,13 @@ mod pacer;
 mod parked;
 mod request;
 mod requests;
+mod restart;
 mod room;
 mod session;
 mod settings;
 mod stream;
+#[cfg(test)]
+mod testing;
 mod tls;
 mod websocket;
 
