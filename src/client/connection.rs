@@ -9,7 +9,7 @@ use super::event::{Ended, Event, Resumed};
 use super::member::IceServer;
 use super::message::Welcome;
 use super::outbox::Entry;
-use super::request::{Request, encode};
+use super::request::{Request, Terms, encode};
 use super::session::{Phase, Session, Step};
 use crate::time::Instant;
 
@@ -48,11 +48,12 @@ impl Session {
             Resumed::None if is_first => {}
             Resumed::None => self.begin_anew(),
             Resumed::Restored => {
-                self.begin_again(now + Duration::from_millis(welcome.resume_window_ms));
+                self.begin_again();
             }
             Resumed::Full => {}
             Resumed::Snapshot => self.inbox.jump(),
         }
+        self.await_others(Duration::from_millis(welcome.resume_window_ms), now);
         if !is_new {
             self.outbox.send_again_after(welcome.applied);
         }
@@ -65,12 +66,13 @@ impl Session {
     fn begin_anew(&mut self) {
         self.inbox.reset();
         let parked = self.parked.take_all();
+        self.returning.end();
         let waiting = self.outbox.clear(true);
         for join in self.rooms.joins() {
             self.outbox.add(join);
         }
         for entry in parked.into_iter().chain(waiting) {
-            if entry.addressee().is_some() {
+            if entry.is_said() {
                 self.give_up(&entry, "session_lost");
             } else {
                 self.outbox.add(entry);
@@ -79,6 +81,9 @@ impl Session {
     }
 
     pub(super) fn give_up(&mut self, entry: &Entry, reason: &str) {
+        if entry.is_copy {
+            return;
+        }
         self.events.push_back(Event::Undeliverable {
             re: entry.re,
             reason: reason.into(),
@@ -110,16 +115,30 @@ impl Session {
                 self.held_back = Some(until);
                 return;
             }
-            let meeting = match &entry.request {
-                // Without such a member the server refuses it, and says why.
-                Request::Say { room, to, .. } => self.rooms.epoch(room, *to).unwrap_or(0),
-                _ => 0,
-            };
-            let id = entry.id;
-            self.texts
-                .push_back(encode(id, entry.nr, &entry.request, meeting));
+            let (id, text) = (entry.id, self.write(entry));
+            self.texts.push_back(text);
             self.outbox.note_sent(id);
         }
+    }
+
+    fn write(&self, entry: &Entry) -> String {
+        let mut terms = Terms {
+            nr: entry.nr,
+            ..Terms::default()
+        };
+        match &entry.request {
+            Request::Say {
+                room, to, epoch, ..
+            } => {
+                let pair = self.rooms.pair(room, *to);
+                // Without such a member the server refuses it, and says why.
+                let present = pair.map(|pair| epoch.map_or(pair.epoch, |it| pair.present(it)));
+                terms.epoch = present.or(*epoch).unwrap_or(0);
+            }
+            Request::Join { room, .. } => terms.meetings = self.returning.meetings(room),
+            _ => {}
+        }
+        encode(entry.id, &self.sealed(entry), &terms)
     }
 
     pub(super) fn acknowledge(&mut self, now: Instant) {

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::event::Event;
-use super::member::{Broadcast, RoomMembers};
-use super::message::{Message, Refusal};
+use super::member::{Broadcast, Missed, RoomMembers};
+use super::message::{BroadcastReceipt, Message, Refusal, Removed};
 use super::outbox::Entry;
 use super::request::Request;
 use super::session::{Phase, Session};
@@ -26,7 +26,11 @@ impl Session {
                     self.settle(entry, None);
                 }
             }
-            Message::Snapshot { rooms } => self.take_snapshot(rooms),
+            Message::Snapshot { rooms } => self.take_snapshot(rooms, now),
+            Message::Removed(Removed { room, reason }) => {
+                self.leave(&room);
+                self.events.push_back(Event::Removed { room, reason });
+            }
             Message::Token(token) => self.take_token(token),
             Message::Role(role) => self.events.push_back(Event::Role {
                 room: role.room,
@@ -36,7 +40,7 @@ impl Session {
             }),
             Message::Presence(presence) => {
                 self.rooms.presence(&presence.room, &presence.member);
-                self.say_again_to(&presence.room, &presence.member, now);
+                self.take_back(&presence.room, &[&presence.member], now);
                 self.events.push_back(Event::Presence {
                     room: presence.room,
                     version: presence.version,
@@ -44,6 +48,7 @@ impl Session {
                 });
             }
             Message::Broadcast(broadcast) => self.hear_broadcast(broadcast),
+            Message::BroadcastDelivered(receipt) => self.take_receipt(receipt),
             Message::TokenExpiring { expires_in } => {
                 self.events.push_back(Event::AccessExpires { expires_in });
             }
@@ -60,8 +65,7 @@ impl Session {
             }
             Message::Undeliverable { to, reason } => {
                 for entry in self.outbox.undeliverable(to) {
-                    let (re, reason) = (entry.re, reason.clone());
-                    self.events.push_back(Event::Undeliverable { re, reason });
+                    self.give_up(&entry, &reason);
                 }
             }
             Message::Unknown(text) => self.events.push_back(Event::Unknown { text }),
@@ -70,12 +74,35 @@ impl Session {
 
     fn take_joined(&mut self, re: u64, room: RoomMembers, now: Instant) {
         if let Some(entry) = self.outbox.answered(re) {
-            let (name, members) = (room.room.clone(), room.members.clone());
+            let members = room.clone();
             self.settle(entry, Some(room));
-            for member in &members {
-                self.say_again_to(&name, member, now);
-            }
+            self.enter_again(&members, now);
         }
+    }
+
+    fn leave(&mut self, room: &str) {
+        self.rooms.leave(room);
+        self.returning.forget(room);
+    }
+
+    fn take_receipt(&mut self, receipt: BroadcastReceipt) {
+        let Some(entry) = self.outbox.answered(receipt.re) else {
+            return;
+        };
+        if entry.is_copy {
+            return;
+        }
+        let mut undeliverable = receipt.undeliverable;
+        let missed = entry.missed.into_iter().map(|session| Missed {
+            session,
+            reason: "expired".into(),
+        });
+        undeliverable.extend(missed);
+        self.events.push_back(Event::BroadcastDelivered {
+            re: entry.re,
+            delivered: receipt.delivered,
+            undeliverable,
+        });
     }
 
     fn hear_broadcast(&mut self, broadcast: Broadcast) {
@@ -95,7 +122,7 @@ impl Session {
                 return;
             }
             (Request::Update { room, profile }, _) => self.rooms.update(&room, profile),
-            (Request::Leave { room }, _) => self.rooms.leave(&room),
+            (Request::Leave { room }, _) => self.leave(&room),
             // A join that was undone since, or an answer to what has none.
             _ => {}
         }
@@ -103,7 +130,7 @@ impl Session {
     }
 
     /// A snapshot stands for the answers that were missed as well.
-    fn take_snapshot(&mut self, rooms: Vec<RoomMembers>) {
+    fn take_snapshot(&mut self, rooms: Vec<RoomMembers>, now: Instant) {
         self.rooms.replace(&rooms);
         let unanswered = self.outbox.unanswered(self.applied);
         let listed = |name: Option<&str>| {
@@ -117,9 +144,13 @@ impl Session {
                 (entry, room)
             })
             .collect();
+        let entered = rooms.clone();
         self.events.push_back(Event::Snapshot { rooms });
         for (entry, room) in answers {
             self.settle(entry, room);
+        }
+        for room in &entered {
+            self.enter_again(room, now);
         }
     }
 
@@ -136,7 +167,8 @@ impl Session {
         }
         let entry = refusal.re.and_then(|id| self.outbox.answered(id));
         // What is settled already needs no second word.
-        if entry.is_some() || refusal.re.is_none() {
+        let is_copy = entry.as_ref().is_some_and(|entry| entry.is_copy);
+        if !is_copy && (entry.is_some() || refusal.re.is_none()) {
             self.events.push_back(Event::Refused {
                 re: entry.map(|entry| entry.re),
                 code: refusal.code,

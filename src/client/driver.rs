@@ -13,6 +13,7 @@ use super::error::{ClientError, Full};
 use super::event::Event;
 use super::happened::Happened;
 use super::request::{AccessToken, Request, RequestId};
+use super::seal::Seal;
 use super::session::{Session, Step};
 use super::settings::{Settings, Transport};
 use super::stream::Target;
@@ -97,6 +98,13 @@ impl Client {
     pub fn authorize(&mut self, access_token: AccessToken) -> Result<Option<RequestId>, Full> {
         let now = self.now();
         self.session.authorize(access_token, now)
+    }
+
+    /// From now on, what is said in the room [`Seal::room`] is sealed, and what does not open there
+    /// is not heard. To be called before the room is joined; requests and events go on naming the
+    /// room as the server knows it.
+    pub fn seal(&mut self, seal: Seal) {
+        self.session.seal(seal);
     }
 
     /// Ends the session. [`Client::next`] gives [`Event::Ended`] once the server knows.

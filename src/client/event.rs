@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::member::{Broadcast, IceServer, Limits, Member, RoomMembers, Said};
+use super::member::{Broadcast, IceServer, Limits, Member, Missed, RoomMembers, Said};
 use super::request::RequestId;
 use crate::signal::SessionId;
 
@@ -56,6 +56,13 @@ pub enum Event {
         /// The rooms.
         rooms: Vec<RoomMembers>,
     },
+    /// This session is no member of a room any more, though it has not asked to leave.
+    Removed {
+        /// The room.
+        room: Box<str>,
+        /// Why, such as `removed`, `replaced` or `unauthorized`.
+        reason: Box<str>,
+    },
     /// Something about another member has changed.
     Presence {
         /// The room.
@@ -64,6 +71,14 @@ pub enum Event {
         version: u64,
         /// The member, whole.
         member: Member,
+    },
+    /// Somebody who was in a room before a restart of the server has not come back, and will not:
+    /// no `Left` tells of it, since the server does not know.
+    Missing {
+        /// The room.
+        room: Box<str>,
+        /// Who it is.
+        session: SessionId,
     },
     /// Another member has said something. It comes once, and in the order of its sender.
     Said(Said),
@@ -85,6 +100,15 @@ pub enum Event {
     Delivered {
         /// What was asked for.
         re: RequestId,
+    },
+    /// It is known of all whom something said to all has reached.
+    BroadcastDelivered {
+        /// What was asked for.
+        re: RequestId,
+        /// How many it has reached.
+        delivered: usize,
+        /// Whom it has not reached and never will.
+        undeliverable: Vec<Missed>,
     },
     /// What was said has not arrived and never will.
     Undeliverable {

@@ -77,6 +77,10 @@ pub struct Member {
     pub polite: bool,
     /// The epoch of the pair.
     pub epoch: u64,
+    /// The epoch that the pair had before a restart of the server, if their meeting goes on: both
+    /// keep the connection that they have with each other. Without it they meet anew, and each
+    /// throws away what it had.
+    pub continues: Option<u64>,
 }
 
 /// A room and its other members.
@@ -131,6 +135,17 @@ pub struct Broadcast {
     pub body: Body,
 }
 
+/// Somebody whom a broadcast has not reached and never will.
+#[derive(Clone, Debug, Deserialize)]
+#[non_exhaustive]
+pub struct Missed {
+    /// Who it is.
+    #[serde(deserialize_with = "session_id")]
+    pub session: SessionId,
+    /// Why: as the server says, or `expired` of one that has not come back after a restart of it.
+    pub reason: Box<str>,
+}
+
 pub(super) fn session_id<'de, D: Deserializer<'de>>(from: D) -> Result<SessionId, D::Error> {
     let text = Cow::<str>::deserialize(from)?;
     SessionId::parse(&text).ok_or_else(|| serde::de::Error::custom("not a session's id"))
@@ -141,6 +156,6 @@ fn body<'de, D: Deserializer<'de>>(from: D) -> Result<Body, D::Error> {
 }
 
 // `null` is a value like any other.
-fn optional_body<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Body>, D::Error> {
+pub(super) fn optional_body<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Body>, D::Error> {
     Box::<RawValue>::deserialize(from).map(|raw| Some(Body(raw)))
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::member::{Broadcast, IceServer, Limits, Member, RoomMembers, Said, session_id};
+use super::member::{Broadcast, IceServer, Limits, Member, Missed, RoomMembers, Said, session_id};
 use super::request::{Body, Kind};
 use crate::signal::SessionId;
 
@@ -22,6 +22,8 @@ pub(super) enum Message {
     Presence(Presence),
     Said(Said),
     Broadcast(Broadcast),
+    BroadcastDelivered(BroadcastReceipt),
+    Removed(Removed),
     TokenExpiring { expires_in: Duration },
     Delivered { to: SessionId, through: u64 },
     Undeliverable { to: SessionId, reason: Box<str> },
@@ -90,6 +92,20 @@ pub(super) struct Role {
     pub(super) permissions: Vec<Box<str>>,
 }
 
+#[derive(Debug, Deserialize)]
+pub(super) struct BroadcastReceipt {
+    pub(super) re: u64,
+    pub(super) delivered: usize,
+    #[serde(default)]
+    pub(super) undeliverable: Vec<Missed>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Removed {
+    pub(super) room: Box<str>,
+    pub(super) reason: Box<str>,
+}
+
 #[derive(Deserialize)]
 struct TokenFields {
     token: Box<str>,
@@ -147,6 +163,8 @@ pub(super) fn decode(text: &str) -> serde_json::Result<(Option<u64>, Message)> {
         "token" => Message::Token(serde_json::from_str::<TokenFields>(text)?.token),
         "role" => Message::Role(serde_json::from_str(text)?),
         "broadcast" => Message::Broadcast(serde_json::from_str(text)?),
+        "broadcast_delivered" => Message::BroadcastDelivered(serde_json::from_str(text)?),
+        "removed" => Message::Removed(serde_json::from_str(text)?),
         "token_expiring" => {
             let TokenExpiringFields { expires_in_ms } = serde_json::from_str(text)?;
             let expires_in = Duration::from_millis(expires_in_ms);

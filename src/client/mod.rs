@@ -12,6 +12,14 @@
 //! is tried. [`Session`] is the protocol alone, without a socket or a clock, for transports of
 //! one's own.
 //!
+//! Rooms whose members share a key are sealed: [`Client::seal`] takes a [`Seal`], which is made of a
+//! name and a key or of a link of the page, and from then on the server can read nothing of what is
+//! said there.
+//!
+//! After a restart of the server the client comes back by itself, and its meetings go on where the
+//! other side says so, too ([`Member::continues`]); what was not confirmed is said again, to one and
+//! to all, and heard once.
+//!
 //! Nothing here is unbounded: what waits for the server or for a receipt has a capacity
 //! ([`Settings::outbox`]), beyond which [`Client::ask`] refuses, and nothing is read from the
 //! connection before the application has taken what came before.
@@ -56,11 +64,15 @@ mod member;
 mod message;
 mod outbox;
 mod pacer;
+mod pair;
 mod parked;
 mod request;
 mod requests;
 mod restart;
+mod returning;
 mod room;
+mod seal;
+mod sealed;
 mod session;
 mod settings;
 mod stream;
@@ -73,7 +85,8 @@ pub use closing::End;
 pub use driver::Client;
 pub use error::{ClientError, Full};
 pub use event::{Ended, Event, Resumed};
-pub use member::{Broadcast, IceServer, Limits, Member, MemberState, RoomMembers, Said};
+pub use member::{Broadcast, IceServer, Limits, Member, MemberState, Missed, RoomMembers, Said};
 pub use request::{AccessToken, Body, Kind, Profile, Request, RequestId};
+pub use seal::Seal;
 pub use session::{Session, Step};
 pub use settings::{Settings, Transport, Trust};

@@ -13,6 +13,10 @@ pub(super) struct Entry {
     /// The id under which it was said first, to a server that has been restarted since.
     pub(super) nr: Option<u64>,
     pub(super) request: Request,
+    /// Whether it is only said ahead, to some, and said again to all: nobody waits for its receipt.
+    pub(super) is_copy: bool,
+    /// Whom it has not reached since they have not come back after a restart of the server.
+    pub(super) missed: Vec<SessionId>,
 }
 
 impl Entry {
@@ -23,10 +27,30 @@ impl Entry {
             id: 0,
             nr: None,
             request,
+            is_copy: false,
+            missed: Vec::new(),
         }
     }
 
-    /// To whom it is said, if it is.
+    /// The same, to be said ahead.
+    pub(super) fn copy(&self) -> Self {
+        Self {
+            request: self.request.clone(),
+            is_copy: true,
+            missed: Vec::new(),
+            ..*self
+        }
+    }
+
+    /// Whether others hear it, and its sender of what becomes of it.
+    pub(super) fn is_said(&self) -> bool {
+        matches!(
+            self.request,
+            Request::Say { .. } | Request::Broadcast { .. }
+        )
+    }
+
+    /// To whom it is said, if it is to one.
     pub(super) fn addressee(&self) -> Option<SessionId> {
         match self.request {
             Request::Say { to, .. } => Some(to),
@@ -47,6 +71,12 @@ pub(super) struct Outbox {
 impl Outbox {
     pub(super) fn len(&self) -> usize {
         self.entries.len()
+    }
+
+    /// What is not settled, up to this id.
+    pub(super) fn through(&self, id: u64) -> impl Iterator<Item = &Request> {
+        let entries = self.entries.iter().take_while(move |entry| entry.id <= id);
+        entries.map(|entry| &entry.request)
     }
 
     /// The oldest that the present connection has not carried.
@@ -82,7 +112,7 @@ impl Outbox {
 
     /// Takes out what is applied, and whose answers a snapshot stands for.
     pub(super) fn unanswered(&mut self, applied: u64) -> Vec<Entry> {
-        self.take_out(applied, |entry| entry.addressee().is_none())
+        self.take_out(applied, |entry| !entry.is_said())
     }
 
     /// The server dropped `id` unapplied. An id that is smaller than one applied already would be

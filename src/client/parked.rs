@@ -1,18 +1,15 @@
-//! What is to be said again after a restart of the server, once its addressee is back.
+//! What is to be said again after a restart of the server, once those are back who are to hear it.
 
 use std::collections::VecDeque;
 
 use super::outbox::Entry;
 use super::request::Request;
 use crate::signal::SessionId;
-use crate::time::Instant;
 
-/// Entries whose addressees have not come back, in the order in which they were said.
+/// Entries whose addressees have not come back, in the order in which they were asked for.
 #[derive(Debug, Default)]
 pub(super) struct Parked {
     entries: VecDeque<Entry>,
-    /// Who is not back by then never will be.
-    until: Option<Instant>,
 }
 
 impl Parked {
@@ -20,22 +17,9 @@ impl Parked {
         self.entries.len()
     }
 
-    pub(super) fn until(&self) -> Option<Instant> {
-        self.until.filter(|_| !self.entries.is_empty())
-    }
-
-    /// The server has been restarted; who comes back does so before `until`.
-    pub(super) fn begin(&mut self, until: Instant) {
-        self.until = Some(until);
-    }
-
     /// Puts an entry behind what was asked for before it. What waits already may be newer: it was
     /// asked for behind something that waited when a restart came once more.
-    pub(super) fn park(&mut self, mut entry: Entry) {
-        // The pair meets again; the epoch of the meeting before means nothing any more.
-        if let Request::Say { epoch, .. } = &mut entry.request {
-            *epoch = None;
-        }
+    pub(super) fn park(&mut self, entry: Entry) {
         let place = self.entries.partition_point(|it| it.re < entry.re);
         self.entries.insert(place, entry);
     }
@@ -54,12 +38,16 @@ impl Parked {
         self.take(|entry| entry.addressee() == Some(member) && entry.request.room() == Some(room))
     }
 
-    /// Takes out all, if it is too late for them.
-    pub(super) fn take_late(&mut self, now: Instant) -> VecDeque<Entry> {
-        if self.until.is_some_and(|until| until <= now) {
-            return std::mem::take(&mut self.entries);
-        }
-        VecDeque::new()
+    /// Takes out what is for all of a room.
+    pub(super) fn take_broadcasts(&mut self, room: &str) -> VecDeque<Entry> {
+        self.take(|entry| is_broadcast(entry, room))
+    }
+
+    /// What is for all of a room, to be said to those who are back: what becomes of that is nobody's
+    /// concern.
+    pub(super) fn copies(&self, room: &str) -> Vec<Entry> {
+        let entries = self.entries.iter().filter(|it| is_broadcast(it, room));
+        entries.map(Entry::copy).collect()
     }
 
     /// Takes out everything.
@@ -75,4 +63,8 @@ impl Parked {
         self.entries = kept;
         taken
     }
+}
+
+fn is_broadcast(entry: &Entry, room: &str) -> bool {
+    matches!(&entry.request, Request::Broadcast { room: of, .. } if &**of == room)
 }

@@ -5,6 +5,7 @@ use std::fmt;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use super::pair::Meeting;
 use crate::signal::SessionId;
 
 /// Names something that was asked for in the events that tell what became of it.
@@ -68,6 +69,17 @@ impl fmt::Debug for AccessToken {
     }
 }
 
+impl Kind {
+    /// As the protocol calls it.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Offer => "offer",
+            Self::Answer => "answer",
+            Self::Candidate => "candidate",
+        }
+    }
+}
+
 /// What a member says of itself.
 #[derive(Clone, Debug, Default)]
 pub struct Profile {
@@ -85,6 +97,12 @@ impl Profile {
             name: Some(name.into()),
             data: None,
         }
+    }
+
+    /// Takes what is said anew; what is `None` stays.
+    pub(super) fn change(&mut self, said: Self) {
+        self.name = said.name.or(self.name.take());
+        self.data = said.data.or(self.data.take());
     }
 }
 
@@ -124,8 +142,16 @@ pub enum Request {
         to: SessionId,
         /// An offer, an answer or a candidate.
         kind: Kind,
-        /// The meeting that it belongs to; without one, that which is when it is sent.
+        /// The meeting that it belongs to; without one, that which is when it is sent. It may be
+        /// the epoch that [`super::Member::continues`] names, too.
         epoch: Option<u64>,
+        /// What to say.
+        body: Body,
+    },
+    /// Say something to all other members.
+    Broadcast {
+        /// The room.
+        room: Box<str>,
         /// What to say.
         body: Body,
     },
@@ -165,13 +191,22 @@ impl Request {
         }
     }
 
+    /// To say something to all other members. [`super::Event::BroadcastDelivered`] tells whom it
+    /// has reached, once that is known of all.
+    #[must_use]
+    pub fn broadcast(room: &str, body: Body) -> Self {
+        let room = room.into();
+        Self::Broadcast { room, body }
+    }
+
     /// Which room it is about, if it is about one.
     pub(super) fn room(&self) -> Option<&str> {
         match self {
             Self::Join { room, .. }
             | Self::Update { room, .. }
             | Self::Leave { room }
-            | Self::Say { room, .. } => Some(room),
+            | Self::Say { room, .. }
+            | Self::Broadcast { room, .. } => Some(room),
             Self::Authorize { .. } => None,
         }
     }
@@ -181,13 +216,14 @@ impl Request {
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 enum Frame<'a> {
-    Join(ProfileFields<'a>),
+    Join(JoinFields<'a>),
     Update(ProfileFields<'a>),
     Leave { id: u64, room: &'a str },
     Authorize { id: u64, access_token: &'a str },
     Offer(SayFields<'a>),
     Answer(SayFields<'a>),
     Candidate(SayFields<'a>),
+    Broadcast(BroadcastFields<'a>),
 }
 
 #[derive(Serialize)]
@@ -201,6 +237,23 @@ struct ProfileFields<'a> {
 }
 
 #[derive(Serialize)]
+struct JoinFields<'a> {
+    #[serde(flatten)]
+    profile: ProfileFields<'a>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    meetings: &'a [Meeting],
+}
+
+#[derive(Serialize)]
+struct BroadcastFields<'a> {
+    id: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    nr: Option<u64>,
+    room: &'a str,
+    body: &'a RawValue,
+}
+
+#[derive(Serialize)]
 struct SayFields<'a> {
     id: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -211,30 +264,48 @@ struct SayFields<'a> {
     body: &'a RawValue,
 }
 
-/// Writes a request under its id. `nr` is the id under which it was said first, if that was another
-/// one; `meeting` the epoch where it names none itself.
-pub(super) fn encode(id: u64, nr: Option<u64>, request: &Request, meeting: u64) -> String {
+/// What a request does not say by itself.
+#[derive(Debug, Default)]
+pub(super) struct Terms {
+    /// The id under which it was said first, if that was another one.
+    pub(super) nr: Option<u64>,
+    /// The epoch of the two.
+    pub(super) epoch: u64,
+    /// With whom this session was in the room before a restart of the server.
+    pub(super) meetings: Vec<Meeting>,
+}
+
+/// Writes a request under its id.
+pub(super) fn encode(id: u64, request: &Request, terms: &Terms) -> String {
+    let nr = terms.nr;
     let frame = match request {
-        Request::Join { room, profile } => Frame::Join(profile_fields(id, room, profile)),
+        Request::Join { room, profile } => Frame::Join(JoinFields {
+            profile: profile_fields(id, room, profile),
+            meetings: &terms.meetings,
+        }),
         Request::Update { room, profile } => Frame::Update(profile_fields(id, room, profile)),
         Request::Leave { room } => Frame::Leave { id, room },
         Request::Authorize { access_token } => {
             let access_token = &*access_token.0;
             Frame::Authorize { id, access_token }
         }
+        Request::Broadcast { room, body } => {
+            let body = &*body.0;
+            Frame::Broadcast(BroadcastFields { id, nr, room, body })
+        }
         Request::Say {
             room,
             to,
             kind,
-            epoch,
             body,
+            ..
         } => {
             let fields = SayFields {
                 id,
                 nr,
                 room,
                 to: to.to_string(),
-                epoch: epoch.unwrap_or(meeting),
+                epoch: terms.epoch,
                 body: &body.0,
             };
             match kind {

@@ -1,9 +1,10 @@
-//! The rooms that the session is in: what to join again, and the epoch of each pair.
+//! The rooms that the session is in: what to join again, and how this session and each of the others have met.
 
 use std::collections::{BTreeMap, HashMap};
 
 use super::member::{Member, MemberState, RoomMembers};
 use super::outbox::Entry;
+use super::pair::{Meeting, Pair};
 use super::request::{Profile, Request, RequestId};
 use crate::signal::SessionId;
 
@@ -11,7 +12,7 @@ use crate::signal::SessionId;
 struct Room {
     re: RequestId,
     profile: Profile,
-    epochs: HashMap<SessionId, u64>,
+    pairs: HashMap<SessionId, Pair>,
 }
 
 #[derive(Debug, Default)]
@@ -30,19 +31,20 @@ impl Rooms {
         let room = Room {
             re,
             profile,
-            epochs: epochs(members),
+            pairs: pairs(members),
         };
         self.by_name.insert(name.into(), room);
     }
 
     pub(super) fn update(&mut self, name: &str, profile: Profile) {
         if let Some(room) = self.by_name.get_mut(name) {
-            let before = std::mem::take(&mut room.profile);
-            room.profile = Profile {
-                name: profile.name.or(before.name),
-                data: profile.data.or(before.data),
-            };
+            room.profile.change(profile);
         }
+    }
+
+    /// What this session says of itself in a room.
+    pub(super) fn profile(&self, name: &str) -> Option<Profile> {
+        self.by_name.get(name).map(|room| room.profile.clone())
     }
 
     pub(super) fn leave(&mut self, name: &str) {
@@ -54,15 +56,22 @@ impl Rooms {
             return;
         };
         if member.state == MemberState::Left {
-            room.epochs.remove(&member.session);
+            room.pairs.remove(&member.session);
         } else {
-            room.epochs.insert(member.session, member.epoch);
+            room.pairs.insert(member.session, pair(member));
         }
     }
 
-    /// The epoch of this session and another member; `None` if there is no such member.
-    pub(super) fn epoch(&self, room: &str, member: SessionId) -> Option<u64> {
-        self.by_name.get(room)?.epochs.get(&member).copied()
+    /// How this session and another member have met; `None` if there is no such member.
+    pub(super) fn pair(&self, room: &str, member: SessionId) -> Option<&Pair> {
+        self.by_name.get(room)?.pairs.get(&member)
+    }
+
+    /// All meetings that there are, by room.
+    pub(super) fn meetings(&self) -> Vec<(Box<str>, Vec<Meeting>)> {
+        let rooms = self.by_name.iter();
+        let meetings = rooms.map(|(name, room)| (name.clone(), room.meetings()));
+        meetings.collect()
     }
 
     /// A snapshot: these are all the rooms.
@@ -71,7 +80,7 @@ impl Rooms {
         self.by_name.retain(|name, _| is_listed(name));
         for listed in rooms {
             if let Some(room) = self.by_name.get_mut(&listed.room) {
-                room.epochs = epochs(&listed.members);
+                room.pairs = pairs(&listed.members);
             }
         }
     }
@@ -86,7 +95,27 @@ impl Rooms {
     }
 }
 
-fn epochs(members: &[Member]) -> HashMap<SessionId, u64> {
-    let epochs = members.iter().map(|member| (member.session, member.epoch));
-    epochs.collect()
+impl Room {
+    fn meetings(&self) -> Vec<Meeting> {
+        let pairs = self.pairs.iter();
+        let meetings = pairs.map(|(&session, &Pair { epoch, polite, .. })| Meeting {
+            session,
+            epoch,
+            polite,
+        });
+        meetings.collect()
+    }
+}
+
+fn pairs(members: &[Member]) -> HashMap<SessionId, Pair> {
+    let pairs = members.iter().map(|member| (member.session, pair(member)));
+    pairs.collect()
+}
+
+fn pair(member: &Member) -> Pair {
+    Pair {
+        epoch: member.epoch,
+        polite: member.polite,
+        continues: member.continues,
+    }
 }

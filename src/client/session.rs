@@ -1,6 +1,6 @@
 //! The client's side of a session as a state machine, without a transport and without a clock.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use serde_json::json;
@@ -16,7 +16,9 @@ use super::outbox::{Entry, Outbox};
 use super::pacer::Pacer;
 use super::parked::Parked;
 use super::request::{AccessToken, Request, RequestId};
+use super::returning::Returning;
 use super::room::Rooms;
+use super::seal::Seal;
 use super::settings::Settings;
 use crate::signal::SessionId;
 use crate::time::Instant;
@@ -66,12 +68,15 @@ pub struct Session {
     pub(super) capacity: usize,
     pub(super) outbox: Outbox,
     pub(super) parked: Parked,
+    pub(super) returning: Returning,
     pub(super) heard_of: Heard,
     pub(super) broadcasts_of: Broadcasts,
     pub(super) access: Option<AccessToken>,
     /// How often in a row the server has not taken it.
     pub(super) refusals: u32,
     pub(super) rooms: Rooms,
+    /// By what the server knows their rooms by.
+    pub(super) seals: BTreeMap<Box<str>, Seal>,
     pub(super) last_request: u64,
     /// When something was heard last, and whether the client has asked since.
     pub(super) heard: (Instant, bool),
@@ -100,11 +105,13 @@ impl Session {
             capacity: settings.outbox,
             outbox: Outbox::default(),
             parked: Parked::default(),
+            returning: Returning::default(),
             heard_of: Heard::default(),
             broadcasts_of: Broadcasts::default(),
             access: settings.access_token.clone(),
             refusals: 0,
             rooms: Rooms::default(),
+            seals: BTreeMap::new(),
             last_request: 0,
             heard: (Instant::default(), false),
             held_back: None,
@@ -128,7 +135,7 @@ impl Session {
         self.last_request += 1;
         let re = RequestId(self.last_request);
         let entry = Entry::new(re, request);
-        if self.parked.has_before(&entry) {
+        if self.must_wait(&entry) {
             self.parked.park(entry);
         } else {
             self.outbox.add(entry);
@@ -192,7 +199,11 @@ impl Session {
             Err(error) => return self.lose(&End::broken(&error.to_string()), now),
         };
         match seq.map_or(Place::Next, |seq| self.inbox.take(seq, now)) {
-            Place::Next => self.take(message, now),
+            Place::Next => {
+                if let Some(message) = self.opened(message) {
+                    self.take(message, now);
+                }
+            }
             Place::Repeated => {}
             Place::Gap => self.lose(&End::broken("a message is missing"), now),
         }
@@ -233,7 +244,7 @@ impl Session {
             Phase::Leaving(until) if until <= now => self.finish(Ended::Closed),
             Phase::Connected => {
                 self.acknowledge(now);
-                self.give_up_the_late(now);
+                self.look_after_the_absent(now);
                 self.send_what_waits(now);
                 self.check_silence(now);
             }
@@ -247,9 +258,9 @@ impl Session {
         match self.phase {
             Phase::Waiting(at) | Phase::Opening(at) | Phase::Leaving(at) => Some(at),
             Phase::Connected => {
-                let due = [self.inbox.due(), self.held_back, self.parked.until()];
-                let due = due.into_iter().flatten();
-                due.chain([self.silence_ends()]).min()
+                let absent = [self.returning.until(), self.returning.gathering()];
+                let due = [self.inbox.due(), self.held_back].into_iter().chain(absent);
+                due.flatten().chain([self.silence_ends()]).min()
             }
             Phase::Over => None,
         }

@@ -10,7 +10,6 @@ use super::event::Event;
 use super::request::{Profile, Request};
 use super::session::{Session, Step};
 use super::settings::Settings;
-use crate::auth::Secret;
 use crate::dialect::native;
 use crate::signal::{self, Config, ConnectionId, Hub, Input, Rejection, SessionId};
 use crate::time::{Instant, Now};
@@ -25,10 +24,9 @@ fn quick() -> Config {
     }
 }
 
-/// One that begins now, and takes the tickets of those before it.
+/// One that begins now, and takes the tickets of those before it: their keys are of the seed.
 fn hub(now: Now) -> Hub {
     let config = Config {
-        ticket_keys: vec![Secret::new("a key of tickets that is long enough")],
         started: now.unix,
         ..quick()
     };
@@ -83,7 +81,7 @@ impl World {
     }
 
     /// Everything that can happen now does, a message at a time.
-    fn settle(&mut self) {
+    pub(super) fn settle(&mut self) {
         let mut is_moving = true;
         while is_moving {
             is_moving = false;

@@ -13,8 +13,8 @@ use crate::world::{CLIENTS, ROOMS, World};
 const RESOLVES_WITHIN: Duration = Duration::from_secs(15);
 /// When nothing has come from a client for so long, its session is over.
 const OVER_AFTER: Duration = Duration::from_secs(95);
-/// For how long one waits after a restart for those to whom something is to be said again.
-const WAITED_FOR: Duration = Duration::from_secs(61);
+/// For how long, once connected, one waits after a restart for those to whom something is to be said again.
+const WAITED_FOR: Duration = Duration::from_secs(96);
 
 impl World {
     /// What is true at any time. What clients are told they have checked themselves.
@@ -48,7 +48,8 @@ impl World {
         let to = to.map(|to| self.owners[&to]);
         let others = (0..CLIENTS).filter(|other| to.is_none_or(|to| *other == to));
         let others = others.map(|it| self.troubled[it].min(self.heard[it] + OVER_AFTER));
-        let again = self.restored[from].map(|at| at + WAITED_FOR);
+        let connected = |at: Instant| at.max(self.troubled[from]);
+        let again = self.restored[from].map(|at| connected(at) + WAITED_FOR);
         let again = again.filter(|_| self.ledger.restarted.is_some());
         let since = others.chain(again).chain([at, self.troubled[from]]);
         since.max().expect("one at least")

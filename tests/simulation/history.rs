@@ -245,7 +245,7 @@ impl World {
         self.pass(Duration::from_secs(5), true);
         self.check();
         self.check_views();
-        self.pass(Duration::from_secs(75), true);
+        self.pass(Duration::from_secs(110), true);
         self.check();
         self.check_views();
         assert_eq!(self.ledger.open().count(), 0, "everything has its fate");
