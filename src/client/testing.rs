@@ -166,6 +166,7 @@ impl World {
                     }
                     continue;
                 }
+                signal::Event::Redeemed(_) => continue,
                 signal::Event::Close { connection, ending } => {
                     let reason = native::encode_reason(ending);
                     (connection, Err(End::closed(ending.close.code(), &reason)))

@@ -16,6 +16,7 @@ mod lease;
 mod operation;
 mod origin;
 mod outbox;
+mod redemptions;
 mod requests;
 mod settings;
 mod shared;
@@ -43,6 +44,7 @@ use self::gate::Gate;
 pub use self::lease::Lease;
 use self::operation::{Answer, Body, Operation, Shown};
 use self::outbox::outbox;
+pub use self::redemptions::RedemptionSink;
 use self::requests::keys::Keys;
 pub use self::settings::Settings;
 use self::shared::Shared;
@@ -74,7 +76,7 @@ impl Gateway {
             Arc::clone(&counters),
         );
         let gate = Arc::new(Gate::new(&settings, Arc::clone(&counters)));
-        let hub = Switchboard::start(hub, counters);
+        let hub = Switchboard::start(hub, counters, settings.redemptions.clone());
         tokio::spawn(Arc::clone(&gate).watch(Arc::downgrade(&hub)));
         Self {
             shared: Arc::new(Shared {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::redemptions::RedemptionSink;
 use crate::auth::jwt::AccessTokens;
 
 /// What the operator decides about the transports.
@@ -21,6 +22,8 @@ pub struct Settings {
     pub max_delay: Duration,
     /// What checks access tokens; `None` in open mode. None.
     pub tokens: Option<Arc<AccessTokens>>,
+    /// Where tokens are noted that let in one session only, once they are used. Nowhere.
+    pub redemptions: Option<RedemptionSink>,
     /// How many tokens that are not good, and rooms that are not allowed, one address (/32, /64)
     /// may try at once before it is kept out; 0 is no limit. 100.
     pub guesses_per_address: u32,
@@ -43,6 +46,7 @@ impl Default for Settings {
             connect_rate: 0,
             max_delay: Duration::ZERO,
             tokens: None,
+            redemptions: None,
             guesses_per_address: 100,
             ping_interval: Duration::from_secs(20),
             stream_life: Duration::from_secs(240),

@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use super::outbox::{NotTaken, Outgoing, Slot};
+use super::redemptions::RedemptionSink;
 use crate::metrics::SignalCounters;
 use crate::net::Clock;
 use crate::signal::{Close, ConnectionId, Event, Hub, Input, Message};
@@ -33,6 +34,7 @@ struct Board {
     hub: Hub,
     slots: HashMap<ConnectionId, Slot>,
     counters: Arc<SignalCounters>,
+    redemptions: Option<RedemptionSink>,
     /// Until when the keeper of the clock sleeps.
     asleep_until: Option<Instant>,
     is_over: bool,
@@ -40,12 +42,17 @@ struct Board {
 
 impl Switchboard {
     /// Spawns, on the current runtime, the task that has the hub do what is due.
-    pub(super) fn start(hub: Hub, counters: Arc<SignalCounters>) -> Arc<Self> {
+    pub(super) fn start(
+        hub: Hub,
+        counters: Arc<SignalCounters>,
+        redemptions: Option<RedemptionSink>,
+    ) -> Arc<Self> {
         let sooner = Arc::new(Notify::new());
         let board = Board {
             hub,
             slots: HashMap::new(),
             counters,
+            redemptions,
             asleep_until: None,
             is_over: false,
         };
@@ -200,6 +207,11 @@ impl Board {
                     self.hand(connection, Outgoing::Message(offset, message), now);
                 }
                 Event::Ping { connection } => self.hand(connection, Outgoing::Ping, now),
+                Event::Redeemed(redemption) => {
+                    if let Some(sink) = &self.redemptions {
+                        sink.take(redemption);
+                    }
+                }
                 Event::Close { connection, ending } => {
                     if ending.close == Close::TooSlow {
                         SignalCounters::count(&self.counters.slow_consumers);

@@ -17,6 +17,8 @@ pub struct Bearer<'a> {
     pub rooms: &'a [String],
     /// What the bearer is there.
     pub role: &'a str,
+    /// Whether only one session may be begun with it.
+    pub once: bool,
     /// For how long it is good.
     pub lifetime: Duration,
     /// What tells it from other tokens.
@@ -45,7 +47,10 @@ pub fn access_claims(bearer: &Bearer<'_>, config: &Config, now: Duration) -> Res
         .iter()
         .map(|room| json!({"room": room, "role": bearer.role}))
         .collect();
-    let peerage = json!({"rooms": rooms});
+    let mut peerage = json!({"rooms": rooms});
+    if bearer.once {
+        peerage["once"] = json!(true);
+    }
     let claims = Claims {
         subject: bearer.subject.into(),
         expires,

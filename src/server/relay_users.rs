@@ -15,7 +15,7 @@ const TURN_SECRET: &str = "turn-secret";
 
 /// No credentials that signaling hands out are good for longer (`turn.credential_lifetime`, and a
 /// minute for clocks that differ).
-const LONGEST_CREDENTIALS: Duration = Duration::from_secs(86_400 + 60);
+pub(super) const LONGEST_CREDENTIALS: Duration = Duration::from_secs(86_400 + 60);
 
 /// Who may use the relay.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,9 +78,12 @@ impl RelayUsers {
     /// Does not take the credentials of these any more.
     pub(super) fn revoke(&mut self, revoked: &Revoked, now: Duration) {
         self.revoked.retain(|_, until| *until > now);
+        let until = revoked.at + LONGEST_CREDENTIALS;
+        if until <= now {
+            return;
+        }
         let sessions = revoked.sessions.iter().map(ToString::to_string);
         let names = sessions.chain(revoked.holder.clone());
-        let until = now + LONGEST_CREDENTIALS;
         self.revoked
             .extend(names.map(|name| (name.into_boxed_str(), until)));
     }

@@ -20,9 +20,11 @@ use super::http::{
     Admission, Assets, Listener, MetricsPage, Readiness, State, metrics_router, public_router,
 };
 use super::interfaces::{Interfaces, hostname};
+use super::redemption_log::RedemptionLog;
 use super::relay_users::{RelayUsers, relay_terms};
+use super::revocation_log::{Kept, RevocationLog};
 use super::revoker::Revoker;
-use super::signaling::{self, Signaling};
+use super::signaling::{self, Former, Signaling};
 use super::state::StateDirectory;
 use super::tls::{self, Tls};
 use crate::auth::Secret;
@@ -111,6 +113,7 @@ pub struct Server {
     users: Arc<Mutex<RelayUsers>>,
     /// The present terms of the relay, without its users.
     terms: Arc<Mutex<relay::Terms>>,
+    revocations: Arc<Mutex<RevocationLog>>,
     admission: Arc<Admission>,
     relay: Option<Arc<Relay>>,
     audit: Option<AuditLog>,
@@ -130,7 +133,12 @@ impl Server {
         let metrics = bind_all(&config.metrics.listen, "metrics.listen")?;
         let state = StateDirectory::open(&config.state_directory)?;
         let tls = prepare_tls(config, &state, interfaces)?;
-        let users = RelayUsers::of(config, &state)?;
+        let mut users = RelayUsers::of(config, &state)?;
+        let now = super::now().unix;
+        let (revocations, former) = RevocationLog::open(&state, &config.auth, now)?;
+        for kept in &former {
+            users.revoke(&kept.revoked, now);
+        }
         let audit = start_audit(config)?;
         let sink = audit.as_ref().and_then(AuditLog::sink);
         let of = |bound: &[Bound]| bound.iter().map(|bound| bound.address).collect();
@@ -145,10 +153,11 @@ impl Server {
         let listeners = relay.iter().flat_map(|relay| relay.listeners());
         addresses.turn = listeners.copied().collect();
         let server = Self {
-            signaling: start_signaling(config, &state, users.secret().clone(), &addresses)?,
+            signaling: start_signaling(config, &state, former, users.secret(), &addresses)?,
             state,
             users: Arc::new(Mutex::new(users)),
             terms: Arc::new(Mutex::new(relay_terms(config, None))),
+            revocations: Arc::new(Mutex::new(revocations)),
             tls: tls.clone(),
             certificate_expiry: Arc::default(),
             addresses,
@@ -205,6 +214,7 @@ impl Server {
             info!("another certificate is shown");
         }
         self.signaling.replace_tokens(&config.auth);
+        lock(&self.revocations).follow(&config.auth);
         let (users, before) = {
             let mut present = lock(&self.users);
             let mut users = users;
@@ -327,6 +337,7 @@ impl Server {
             users: Arc::clone(&self.users),
             terms: Arc::clone(&self.terms),
             relay: self.relay.as_ref().map(Arc::downgrade).unwrap_or_default(),
+            log: Arc::clone(&self.revocations),
         };
         let router = metrics_router(page, revoker, &self.readiness);
         let admission = Arc::new(Admission::new(METRICS_CONNECTIONS, 0));
@@ -437,10 +448,22 @@ fn start_relay(
 fn start_signaling(
     config: &Config,
     state: &StateDirectory,
-    secret: Secret,
+    revocations: Vec<Kept>,
+    secret: &Secret,
     addresses: &Addresses,
 ) -> Result<Signaling, StartError> {
-    Signaling::start(&signaling::Settings {
+    let (redemptions, used) = match config.auth.by_token {
+        true => {
+            let (log, used) = RedemptionLog::start(state)?;
+            (Some(log), used)
+        }
+        false => (None, Vec::new()),
+    };
+    let former = Former {
+        revocations,
+        redemptions: used,
+    };
+    let settings = signaling::Settings {
         limits: config.signal.clone(),
         auth: config.auth.clone(),
         connections_per_address: config.http.connections_per_address,
@@ -448,8 +471,9 @@ fn start_signaling(
         public_url: config.http.public_url.clone(),
         relay: config.advertised_turn(&addresses.told_of_turn(config.turn.share_https)),
         certificate: config.http.certificate.clone(),
-        secret,
+        secret: secret.clone(),
         credential_lifetime: config.turn.credential_lifetime,
         ticket_keys: state.secrets(TICKET_KEYS)?,
-    })
+    };
+    Signaling::start(&settings, &former, redemptions)
 }

@@ -8,12 +8,14 @@ use axum::Router;
 
 use super::config::{AllowedOrigin, Auth, CertificateSource, PublicUrl, Signal};
 use super::error::StartError;
+use super::redemption_log::RedemptionLog;
+use super::revocation_log::Kept;
 use crate::auth::Secret;
 use crate::gateway::{self, Gateway};
 use crate::metrics::SignalCounters;
 use crate::net::Clock;
 use crate::relay::Listener;
-use crate::signal::{self, AccessConfig, Hub, IceConfig};
+use crate::signal::{self, AccessConfig, Hub, IceConfig, Redemption, Revocation};
 use crate::turn::Transport;
 
 /// What signaling needs to know.
@@ -41,10 +43,19 @@ pub(super) struct Settings {
     pub(super) ticket_keys: Vec<Secret>,
 }
 
+/// What a server before this one knew.
+#[derive(Debug, Default)]
+pub(super) struct Former {
+    pub(super) revocations: Vec<Kept>,
+    pub(super) redemptions: Vec<Redemption>,
+}
+
 /// Signaling that runs.
 #[derive(Debug)]
 pub(super) struct Signaling {
     gateway: Gateway,
+    /// Where it is kept which tokens have been used; `None` where none is needed.
+    redemptions: Option<RedemptionLog>,
     /// Only a new start changes this.
     by_token: bool,
     counters: Arc<SignalCounters>,
@@ -52,18 +63,28 @@ pub(super) struct Signaling {
 
 impl Signaling {
     /// Starts the hub and its transports.
-    pub(super) fn start(settings: &Settings) -> Result<Self, StartError> {
+    pub(super) fn start(
+        settings: &Settings,
+        former: &Former,
+        redemptions: Option<RedemptionLog>,
+    ) -> Result<Self, StartError> {
         let mut seed = [0; 32];
         getrandom::fill(&mut seed).map_err(StartError::randomness)?;
         let config = signal::Config {
             started: Clock::start().now().unix,
             ..hub_config(settings)
         };
-        let hub = Hub::new(config, seed);
+        let mut hub = Hub::new(config, seed);
+        recall(&mut hub, former);
         let counters = Arc::<SignalCounters>::default();
-        let gateway = Gateway::start(hub, gateway_settings(settings), Arc::clone(&counters));
+        let gateway_settings = gateway::Settings {
+            redemptions: redemptions.as_ref().map(RedemptionLog::sink),
+            ..gateway_settings(settings)
+        };
+        let gateway = Gateway::start(hub, gateway_settings, Arc::clone(&counters));
         Ok(Self {
             gateway,
+            redemptions,
             by_token: settings.auth.by_token,
             counters,
         })
@@ -96,9 +117,30 @@ impl Signaling {
         }
     }
 
-    /// Tells clients to go and closes their connections; returns within `within`.
-    pub(super) async fn drain(&self, within: Duration) {
+    /// Tells clients to go and closes their connections; returns within `within`, once it is
+    /// written which tokens they have used.
+    pub(super) async fn drain(self, within: Duration) {
         self.gateway.drain(within).await;
+        // To drop it waits for the disk. An error means that it has panicked.
+        let written = tokio::task::spawn_blocking(move || drop(self.redemptions));
+        drop(written.await);
+    }
+}
+
+/// Tells a hub what the one before it knew. The sessions that revocations meant do not come back
+/// either: their relay credentials are refused.
+fn recall(hub: &mut Hub, former: &Former) {
+    let now = Clock::start().now();
+    for kept in &former.revocations {
+        hub.recall_revocation(kept.revocation.clone(), kept.revoked.at);
+    }
+    for kept in &former.revocations {
+        for session in &kept.revoked.sessions {
+            hub.recall_revocation(Revocation::Session(*session), kept.revoked.at);
+        }
+    }
+    for redemption in &former.redemptions {
+        hub.recall_redemption(redemption, now);
     }
 }
 

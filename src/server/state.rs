@@ -26,11 +26,11 @@ pub struct StateError {
 impl fmt::Display for StateError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let path = self.path.display();
-        write!(
-            f,
-            "cannot use {path}: {}; change state_directory",
-            self.source
-        )
+        let remedy = match self.source.kind() {
+            io::ErrorKind::InvalidData => "mend it, or strike out what is damaged",
+            _ => "change state_directory",
+        };
+        write!(f, "cannot use {path}: {}; {remedy}", self.source)
     }
 }
 
@@ -75,6 +75,15 @@ impl StateDirectory {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(source) => Err(self.error(name, source)),
         }
+    }
+
+    /// The end of a file, for lines that are added to it. It is made if it is not there.
+    ///
+    /// # Errors
+    /// If it can be neither opened nor made.
+    pub fn end_of(&self, name: &str) -> Result<File, StateError> {
+        let opened = private(OpenOptions::new().append(true)).open(self.file(name));
+        opened.map_err(|source| self.error(name, source))
     }
 
     /// Writes a file as a whole: after a crash there is the old one or the new one.
@@ -133,7 +142,8 @@ impl StateDirectory {
         Ok(Secret::new(secret))
     }
 
-    fn error(&self, name: &str, source: io::Error) -> StateError {
+    /// What has gone wrong with a file.
+    pub(super) fn error(&self, name: &str, source: io::Error) -> StateError {
         StateError {
             path: self.file(name),
             source,
@@ -143,11 +153,15 @@ impl StateDirectory {
 
 /// Makes a file that only its owner can read.
 fn private_file(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true);
+    private(OpenOptions::new().write(true).truncate(true)).open(path)
+}
+
+/// Such a file is made if it is not there.
+fn private(options: &mut OpenOptions) -> &mut OpenOptions {
+    options.create(true);
     #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
+    std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
+    options
 }
 
 /// Where state is kept when nobody says otherwise: the user's data directory.

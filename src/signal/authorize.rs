@@ -522,6 +522,40 @@ mod tests {
     }
 
     #[test]
+    fn what_was_revoked_is_revoked_after_a_restart() {
+        let mut world = world();
+        world.now = world.now.after(Duration::from_secs(10));
+        let revocations = [
+            Revocation::Subject("ada".into()),
+            Revocation::Token("grace-0".into()),
+        ];
+        let at: Vec<_> = revocations
+            .iter()
+            .map(|it| world.hub.handle_revocation(it.clone(), world.now))
+            .map(|revoked| revoked.expect("there is room").at)
+            .collect();
+        world.now = world.now.after(Duration::from_secs(5));
+        let config = world.hub.config.clone();
+        world.restart(config);
+        for (revocation, at) in revocations.into_iter().zip(at) {
+            world.hub.recall_revocation(revocation, at);
+        }
+        for (subject, issued, told) in [
+            ("ada", 0, Some(Reject::Revoked)),
+            ("ada", 11, Some(Reject::Unauthorized)),
+            ("ada", 41, None),
+            ("grace", 0, Some(Reject::Revoked)),
+            ("grace", 1, None),
+        ] {
+            let grant = grant_at(subject, BLUE, issued);
+            let connection = world.say_hello(Access::Granted(grant), None);
+            let refused = world.closed.contains_key(&connection);
+            let refused = refused.then(|| refusal(&mut world, connection).0);
+            assert_eq!(refused, told, "{subject} {issued}");
+        }
+    }
+
+    #[test]
     fn a_token_and_a_session_can_be_revoked_alone() {
         let mut world = world();
         let [first, second] = [0, 1].map(|issued| grant_at("ada", BLUE, issued));

@@ -475,4 +475,7 @@ pub enum Event {
         /// Why, and what the client had better do.
         ending: super::Ending,
     },
+    /// A token that lets in one session only has been used. Whoever starts a hub after this one
+    /// tells it so ([`super::Hub::recall_redemption`]).
+    Redeemed(super::Redemption),
 }

@@ -1,12 +1,14 @@
 //! Sessions, rooms and mailboxes: the signaling server as a state machine.
 //!
-//! [`Hub`] holds everything and touches nothing. Its methods are of three kinds:
+//! [`Hub`] holds everything and touches nothing. Its methods are of four kinds:
 //!
 //! * **`handle…` takes input.** [`Hub::handle`] what has happened on a connection,
 //!   [`Hub::handle_timeout`] that the time of [`Hub::poll_timeout`] has come,
 //!   [`Hub::handle_drain`] that the server stops.
 //! * **`poll…` gives output.** [`Hub::poll_event`] what the shell should send and close,
 //!   [`Hub::poll_timeout`] when it wants to be called again.
+//! * **`recall…` tells it, before anything else, what the hub before it knew**:
+//!   [`Hub::recall_revocation`], [`Hub::recall_redemption`].
 //! * **The rest asks** how much there is: [`Hub::connections`], [`Hub::sessions`],
 //!   [`Hub::rooms`].
 //!
@@ -114,6 +116,7 @@ pub use message::{
     Member, Message, Profile, Reason, Resumed, RoleChange, RoomSnapshot, SettingsChange, State,
     StateChange, Welcome,
 };
+pub use redeemed::Redemption;
 pub use reject::{Reject, Rejection};
 pub use revocations::{Revocation, TooManyRevocations};
 pub use revoke::Revoked;

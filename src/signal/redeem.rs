@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::authorize::TurnedAway;
-use super::redeemed::Answer;
-use super::{Close, ConnectionId, Grant, Hub, Reject, SessionId};
+use super::redeemed::{Answer, Redemption};
+use super::{Close, ConnectionId, Event, Grant, Hub, Reject, SessionId};
 use crate::time::Now;
 
 impl Hub {
@@ -24,12 +24,26 @@ impl Hub {
         let Some(id) = grant.token_id() else {
             return Ok(());
         };
-        let until = grant.expires() + self.config.access.leeway;
-        match self.redeemed.redeem(id, session, until, now.unix) {
+        let shown = Redemption {
+            token_id: id.into(),
+            session,
+            until: grant.expires() + self.config.access.leeway,
+        };
+        match self.redeemed.redeem(&shown, now.unix) {
+            Answer::First => {
+                self.events.push_back(Event::Redeemed(shown));
+                Ok(())
+            }
             Answer::Own => Ok(()),
             Answer::Used => Err(TurnedAway::new(Reject::TokenUsed, Close::Unauthorized)),
             Answer::Full => Err(TurnedAway::new(Reject::TooManySessions, Close::Full)),
         }
+    }
+
+    /// Remembers what a hub before this one has said by [`Event::Redeemed`].
+    pub fn recall_redemption(&mut self, redemption: &Redemption, now: Now) {
+        // Of more than may be remembered, the first count.
+        let _ = self.redeemed.redeem(redemption, now.unix);
     }
 
     /// The same for what has been shown on a connection.
@@ -53,6 +67,7 @@ mod tests {
     use super::super::testing::{Client, World};
     use super::super::{Access, AccessConfig, Config, Input, Message, Request, Resumed};
     use super::*;
+    use crate::auth::Secret;
     use crate::auth::jwt::Claims;
 
     const SOON: Duration = Duration::from_secs(100);
@@ -108,6 +123,33 @@ mod tests {
         assert_eq!(again.resumed, Resumed::Full);
         assert_eq!(refusal(&mut world, &once), used);
         world.bearer(&invitation("b"));
+    }
+
+    #[test]
+    fn what_was_used_is_used_after_a_restart_and_its_session_comes_back_with_it() {
+        let config = Config {
+            ticket_keys: vec![Secret::new("north")],
+            access: AccessConfig {
+                by_token: true,
+                ..AccessConfig::default()
+            },
+            ..Config::default()
+        };
+        let mut world = World::new(config.clone());
+        let once = invitation("a");
+        let guest = world.bearer(&once);
+        world.input(guest.connection, Input::Closed);
+        assert_eq!(world.redeemed.len(), 1, "coming back is nothing new");
+        world.now = world.now.after(Duration::from_secs(3));
+        world.restart(config);
+        for redemption in std::mem::take(&mut world.redeemed) {
+            world.hub.recall_redemption(&redemption, world.now);
+        }
+        assert_eq!(refusal(&mut world, &once).0, Reject::TokenUsed);
+        let again = world.bearer_resuming(&once, &guest);
+        assert_eq!(again.resumed, Resumed::Restored);
+        assert_eq!(refusal(&mut world, &once).0, Reject::TokenUsed);
+        assert!(world.redeemed.is_empty());
     }
 
     #[test]

@@ -9,21 +9,26 @@ use super::ids::SessionId;
 /// How many are remembered at a time.
 const MOST: usize = 65_536;
 
+/// A token that lets in one session only has been shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Redemption {
+    /// The id of the token.
+    pub token_id: Arc<str>,
+    /// Who has shown it first, and may show it again.
+    pub session: SessionId,
+    /// Until when it could be shown, in time since 1970.
+    pub until: Duration,
+}
+
 /// By the ids of the tokens: who has shown it first, and until when it could be shown, since 1970.
 #[derive(Debug, Default)]
 pub(super) struct Redeemed(BTreeMap<Arc<str>, (SessionId, Duration)>);
 
 impl Redeemed {
     /// Whether the token belongs to this session, or does from now on.
-    pub(super) fn redeem(
-        &mut self,
-        id: &str,
-        session: SessionId,
-        until: Duration,
-        now: Duration,
-    ) -> Answer {
-        if let Some((known, _)) = self.0.get(id) {
-            return if *known == session {
+    pub(super) fn redeem(&mut self, shown: &Redemption, now: Duration) -> Answer {
+        if let Some((known, _)) = self.0.get(&shown.token_id) {
+            return if *known == shown.session {
                 Answer::Own
             } else {
                 Answer::Used
@@ -35,14 +40,17 @@ impl Redeemed {
         if self.0.len() >= MOST {
             return Answer::Full;
         }
-        self.0.insert(id.into(), (session, until));
-        Answer::Own
+        let id = Arc::clone(&shown.token_id);
+        self.0.insert(id, (shown.session, shown.until));
+        Answer::First
     }
 }
 
 /// What becomes of showing such a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Answer {
+    /// Nobody has shown it before: it is this session's from now on.
+    First,
     /// It is this session's.
     Own,
     /// It is another session's.
@@ -59,16 +67,23 @@ mod tests {
 
     #[test]
     fn what_is_remembered_is_bounded_and_forgotten_when_it_is_no_use() {
-        let owner = SessionId::from_random([1; 16]);
+        let session = SessionId::from_random([1; 16]);
         let mut redeemed = Redeemed::default();
-        let mut redeem = |id: usize, now| redeemed.redeem(&id.to_string(), owner, SOON, now);
+        let mut redeem = |id: usize, now| {
+            let shown = Redemption {
+                token_id: id.to_string().into(),
+                session,
+                until: SOON,
+            };
+            redeemed.redeem(&shown, now)
+        };
         for id in 0..MOST {
-            assert_eq!(redeem(id, Duration::ZERO), Answer::Own);
+            assert_eq!(redeem(id, Duration::ZERO), Answer::First);
         }
         assert_eq!(redeem(MOST, Duration::ZERO), Answer::Full);
         assert_eq!(redeem(0, Duration::ZERO), Answer::Own, "it is known");
         let later = SOON + Duration::from_secs(1);
-        assert_eq!(redeem(MOST, later), Answer::Own);
+        assert_eq!(redeem(MOST, later), Answer::First);
         assert_eq!(redeemed.0.len(), 1);
     }
 }

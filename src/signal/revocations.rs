@@ -49,6 +49,14 @@ impl Revocations {
         Ok(())
     }
 
+    /// Remembers what was made before this server began, as far as there is room.
+    pub(super) fn recall(&mut self, revocation: Revocation, made: Duration) {
+        if self.0.len() < MOST {
+            let known = self.0.entry(revocation).or_insert(made);
+            *known = made.max(*known);
+        }
+    }
+
     /// Why a grant is not good: it has been taken back by its token's id, or by its subject before
     /// its token was made. Where the clocks of issuer and server may differ by `leeway`, a token
     /// that was made that soon afterwards is no good either, and a later one is.

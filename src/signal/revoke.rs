@@ -1,5 +1,7 @@
 //! An operator takes back what somebody has.
 
+use std::time::Duration;
+
 use super::revocations::{Revocation, TooManyRevocations};
 use super::{Close, Hub, Reason, SessionId};
 use crate::time::Now;
@@ -12,6 +14,8 @@ pub struct Revoked {
     /// Those of all sessions, past ones included, that have this holder
     /// ([`holder`](crate::auth::holder)).
     pub holder: Option<String>,
+    /// When they were revoked, in time since 1970.
+    pub at: Duration,
 }
 
 impl Hub {
@@ -41,7 +45,17 @@ impl Hub {
         };
         let since = now.unix.saturating_sub(self.config.access.max_lifetime);
         self.revocations.add(revocation, now.unix, since)?;
-        Ok(Revoked { sessions, holder })
+        Ok(Revoked {
+            sessions,
+            holder,
+            at: now.unix,
+        })
+    }
+
+    /// Remembers what was revoked at `at`, in time since 1970, when a hub before this one ran. Of
+    /// more than may be remembered, the first count.
+    pub fn recall_revocation(&mut self, revocation: Revocation, at: Duration) {
+        self.revocations.recall(revocation, at);
     }
 
     fn meant_by(&self, revocation: &Revocation) -> Vec<SessionId> {

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use super::{
     Access, Close, Command, Config, ConnectionId, Directed, Event, ForAll, Grant, Hello, Hub,
-    Input, Kind, Message, Offset, Reject, Request, Resume, Resumed, SessionId,
+    Input, Kind, Message, Offset, Redemption, Reject, Request, Resume, Resumed, SessionId,
 };
 use crate::auth::Secret;
 use crate::time::Now;
@@ -19,6 +19,8 @@ pub(super) struct World {
     pub(super) closed: BTreeMap<ConnectionId, Close>,
     /// How long those who were closed were asked to stay away.
     pub(super) pauses: Vec<Duration>,
+    /// What has been used of what is good once.
+    pub(super) redeemed: Vec<Redemption>,
     got: BTreeMap<ConnectionId, Vec<Got>>,
     pings: BTreeMap<ConnectionId, u32>,
     connections: u64,
@@ -43,6 +45,7 @@ impl World {
             now: Now::default(),
             closed: BTreeMap::new(),
             pauses: Vec::new(),
+            redeemed: Vec::new(),
             got: BTreeMap::new(),
             pings: BTreeMap::new(),
             connections: 0,
@@ -170,6 +173,7 @@ impl World {
                     .entry(connection)
                     .or_default()
                     .push((offset, message)),
+                Event::Redeemed(redemption) => self.redeemed.push(redemption),
                 Event::Ping { connection } => *self.pings.entry(connection).or_default() += 1,
                 Event::Close { connection, ending } => {
                     assert_eq!(self.closed.insert(connection, ending.close), None);

@@ -35,6 +35,19 @@ impl Process {
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("peerage.toml");
         std::fs::write(&file, configuration).expect("written");
+        Self::start_in(folder)
+    }
+
+    /// Kills it, and starts another one with the same files.
+    pub(crate) fn restart(mut self) -> Self {
+        self.child.kill().expect("it runs");
+        self.child.wait().expect("it ends");
+        let empty = tempfile::tempdir().expect("a folder");
+        Self::start_in(std::mem::replace(&mut self.folder, empty))
+    }
+
+    fn start_in(folder: tempfile::TempDir) -> Self {
+        let file = folder.path().join("peerage.toml");
         let mut command = Command::new(env!("CARGO_BIN_EXE_peerage"));
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("PEERAGE_") {

@@ -4,6 +4,8 @@
 use std::process::Command;
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
 use crate::http::post;
@@ -37,8 +39,8 @@ fn revoke(server: &Process, what: &Value) -> (u16, Value) {
     post(server.metrics_at, "/admin/revoke", JSON, what)
 }
 
-/// A session of this subject: its id, and a client of the relay with its credentials.
-fn session(server: &Process, subject: &str) -> (String, Prober) {
+/// A session of this subject: its id, and its credentials for the relay.
+fn credentials(server: &Process, subject: &str) -> [String; 3] {
     let hello = json!({"type": "hello", "version": 1, "access_token": token(server, subject)});
     let (status, answer) = post(server.http_at(), "/v1/connect", "", &hello);
     assert_eq!(status, 200, "{answer}");
@@ -47,9 +49,34 @@ fn session(server: &Process, subject: &str) -> (String, Prober) {
     let servers = welcome["ice_servers"].as_array().expect("servers");
     let turn = servers.iter().find(with_name).expect("a relay");
     let text = |value: &Value| value.as_str().expect("text").to_owned();
+    [&welcome["session"], &turn["username"], &turn["credential"]].map(text)
+}
+
+/// A session of this subject: its id, and a client of the relay with its credentials.
+fn session(server: &Process, subject: &str) -> (String, Prober) {
+    let [session, name, password] = credentials(server, subject);
+    (session, prober(server, &name, &password))
+}
+
+fn prober(server: &Process, name: &str, password: &str) -> Prober {
     let mut prober = Prober::new(server.turn);
-    prober.sign_in_as(&text(&turn["username"]), &text(&turn["credential"]));
-    (text(&welcome["session"]), prober)
+    prober.sign_in_as(name, password);
+    prober
+}
+
+/// With which code somebody who brings this token is sent away, if so.
+fn close_code(server: &Process, token: &str) -> Option<u64> {
+    let hello = json!({"type": "hello", "version": 1, "access_token": token});
+    let (_, answer) = post(server.http_at(), "/v1/connect", "", &hello);
+    answer["closed"]["code"].as_u64()
+}
+
+/// What a token of `peerage token` can be revoked by.
+fn token_id(token: &str) -> String {
+    let payload = token.split('.').nth(1).expect("three parts");
+    let payload = URL_SAFE_NO_PAD.decode(payload).expect("base64url");
+    let claims: Value = serde_json::from_slice(&payload).expect("JSON");
+    claims["jti"].as_str().expect("an id").to_owned()
 }
 
 #[test]
@@ -79,6 +106,13 @@ fn what_is_revoked_relays_nothing_within_a_second_and_others_go_on() {
     assert_eq!(alan.refresh(600), Ok(()));
 }
 
+/// Tokens that are made later get their bearer in again.
+fn wait_until_let_in(server: &Process, subject: &str) {
+    while let Some(told) = close_code(server, &token(server, subject)) {
+        assert!([4410, 4403].contains(&told), "{told}");
+    }
+}
+
 #[test]
 fn who_is_revoked_gets_back_in_with_a_later_token_only() {
     let server = server("");
@@ -86,17 +120,35 @@ fn who_is_revoked_gets_back_in_with_a_later_token_only() {
     ada.allocate().expect("allocated");
     let before = token(&server, "ada");
     assert_eq!(revoke(&server, &json!({"subject": "ada"})).0, 200);
-    let closed = |token: &str| {
-        let hello = json!({"type": "hello", "version": 1, "access_token": token});
-        let (_, answer) = post(server.http_at(), "/v1/connect", "", &hello);
-        answer["closed"]["code"].as_u64()
-    };
     // The clocks of two processes may differ.
-    let told = closed(&before).expect("refused");
+    let told = close_code(&server, &before).expect("refused");
     assert!([4410, 4403].contains(&told), "{told}");
-    while let Some(told) = closed(&token(&server, "ada")) {
-        assert!([4410, 4403].contains(&told), "{told}");
+    wait_until_let_in(&server, "ada");
+}
+
+#[test]
+fn what_is_revoked_is_revoked_for_the_server_after_a_kill() {
+    let server = server("");
+    let [of_ada, of_grace] = ["ada", "grace"].map(|subject| credentials(&server, subject));
+    let before = token(&server, "ada");
+    let alan = token(&server, "alan");
+    let id_of_alan = token_id(&alan);
+    for what in [json!({"subject": "ada"}), json!({"token_id": id_of_alan})] {
+        assert_eq!(revoke(&server, &what).0, 200);
     }
+    let server = server.restart();
+    assert_eq!(close_code(&server, &before), Some(4410));
+    assert_eq!(close_code(&server, &alan), Some(4410));
+    assert_eq!(close_code(&server, &token(&server, "alan")), None);
+    let allocate = |[_, name, password]: [String; 3]| {
+        let prober = prober(&server, &name, &password);
+        prober.allocate().map(drop)
+    };
+    assert_eq!(allocate(of_ada), Err(401));
+    assert_eq!(allocate(of_grace), Ok(()));
+    wait_until_let_in(&server, "ada");
+    let (_, anew) = session(&server, "ada");
+    anew.allocate().expect("her new credentials are good");
 }
 
 #[test]

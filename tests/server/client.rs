@@ -8,6 +8,7 @@ use std::sync::Arc;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use serde_json::Value;
 
 use crate::process::PATIENCE;
 
@@ -63,9 +64,19 @@ pub(crate) fn read_to_end(stream: &mut impl Read) -> Vec<u8> {
     bytes
 }
 
-fn exchange(mut stream: impl Read + Write, method: &str, path: &str, headers: &str) -> Answer {
+fn exchange(stream: impl Read + Write, method: &str, path: &str, headers: &str) -> Answer {
+    exchange_with(stream, method, path, headers, "")
+}
+
+fn exchange_with(
+    mut stream: impl Read + Write,
+    method: &str,
+    path: &str,
+    headers: &str,
+    body: &str,
+) -> Answer {
     let request = format!(
-        "{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{headers}\r\n"
+        "{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{headers}\r\n{body}"
     );
     // A server that has heard enough answers and closes before it has everything.
     match stream.write_all(request.as_bytes()) {
@@ -85,6 +96,16 @@ fn exchange(mut stream: impl Read + Write, method: &str, path: &str, headers: &s
 /// A request over plain HTTP; `headers` end with CRLF each.
 pub(crate) fn request(to: SocketAddr, method: &str, path: &str, headers: &str) -> Answer {
     exchange(connect(to), method, path, headers)
+}
+
+/// The status of the answer to JSON that is posted, and its body.
+pub(crate) fn post(to: SocketAddr, path: &str, body: &Value) -> (u16, Value) {
+    let body = body.to_string();
+    let length = body.len();
+    let headers = format!("Content-Type: application/json\r\nContent-Length: {length}\r\n");
+    let answer = exchange_with(connect(to), "POST", path, &headers, &body);
+    let body = serde_json::from_str(&answer.body).unwrap_or_default();
+    (answer.status, body)
 }
 
 pub(crate) fn get(to: SocketAddr, path: &str) -> Answer {

@@ -12,6 +12,7 @@ mod page;
 mod process;
 #[path = "../foreign/mod.rs"]
 mod programs;
+mod remembering;
 mod restart;
 mod session;
 mod slow_readers;

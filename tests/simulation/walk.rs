@@ -291,7 +291,10 @@ impl Walk {
         while let Some(event) = self.hub.poll_event() {
             let (Event::Send { connection, .. }
             | Event::Ping { connection }
-            | Event::Close { connection, .. }) = event;
+            | Event::Close { connection, .. }) = event
+            else {
+                unreachable!("nobody brings a token: {event:?}");
+            };
             let mut people = self.people.iter_mut();
             let person = people.find(|it| it.connection == connection);
             let person = person.expect("everybody is there");
@@ -307,7 +310,7 @@ impl Walk {
                     }
                 }
                 Event::Ping { .. } => self.hub.handle(connection, Input::Alive, self.now),
-                Event::Close { .. } => {}
+                Event::Close { .. } | Event::Redeemed(_) => {}
             }
         }
     }

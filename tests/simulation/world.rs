@@ -268,6 +268,8 @@ impl World {
                     }
                 }
                 Event::Close { connection, ending } => self.closed(connection, ending),
+                // Nobody brings a token.
+                Event::Redeemed(_) => {}
             }
         }
     }

@@ -26,6 +26,9 @@ pub(super) struct Access {
     /// What the bearer is in these rooms
     #[arg(long, default_value = "member", value_parser = ["host", "member", "guest"])]
     role: String,
+    /// Let in one session only: whoever comes first with the token, and nobody after it
+    #[arg(long)]
+    once: bool,
     /// For how long the token is good
     #[arg(long, value_name = "TIME", default_value = "1h", value_parser = lifetime)]
     expires: Duration,
@@ -54,6 +57,7 @@ impl Access {
             subject,
             rooms: &self.rooms,
             role: &self.role,
+            once: self.once,
             lifetime: self.expires,
             token_id: &token_id()?,
         };

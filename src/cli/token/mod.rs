@@ -21,6 +21,7 @@ use clap::{Args, Subcommand};
 Examples:
   peerage token --config peerage.toml --subject ada --room blue-heron --role host
   peerage token --subject ada --room 'team-*' --expires 8h --key private.pem --key-id north
+  peerage token --config peerage.toml --subject guest --room blue-heron --once
   peerage token turn --config peerage.toml --name ada"
 )]
 pub(super) struct Token {

@@ -381,7 +381,7 @@ mod tests {
                 Event::Send {
                     offset, message, ..
                 } => Some(value(offset, &message)),
-                Event::Ping { .. } | Event::Close { .. } => None,
+                Event::Ping { .. } | Event::Close { .. } | Event::Redeemed(_) => None,
             })
             .collect()
     }

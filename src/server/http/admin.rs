@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::super::revoker::Revoker;
+use super::super::revoker::{NotRevoked, Revoker};
 use crate::signal::{Revocation, SessionId};
 
 /// The longest body, in bytes.
@@ -58,9 +58,14 @@ pub(super) async fn revoke(revoker: &Revoker, headers: &HeaderMap, body: Body) -
         let text = r#"the body must be {"subject": …}, {"token_id": …} or {"session": …}"#;
         return refuse(StatusCode::BAD_REQUEST, text);
     };
-    match revoker.revoke(revocation) {
+    match revoker.revoke(revocation).await {
         Ok(sessions) => answer(StatusCode::OK, &json!({"sessions": sessions})),
-        Err(_) => refuse(
+        Err(NotRevoked::NotKept(sessions)) => {
+            let text = "revoked until the server stops, but it cannot be kept; see its log";
+            let body = json!({"error": text, "sessions": sessions});
+            answer(StatusCode::INTERNAL_SERVER_ERROR, &body)
+        }
+        Err(NotRevoked::Refused) => refuse(
             StatusCode::SERVICE_UNAVAILABLE,
             "the server stops, or remembers as many revocations as it may; see its log",
         ),
