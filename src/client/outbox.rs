@@ -219,9 +219,12 @@ mod tests {
             outbox.add(Entry::new(RequestId(0), join));
         }
         say(&mut outbox, 1);
+        let broadcast = Request::broadcast("blue", Body::new(&1).expect("JSON"));
+        outbox.add(Entry::new(RequestId(0), broadcast));
         assert_eq!(outbox.answered(2).map(|it| it.id), Some(2));
         assert!(outbox.answered(2).is_none());
-        assert_eq!(outbox.unanswered(4).len(), 2);
-        assert_eq!(outbox.len(), 1);
+        assert_eq!(outbox.unanswered(5).len(), 2);
+        // Receipts come all the same.
+        assert_eq!(outbox.len(), 2);
     }
 }

@@ -1,8 +1,10 @@
-//! The Rust client with access tokens, and what it hears of broadcasts.
+//! The Rust client with access tokens, what it hears of broadcasts, and a server that is full.
 
 use std::time::Duration;
 
 use peerage::client::{AccessToken, Client, Ended, Event, Profile, Request, Settings, Transport};
+use peerage::gateway;
+use peerage::signal::Config;
 use serde_json::json;
 
 use crate::bearer::{bearer, claims, now, server, token, token_for};
@@ -111,4 +113,24 @@ async fn the_client_hears_what_is_said_to_all() {
     };
     assert_eq!(first(&mut grace, heard).await, (2, "\"one\"".to_owned()));
     assert_eq!(first(&mut grace, heard).await, (4, "\"two\"".to_owned()));
+}
+
+#[tokio::test]
+async fn who_finds_the_server_full_comes_back_when_it_has_said() {
+    let settings = gateway::Settings {
+        max_connections: 1,
+        ..gateway::Settings::default()
+    };
+    let server = Server::with(Config::default(), settings).await;
+    let _grace = server.client().await;
+    for transport in Transport::ALL {
+        // By itself it would be back after ten milliseconds.
+        let mut ada = client(&server, transport, "none is needed");
+        let waits = |event: &Event| match event {
+            Event::Disconnected { retry_in, .. } => Some(*retry_in),
+            _ => None,
+        };
+        let wait = first(&mut ada, waits).await;
+        assert!(wait >= Duration::from_secs(1), "{transport:?}: {wait:?}");
+    }
 }
