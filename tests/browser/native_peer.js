@@ -14,12 +14,13 @@ export class NativePeer {
   #process;
   #complaints = "";
 
-  static start(server, room, { relayOnly = false } = {}) {
+  static start(server, room, { relayOnly = false, key } = {}) {
     if (!existsSync(BINARY)) {
       throw new Error(`${BINARY} is missing: run cargo build --example native-peer first`);
     }
     const peer = new NativePeer();
     const flags = relayOnly ? ["--relay-only"] : [];
+    if (key !== undefined) flags.push(`--key=${key}`);
     peer.#process = spawn(BINARY, [`ws://${server.http}/v1/ws`, room, ...flags]);
     peer.#process.stderr.on("data", (data) => (peer.#complaints += data));
     createInterface({ input: peer.#process.stdout }).on("line", (line) => {

@@ -3,7 +3,7 @@
 //! told on stdout, one JSON object a line, for a suite to wait on.
 //!
 //! ```text
-//! cargo run --example native-peer -- ws://127.0.0.1:8080/v1/ws blue-heron [--relay-only] [--eager] [--from [::]:0]
+//! cargo run --example native-peer -- ws://127.0.0.1:8080/v1/ws blue-heron [--key KEY] [--relay-only] [--eager] [--from [::]:0]
 //! ```
 //!
 //! It leaves and exits with 0 when its stdin ends, or at SIGTERM or SIGINT.
@@ -16,7 +16,6 @@ mod path;
 mod peer;
 mod report;
 mod session;
-mod signaling;
 mod stop;
 
 use clap::Parser;
@@ -33,6 +32,9 @@ struct Options {
     url: String,
     /// The room to join
     room: String,
+    /// The key of the room, if it is sealed
+    #[arg(long)]
+    key: Option<String>,
     /// Use relayed candidates only
     #[arg(long)]
     relay_only: bool,

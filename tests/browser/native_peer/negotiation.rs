@@ -2,8 +2,8 @@
 //! itself.
 
 use crate::peer::Sender;
-use crate::signaling::SignalKind;
 use crate::{Failure, report};
+use peerage::client::Kind;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
@@ -84,17 +84,13 @@ impl Negotiation {
     }
 
     /// Takes in an offer or an answer.
-    pub(crate) async fn description(
-        &mut self,
-        kind: SignalKind,
-        body: &Value,
-    ) -> Result<(), Failure> {
+    pub(crate) async fn description(&mut self, kind: Kind, body: &Value) -> Result<(), Failure> {
         let sdp = body["sdp"]
             .as_str()
             .ok_or("a description without sdp")?
             .to_owned();
         match kind {
-            SignalKind::Offer => self.answer(RTCSessionDescription::offer(sdp)?).await,
+            Kind::Offer => self.answer(RTCSessionDescription::offer(sdp)?).await,
             // The answer to an offer that was taken back in the meantime.
             _ if !self.offering => Ok(()),
             _ => {
@@ -138,13 +134,13 @@ impl Negotiation {
         let body = json!({
             "candidate": candidate, "sdpMLineIndex": 0, "usernameFragment": fragment,
         });
-        self.sender.send(SignalKind::Candidate, body);
+        self.sender.send(Kind::Candidate, body);
         Ok(())
     }
 
     /// Says that there will be no more candidates.
     pub(crate) fn tell_end(&self) {
-        self.sender.send(SignalKind::Candidate, Value::Null);
+        self.sender.send(Kind::Candidate, Value::Null);
     }
 
     fn stop_waiting(&mut self) {
@@ -156,7 +152,7 @@ impl Negotiation {
         let offer = self.connection.create_offer(None).await?;
         self.connection.set_local_description(offer).await?;
         self.offering = true;
-        self.describe(SignalKind::Offer).await
+        self.describe(Kind::Offer).await
     }
 
     async fn answer(&mut self, offer: RTCSessionDescription) -> Result<(), Failure> {
@@ -178,18 +174,18 @@ impl Negotiation {
         self.connection.set_remote_description(offer).await?;
         let answer = self.connection.create_answer(None).await?;
         self.connection.set_local_description(answer).await?;
-        self.describe(SignalKind::Answer).await
+        self.describe(Kind::Answer).await
     }
 
     /// Sends the local description, with the candidates that are known by now.
-    async fn describe(&self, kind: SignalKind) -> Result<(), Failure> {
+    async fn describe(&self, kind: Kind) -> Result<(), Failure> {
         let local = self
             .connection
             .local_description()
             .await
             .ok_or("no local description")?;
         self.sender
-            .send(kind, json!({ "type": kind.name(), "sdp": local.sdp }));
+            .send(kind, json!({ "type": kind, "sdp": local.sdp }));
         Ok(())
     }
 }

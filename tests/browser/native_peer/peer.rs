@@ -6,8 +6,9 @@ use crate::media::{self, Received, Silence};
 use crate::negotiation::Negotiation;
 use crate::path::Path;
 use crate::session::Outgoing;
-use crate::signaling::{IceServer, Member, SignalKind};
 use crate::{Failure, report};
+use peerage::client::{IceServer, Kind, Member};
+use peerage::signal::SessionId;
 use rtc::ice::mdns::MulticastDnsMode;
 use rtc::peer_connection::transport::RTCDtlsRole;
 use serde_json::{Value, json};
@@ -40,8 +41,8 @@ impl Settings {
     fn configuration(&self) -> RTCConfiguration {
         let servers = self.ice_servers.iter().map(|server| RTCIceServer {
             urls: server.urls.clone(),
-            username: server.username.clone(),
-            credential: server.credential.clone(),
+            username: server.username.clone().unwrap_or_default(),
+            credential: server.credential.clone().unwrap_or_default(),
         });
         let policy = match self.relay_only {
             true => RTCIceTransportPolicy::Relay,
@@ -70,7 +71,7 @@ impl Settings {
 
 /// What the task of a peer reacts to, one at a time.
 pub(crate) enum Input {
-    Signal(SignalKind, Value),
+    Signal(Kind, Value),
     Configure(Settings),
     NegotiationNeeded,
     LocalCandidate(Box<RTCIceCandidate>),
@@ -81,6 +82,9 @@ pub(crate) enum Input {
 
 /// A handle to the task that owns a connection.
 pub(crate) struct Peer {
+    /// The epoch in which the two met.
+    pub(crate) met: u64,
+    /// The present one: another where the meeting went on after a restart of the server.
     pub(crate) epoch: u64,
     inputs: mpsc::UnboundedSender<Input>,
     task: JoinHandle<()>,
@@ -94,12 +98,12 @@ impl Peer {
         outbox: mpsc::UnboundedSender<Outgoing>,
     ) -> Self {
         let Member {
-            session,
-            name,
+            ref name,
             polite,
             epoch,
             ..
-        } = member.clone();
+        } = *member;
+        let session = member.session.to_string();
         let met = json!({ "peer": session, "name": name, "polite": polite, "epoch": epoch });
         report::event("peer", met);
         let (inputs, receiver) = mpsc::unbounded_channel();
@@ -108,8 +112,8 @@ impl Peer {
             received: Arc::default(),
         });
         let sender = Sender {
-            to: session.clone(),
-            epoch,
+            to: member.session,
+            met: epoch,
             outbox,
         };
         let task = tokio::spawn(async move {
@@ -123,6 +127,7 @@ impl Peer {
             }
         });
         Self {
+            met: epoch,
             epoch,
             inputs,
             task,
@@ -130,7 +135,7 @@ impl Peer {
     }
 
     /// Takes in what the other side sent.
-    pub(crate) fn take_in(&self, kind: SignalKind, body: Value) {
+    pub(crate) fn take_in(&self, kind: Kind, body: Value) {
         self.tell(Input::Signal(kind, body));
     }
 
@@ -153,17 +158,17 @@ impl Peer {
 
 /// The way to the other side.
 pub(crate) struct Sender {
-    to: String,
-    epoch: u64,
+    to: SessionId,
+    met: u64,
     outbox: mpsc::UnboundedSender<Outgoing>,
 }
 
 impl Sender {
-    pub(crate) fn send(&self, kind: SignalKind, body: Value) {
+    pub(crate) fn send(&self, kind: Kind, body: Value) {
         let outgoing = Outgoing {
             kind,
-            to: self.to.clone(),
-            epoch: self.epoch,
+            to: self.to,
+            met: self.met,
             body,
         };
         // The session outlives its peers but for the last moment.
@@ -233,7 +238,7 @@ impl Connected {
 
     async fn take_in(&mut self, input: Input) -> Result<(), Failure> {
         match input {
-            Input::Signal(SignalKind::Candidate, body) => self.negotiation.candidate(body).await,
+            Input::Signal(Kind::Candidate, body) => self.negotiation.candidate(body).await,
             Input::Signal(kind, body) => self.negotiation.description(kind, &body).await,
             Input::Configure(settings) => Ok(self
                 .connection
