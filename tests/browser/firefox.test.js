@@ -29,12 +29,30 @@ const firefox = await opened(startFirefox({ authority: first.stateFile("ca.pem")
 // Chromium does without the CA.
 const chromium = await opened(startBrowser({ flags: ["--ignore-certificate-errors"] }));
 
-/** Ada with Firefox and Grace with Chromium, who both insist on the relay. */
+/** A key, as the page makes them. */
+const KEY = "wq3xR0b2Yk9uPz5sLd7TgA";
+
+/** The two have negotiated by way of a server that could read nothing of it. */
+function assertSealed(signaled) {
+  for (const type of ["offer", "answer", "candidate"]) {
+    assert.match(signaled, new RegExp(`"type":"${type}"`));
+  }
+  for (const secret of [KEY, "Grace", "fingerprint", "ice-ufrag", "candidate:"]) {
+    assert.ok(!signaled.includes(secret), `${secret} went by way of the server`);
+  }
+}
+
+/** Ada with Firefox and Grace with Chromium, in a sealed room, who both insist on the relay. */
 async function call(server, check) {
-  const room = `firefox-${server.port}`;
+  const room = `firefox-${server.port}:${KEY}`;
   const ada = await FirefoxPerson.open(firefox, server.url, { name: "Ada", room });
   const grace = await Person.open(chromium, server.url, { name: "Grace", room });
   try {
+    const signaled = [];
+    grace.page.on("websocket", (socket) => {
+      socket.on("framesent", ({ payload }) => signaled.push(String(payload)));
+      socket.on("framereceived", ({ payload }) => signaled.push(String(payload)));
+    });
     await ada.join({ relayOnly: true });
     await grace.join({ relayOnly: true });
     await Promise.all([ada.receivesMedia(), grace.receivesMedia()]);
@@ -42,6 +60,7 @@ async function call(server, check) {
     await grace.reads("Does this reach you?");
     await grace.says("By way of the relay.");
     await ada.reads("By way of the relay.");
+    assertSealed(signaled.join("\n"));
     for (const person of [ada, grace]) {
       const [{ local, remote }] = await person.statistics();
       assert.equal(local, "relay");
