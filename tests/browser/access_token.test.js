@@ -61,3 +61,13 @@ test("a link brings a token, which then is in no address", { timeout }, async ()
   assert.ok(!kept.includes(adas));
   assert.ok(!stage.server.log.includes(adas));
 });
+
+test("a link that is pasted at the start brings its token, too", { timeout }, async () => {
+  const room = stage.newRoom();
+  const ada = await stage.open("Ada", {});
+  const token = await tokenFor("ada", room);
+  await ada.page.getByLabel("Link to a call").fill(`${stage.server.url}/#${room}&token=${token}`);
+  await ada.button("Open").click();
+  await ada.join();
+  assert.equal(ada.page.url(), `${stage.server.url}/#${room}`);
+});

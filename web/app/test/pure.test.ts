@@ -8,10 +8,10 @@ import { LevelMeter, loudness } from "../src/state/level.js";
 import { IN_PASSING, Notices } from "../src/state/notices.js";
 import { mediaState, Participant } from "../src/state/participant.js";
 import {
+  invitation,
   nameAndKey,
   newRoom,
   roomFromHash,
-  roomFromLink,
   withoutToken,
 } from "../src/state/room_name.js";
 
@@ -48,10 +48,14 @@ describe("room names", () => {
     expect(roomFromHash("#blue-heron")).toBe("blue-heron");
     expect(roomFromHash("")).toBeUndefined();
     expect(roomFromHash("#a/b")).toBeUndefined();
-    expect(roomFromLink(" https://call.example.org/#blue-heron ")).toBe("blue-heron");
-    expect(roomFromLink("blue-heron")).toBe("blue-heron");
-    expect(roomFromLink("https://call.example.org/")).toBeUndefined();
-    expect(roomFromLink("x".repeat(129))).toBeUndefined();
+    expect(invitation(" https://call.example.org/#blue-heron ")).toEqual({ room: "blue-heron" });
+    expect(invitation("blue-heron")).toEqual({ room: "blue-heron" });
+    expect(invitation("https://call.example.org/")).toBeUndefined();
+    expect(invitation("x".repeat(129))).toBeUndefined();
+    expect(invitation("https://call.example.org/#blue-heron&token=ey.J.9")).toEqual({
+      room: "blue-heron",
+      token: "ey.J.9",
+    });
   });
 });
 

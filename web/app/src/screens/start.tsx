@@ -1,7 +1,7 @@
 import { useSignal } from "@preact/signals";
 import type { JSX } from "preact";
 import type { Application } from "../state/application.js";
-import { roomFromLink } from "../state/room_name.js";
+import { invitation } from "../state/room_name.js";
 import { Brand } from "./brand.js";
 
 /** Where one begins without a link. */
@@ -25,20 +25,24 @@ export function StartScreen({ application }: { readonly application: Application
           Start a call
         </button>
         <p class="start-or">or join one</p>
-        <LinkForm open={(room) => application.openRoom(room)} />
+        <LinkForm open={(room, token) => application.openRoom(room, token)} />
       </main>
     </div>
   );
 }
 
-function LinkForm({ open }: { readonly open: (room: string) => void }): JSX.Element {
+function LinkForm({
+  open,
+}: {
+  readonly open: (room: string, token?: string) => void;
+}): JSX.Element {
   const problem = useSignal(false);
   const text = useSignal("");
   const submit = (event: Event) => {
     event.preventDefault();
-    const room = roomFromLink(text.value);
-    problem.value = room === undefined;
-    if (room !== undefined) open(room);
+    const invited = invitation(text.value);
+    problem.value = invited === undefined;
+    if (invited) open(invited.room, invited.token);
   };
   return (
     <form class="link-form" onSubmit={submit} noValidate>

@@ -45,7 +45,9 @@ export class Application {
     this.openRoom(newRoom());
   }
 
-  openRoom(room: string): void {
+  /** Goes to the lobby of a room. A token stays out of the address. */
+  openRoom(room: string, token?: string): void {
+    if (token !== undefined) this.accessToken.value = token;
     location.hash = room;
   }
 

@@ -30,10 +30,15 @@ export function withoutToken(hash: string): { readonly rest: string; readonly to
   return { rest, ...(token !== undefined && { token }) };
 }
 
-/** The room of a pasted link, or of a bare name. */
-export function roomFromLink(text: string): string | undefined {
+/** Where a pasted link, or a bare name, leads, and the access token that it may bring along. */
+export function invitation(
+  text: string,
+): { readonly room: string; readonly token?: string } | undefined {
   const trimmed = text.trim();
-  return roomFromHash(trimmed.includes("#") ? trimmed.slice(trimmed.indexOf("#")) : trimmed);
+  const hash = trimmed.includes("#") ? trimmed.slice(trimmed.indexOf("#")) : trimmed;
+  const { rest, ...token } = withoutToken(hash);
+  const room = roomFromHash(rest);
+  return room === undefined ? undefined : { room, ...token };
 }
 
 /**
