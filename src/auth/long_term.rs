@@ -87,6 +87,18 @@ pub fn account(username: &str) -> &str {
     holder_of(name).map_or(name, |(_, holder)| holder)
 }
 
+/// The session whose credentials these are, as signaling makes them: `<expiry>:<session>`, perhaps
+/// with a holder behind it. `None` for every other name.
+#[must_use]
+pub fn session_of(username: &str) -> Option<&str> {
+    let name = without_expiry(username);
+    if name.len() == username.len() {
+        return None;
+    }
+    let session = holder_of(name).map_or(name, |(session, _)| session);
+    is_session(session).then_some(session)
+}
+
 /// A time-limited name without its expiry.
 fn without_expiry(username: &str) -> &str {
     match username.split_once(':') {
@@ -97,17 +109,22 @@ fn without_expiry(username: &str) -> &str {
 
 /// The session and its holder in `<session>:<holder>`; `None` for every other name.
 fn holder_of(name: &str) -> Option<(&str, &str)> {
-    const SESSION: usize = 36;
     let (session, holder) = name.split_at_checked(SESSION)?;
     let holder = holder.strip_prefix(':')?;
-    let is_session = session
-        .bytes()
-        .enumerate()
-        .all(|(index, byte)| match index {
+    (is_session(session) && is_holder(holder)).then_some((session, holder))
+}
+
+/// How long the name of a session is.
+const SESSION: usize = 36;
+
+/// Whether `name` has the form of a session's.
+fn is_session(name: &str) -> bool {
+    let mut bytes = name.bytes().enumerate();
+    name.len() == SESSION
+        && bytes.all(|(index, byte)| match index {
             8 | 13 | 18 | 23 => byte == b'-',
             _ => byte.is_ascii_hexdigit(),
-        });
-    (is_session && is_holder(holder)).then_some((session, holder))
+        })
 }
 
 /// The USERHASH of a user in a realm (RFC 8489 section 14.4).

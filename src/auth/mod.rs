@@ -17,6 +17,8 @@ mod secret;
 
 pub use access_token::{TokenKeyError, TokenKeys};
 pub use key::Key;
-pub use long_term::{Claim, Credentials, RelayCredentials, Verified, account, userhash};
+pub use long_term::{
+    Claim, Credentials, RelayCredentials, Verified, account, session_of, userhash,
+};
 pub use opaque_string::prepare;
 pub use secret::{Secret, TimeLimited, holder};

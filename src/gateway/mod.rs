@@ -46,7 +46,7 @@ use self::operation::{Answer, Body, Operation, Shown};
 use self::outbox::outbox;
 pub use self::redemptions::RedemptionSink;
 use self::requests::keys::Keys;
-pub use self::settings::Settings;
+pub use self::settings::{Announcements, Settings};
 use self::shared::Shared;
 use self::switchboard::Switchboard;
 use self::websocket::{Carrier, Place};
@@ -76,7 +76,8 @@ impl Gateway {
             Arc::clone(&counters),
         );
         let gate = Arc::new(Gate::new(&settings, Arc::clone(&counters)));
-        let hub = Switchboard::start(hub, counters, settings.redemptions.clone());
+        let sinks = (settings.redemptions.clone(), settings.announcements.clone());
+        let hub = Switchboard::start(hub, counters, sinks);
         tokio::spawn(Arc::clone(&gate).watch(Arc::downgrade(&hub)));
         Self {
             shared: Arc::new(Shared {

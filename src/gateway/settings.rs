@@ -1,10 +1,12 @@
 //! What the operator decides about the transports.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::redemptions::RedemptionSink;
 use crate::auth::jwt::AccessTokens;
+use crate::signal::Announcement;
 
 /// What the operator decides about the transports.
 #[derive(Clone, Debug)]
@@ -27,6 +29,8 @@ pub struct Settings {
     /// How many tokens that are not good, and rooms that are not allowed, one address (/32, /64)
     /// may try at once before it is kept out; 0 is no limit. 100.
     pub guesses_per_address: u32,
+    /// Who is told what the relay has to know; `None` where it need not. None.
+    pub announcements: Option<Announcements>,
     /// How often something is sent on a stream of events. 20 s.
     pub ping_interval: Duration,
     /// For how long a stream of events goes on before the client asks for the next one. 240 s.
@@ -35,6 +39,28 @@ pub struct Settings {
     pub absence: Duration,
     /// How long a socket may take nothing of what is written to it. 10 s.
     pub write_timeout: Duration,
+}
+
+/// Whoever is told what the relay has to know, before those are who will ask the relay for it. It
+/// must not wait for anything.
+#[derive(Clone)]
+pub struct Announcements(Arc<dyn Fn(Announcement) + Send + Sync>);
+
+impl Announcements {
+    /// Has `tell` told.
+    pub fn new(tell: impl Fn(Announcement) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(tell))
+    }
+
+    pub(super) fn tell(&self, announcement: Announcement) {
+        (self.0)(announcement);
+    }
+}
+
+impl fmt::Debug for Announcements {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Announcements").finish_non_exhaustive()
+    }
 }
 
 impl Default for Settings {
@@ -48,6 +74,7 @@ impl Default for Settings {
             tokens: None,
             redemptions: None,
             guesses_per_address: 100,
+            announcements: None,
             ping_interval: Duration::from_secs(20),
             stream_life: Duration::from_secs(240),
             absence: Duration::from_secs(30),

@@ -9,6 +9,7 @@ use tokio::sync::Notify;
 
 use super::outbox::{NotTaken, Outgoing, Slot};
 use super::redemptions::RedemptionSink;
+use super::settings::Announcements;
 use crate::metrics::SignalCounters;
 use crate::net::Clock;
 use crate::signal::{Close, ConnectionId, Event, Hub, Input, Message};
@@ -33,6 +34,7 @@ pub(super) struct Switchboard {
 struct Board {
     hub: Hub,
     slots: HashMap<ConnectionId, Slot>,
+    announcements: Option<Announcements>,
     counters: Arc<SignalCounters>,
     redemptions: Option<RedemptionSink>,
     /// Until when the keeper of the clock sleeps.
@@ -45,12 +47,13 @@ impl Switchboard {
     pub(super) fn start(
         hub: Hub,
         counters: Arc<SignalCounters>,
-        redemptions: Option<RedemptionSink>,
+        (redemptions, announcements): (Option<RedemptionSink>, Option<Announcements>),
     ) -> Arc<Self> {
         let sooner = Arc::new(Notify::new());
         let board = Board {
             hub,
             slots: HashMap::new(),
+            announcements,
             counters,
             redemptions,
             asleep_until: None,
@@ -196,6 +199,7 @@ impl Board {
 
     /// Hands everything that the hub wants sent to the connections, waiting for none of them.
     fn give_out(&mut self, now: Now) {
+        self.announce();
         while let Some(event) = self.hub.poll_event() {
             match event {
                 Event::Send {
@@ -224,6 +228,16 @@ impl Board {
         }
     }
 
+    /// Tells the relay what it has to know before anybody hears of it.
+    fn announce(&mut self) {
+        let Some(announcements) = &self.announcements else {
+            return;
+        };
+        while let Some(announcement) = self.hub.poll_announcement() {
+            announcements.tell(announcement);
+        }
+    }
+
     fn hand(&mut self, connection: ConnectionId, outgoing: Outgoing, now: Now) {
         let Some(slot) = self.slots.get(&connection) else {
             return;
@@ -234,10 +248,12 @@ impl Board {
                 // The connection sees that it has been let go without a word, and why.
                 self.slots.remove(&connection);
                 self.hub.handle(connection, Input::Stalled, now);
+                self.announce();
             }
             Err(NotTaken::Closed) => {
                 self.slots.remove(&connection);
                 self.hub.handle(connection, Input::Closed, now);
+                self.announce();
             }
         }
     }

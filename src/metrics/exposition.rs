@@ -230,7 +230,7 @@ fn relay_losses(relay: &RelaySnapshot) -> [(&'static str, &'static str, u64); 3]
 }
 
 /// What the relay counts: name, what it is, and how many.
-fn relay_counters(relay: &RelaySnapshot) -> [(&'static str, &'static str, u64); 10] {
+fn relay_counters(relay: &RelaySnapshot) -> [(&'static str, &'static str, u64); 11] {
     [
         (
             "turn_packets_to_peers",
@@ -271,6 +271,11 @@ fn relay_counters(relay: &RelaySnapshot) -> [(&'static str, &'static str, u64); 
             "turn_unanswered",
             "Answers that strangers did not get",
             relay.unanswered,
+        ),
+        (
+            "turn_peers_outside_rooms",
+            "Requests refused for peers outside the rooms of the session",
+            relay.peers_outside_rooms,
         ),
         (
             "turn_connections_made",

@@ -50,6 +50,8 @@ pub struct RelayCounters {
     pub packets_refused: [Counter; REFUSALS.len()],
     /// Authenticated requests that were refused, by [`REFUSALS`].
     pub requests_refused: [Counter; REFUSALS.len()],
+    /// Authenticated requests that were refused for a peer outside the rooms of whoever asks.
+    pub peers_outside_rooms: Counter,
     /// Datagrams that the operating system did not take, or a client that does not read.
     pub packets_unsent: Counter,
     /// Datagrams of clients that sent more than their share while there was more than could be
@@ -126,6 +128,8 @@ pub struct RelaySnapshot {
     pub bytes_to_clients: u64,
     /// The sum of [`RelayCounters::packets_refused`].
     pub packets_refused: u64,
+    /// See [`RelayCounters::peers_outside_rooms`].
+    pub peers_outside_rooms: u64,
     /// See [`RelayCounters::packets_unsent`].
     pub packets_unsent: u64,
     /// See [`RelayCounters::packets_shed`].
@@ -165,6 +169,7 @@ impl RelaySnapshot {
         self.packets_to_clients += worker.packets_to_clients.read();
         self.bytes_to_clients += worker.bytes_to_clients.read();
         self.packets_refused += sum(&worker.packets_refused);
+        self.peers_outside_rooms += worker.peers_outside_rooms.read();
         self.packets_unsent += worker.packets_unsent.read();
         self.packets_shed += worker.packets_shed.read();
         self.packets_dropped += worker.packets_dropped.read();

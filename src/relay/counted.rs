@@ -8,6 +8,7 @@ pub(super) fn publish(tally: &Tally, counters: &RelayCounters) {
     counters.allocations_made.set(tally.allocations_made);
     counters.allocations_ended.set(tally.allocations_ended);
     counters.unanswered.set(tally.unanswered);
+    counters.peers_outside_rooms.set(tally.outside_rooms);
     set_all(&counters.packets_refused, &tally.packets_refused);
     set_all(&counters.requests_refused, &tally.requests_refused);
     set_all(&counters.failures, &tally.failures);

@@ -26,6 +26,9 @@ mod ports;
 mod post;
 mod proxy_header;
 mod reserved;
+mod reviews;
+mod room;
+mod rooms;
 mod settings;
 mod siblings;
 mod sockets;
@@ -65,6 +68,7 @@ pub use audit::{AuditSink, Audited};
 pub use entrance::Entrance;
 pub use listener::Listener;
 pub use proxy_header::{NoHeader, ProxyHeader};
+pub use rooms::Rooms;
 pub use settings::{Settings, StartError, TcpRelay};
 pub use terms::Terms;
 
@@ -135,6 +139,10 @@ impl Relay {
         } else {
             Vec::new()
         };
+        if let Some(rooms) = self.siblings.rooms() {
+            let wakers = workers.iter().map(|(_, waker)| Arc::clone(waker));
+            rooms.reviews().begin(wakers);
+        }
         for (number, ((worker, waker), inbox)) in workers.into_iter().zip(inboxes).enumerate() {
             self.counters.push(worker.counters());
             self.notices.push(worker.notice());
@@ -199,6 +207,13 @@ impl Relay {
             let _ = waker.wake();
         }
         Ok(())
+    }
+
+    /// Who is in which room, which somebody has to say where allocations talk only within rooms
+    /// ([`Settings::within_rooms`]).
+    #[must_use]
+    pub fn rooms(&self) -> Option<Arc<Rooms>> {
+        self.siblings.rooms().cloned()
     }
 
     /// How many relay ports are free, by address.
@@ -282,7 +297,8 @@ impl Shared {
         .with_new_peers_of_user(settings.max_new_peers_per_user);
         siblings.keep_free_of(&listening_at.all());
         let peers = PeerClaims::within(settings.tcp_relay.as_ref());
-        let siblings = Arc::new(siblings.with_peers(peers));
+        let rooms = settings.within_rooms.then(Arc::default);
+        let siblings = Arc::new(siblings.with_peers(peers).with_rooms(rooms));
         Ok(Self {
             config: turn::Config {
                 realm: settings.realm,

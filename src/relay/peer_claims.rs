@@ -2,11 +2,11 @@
 
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::settings::TcpRelay;
 use crate::auth::account;
-use crate::turn::{ConnectionId, NoConnection};
+use crate::turn::{ConnectionId, NoConnection, Party};
 
 /// Which relayed addresses take connections, whose the connections to peers are, and how many there
 /// may be.
@@ -21,6 +21,8 @@ pub(super) struct PeerClaims {
 #[derive(Debug, Default)]
 struct Claimed {
     listening: HashSet<SocketAddr>,
+    /// To whom these belong, where that matters.
+    parties: HashMap<SocketAddr, Arc<dyn Party>>,
     owners: HashMap<ConnectionId, usize>,
     of_user: HashMap<String, usize>,
 }
@@ -46,6 +48,18 @@ impl PeerClaims {
 
     pub(super) fn is_listening(&self, relayed: SocketAddr) -> bool {
         self.lock().listening.contains(&relayed)
+    }
+
+    pub(super) fn set_party(&self, relayed: SocketAddr, party: Option<Arc<dyn Party>>) {
+        let parties = &mut self.lock().parties;
+        match party {
+            Some(party) => parties.insert(relayed, party),
+            None => parties.remove(&relayed),
+        };
+    }
+
+    pub(super) fn party_at(&self, relayed: SocketAddr) -> Option<Arc<dyn Party>> {
+        self.lock().parties.get(&relayed).cloned()
     }
 
     /// One more connection of `username`, which belongs to `worker`.

@@ -35,6 +35,9 @@ pub struct Settings {
     pub nat_discovery_alternate: Option<SocketAddr>,
     /// Exceptions to the built-in list of refused peers.
     pub allow_peers: Vec<Cidr>,
+    /// Whether an allocation talks only to those who are in a room with the session that its
+    /// credentials name, and to what they have announced there.
+    pub within_rooms: bool,
     /// Allocations that there may be at a time, of all users; 0 is no limit.
     pub max_allocations: u32,
     /// Allocations that one user may have at a time; 0 is no limit.

@@ -13,11 +13,12 @@ use super::peer_claims::PeerClaims;
 use super::ports::{self, RelayedPorts};
 use super::post::Owners;
 use super::reserved::Reserved;
+use super::rooms::Rooms;
 use crate::auth::account;
 use crate::metrics::Ports;
 use crate::time::Instant;
 use crate::turn::{
-    self, ConnectionId, FiveTuple, NoConnection, QuotaReached, Reachable, Reservation,
+    self, ConnectionId, FiveTuple, NoConnection, Party, QuotaReached, Reachable, Reservation,
     ReservationToken, SharedMeter,
 };
 
@@ -32,6 +33,8 @@ pub(super) struct Siblings {
     owners: Owners,
     reserved: Reserved,
     peers: PeerClaims,
+    /// `None`: allocations talk to everybody.
+    rooms: Option<Arc<Rooms>>,
     is_draining: AtomicBool,
 }
 
@@ -77,6 +80,7 @@ impl Siblings {
             owners: Owners::default(),
             reserved: Reserved::default(),
             peers: PeerClaims::default(),
+            rooms: None,
             is_draining: AtomicBool::new(false),
         }
     }
@@ -101,6 +105,16 @@ impl Siblings {
     /// The same with connections to peers.
     pub(super) fn with_peers(self, peers: PeerClaims) -> Self {
         Self { peers, ..self }
+    }
+
+    /// Allocations talk only to those whom their session is in a room with.
+    pub(super) fn with_rooms(self, rooms: Option<Arc<Rooms>>) -> Self {
+        Self { rooms, ..self }
+    }
+
+    /// Who is in which room, where that matters.
+    pub(super) fn rooms(&self) -> Option<&Arc<Rooms>> {
+        self.rooms.as_ref()
     }
 
     /// The connections to peers.
@@ -165,11 +179,23 @@ impl OfWorker {
 
 impl turn::Siblings for OfWorker {
     fn claim(&self, username: &str) -> Result<(), QuotaReached> {
-        self.siblings.claim(username)
+        self.siblings.claim(username)?;
+        if let Some(rooms) = &self.siblings.rooms {
+            rooms.claim(username);
+        }
+        Ok(())
     }
 
     fn release(&self, username: &str) {
         self.siblings.release(username);
+        if let Some(rooms) = &self.siblings.rooms {
+            rooms.release(username);
+        }
+    }
+
+    fn party_of(&self, username: &str, client: FiveTuple) -> Option<Arc<dyn Party>> {
+        let rooms = self.siblings.rooms.as_ref()?;
+        Some(rooms.party_of(username, client, self.number))
     }
 
     fn meter_of(&self, username: &str) -> Option<Arc<dyn SharedMeter>> {
@@ -186,6 +212,9 @@ impl turn::Siblings for OfWorker {
 
     fn disown(&self, client: FiveTuple) {
         self.siblings.owners.remove(client, self.number);
+        if let Some(rooms) = &self.siblings.rooms {
+            rooms.forget(client, self.number);
+        }
     }
 
     fn publish(&self, relayed: SocketAddr, reachable: Option<Arc<Reachable>>) {
@@ -202,6 +231,14 @@ impl turn::Siblings for OfWorker {
 
     fn reach<R>(&self, relayed: SocketAddr, look: impl FnOnce(&Reachable) -> R) -> Option<R> {
         ports::reach(&self.siblings.relayed, relayed, look)
+    }
+
+    fn set_party(&self, relayed: SocketAddr, party: Option<Arc<dyn Party>>) {
+        self.siblings.peers.set_party(relayed, party);
+    }
+
+    fn party_at(&self, relayed: SocketAddr) -> Option<Arc<dyn Party>> {
+        self.siblings.peers.party_at(relayed)
     }
 
     fn set_listening(&self, relayed: SocketAddr, is_listening: bool) {

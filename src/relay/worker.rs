@@ -234,6 +234,9 @@ impl Worker {
         if is_posted {
             self.take_letters(boxes, letters, now);
         }
+        if is_posted {
+            self.heed_rooms(now);
+        }
         if is_posted || self.is_reviewing {
             self.heed_notice(now);
         }
@@ -496,6 +499,17 @@ impl Worker {
             self.server.handle_terms(terms);
         }
         self.is_reviewing = self.server.handle_review();
+        self.follow_up(now);
+    }
+
+    /// Holds the allocations of those whose rooms have changed against these.
+    fn heed_rooms(&mut self, now: Now) {
+        let Some(rooms) = self.siblings.siblings.rooms() else {
+            return;
+        };
+        for client in rooms.reviews().take(self.siblings.number) {
+            self.server.handle_rooms_changed(client);
+        }
         self.follow_up(now);
     }
 

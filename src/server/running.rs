@@ -13,7 +13,7 @@ use tracing::{info, warn};
 
 use super::audit::AuditLog;
 use super::bind::{Bound, bind_all};
-use super::config::{Config, RelayPorts};
+use super::config::{Config, Peers, RelayPorts};
 use super::dtls;
 use super::error::StartError;
 use super::http::{
@@ -27,7 +27,6 @@ use super::revoker::Revoker;
 use super::signaling::{self, Former, Signaling};
 use super::state::StateDirectory;
 use super::tls::{self, Tls};
-use crate::auth::Secret;
 use crate::metrics::{Counter, Registry};
 use crate::relay::{self, AuditSink, Entrance, Relay};
 use crate::turn::Transport;
@@ -153,7 +152,13 @@ impl Server {
         let listeners = relay.iter().flat_map(|relay| relay.listeners());
         addresses.turn = listeners.copied().collect();
         let server = Self {
-            signaling: start_signaling(config, &state, former, users.secret(), &addresses)?,
+            signaling: start_signaling(
+                config,
+                &state,
+                former,
+                (&users, relay.as_deref()),
+                &addresses,
+            )?,
             state,
             users: Arc::new(Mutex::new(users)),
             terms: Arc::new(Mutex::new(relay_terms(config, None))),
@@ -419,6 +424,7 @@ fn start_relay(
         alternate_servers: turn.alternate_servers.clone(),
         nat_discovery_alternate: turn.nat_discovery_alternate,
         allow_peers: turn.allow_peers.clone(),
+        within_rooms: turn.peer_policy == Peers::Room,
         max_allocations: turn.max_allocations,
         max_allocations_per_user: turn.max_allocations_per_user,
         unauthenticated_rate: turn.unauthenticated_rate,
@@ -449,7 +455,7 @@ fn start_signaling(
     config: &Config,
     state: &StateDirectory,
     revocations: Vec<Kept>,
-    secret: &Secret,
+    (users, relay): (&RelayUsers, Option<&Relay>),
     addresses: &Addresses,
 ) -> Result<Signaling, StartError> {
     let (redemptions, used) = match config.auth.by_token {
@@ -471,7 +477,8 @@ fn start_signaling(
         public_url: config.http.public_url.clone(),
         relay: config.advertised_turn(&addresses.told_of_turn(config.turn.share_https)),
         certificate: config.http.certificate.clone(),
-        secret: secret.clone(),
+        secret: users.secret().clone(),
+        rooms: relay.and_then(Relay::rooms),
         credential_lifetime: config.turn.credential_lifetime,
         ticket_keys: state.secrets(TICKET_KEYS)?,
     };

@@ -11,11 +11,11 @@ use super::error::StartError;
 use super::redemption_log::RedemptionLog;
 use super::revocation_log::Kept;
 use crate::auth::Secret;
-use crate::gateway::{self, Gateway};
+use crate::gateway::{self, Announcements, Gateway};
 use crate::metrics::SignalCounters;
 use crate::net::Clock;
-use crate::relay::Listener;
-use crate::signal::{self, AccessConfig, Hub, IceConfig, Redemption, Revocation};
+use crate::relay::{Listener, Rooms};
+use crate::signal::{self, AccessConfig, Announcement, Hub, IceConfig, Redemption, Revocation};
 use crate::turn::Transport;
 
 /// What signaling needs to know.
@@ -39,6 +39,8 @@ pub(super) struct Settings {
     pub(super) secret: Secret,
     /// For how long credentials are good.
     pub(super) credential_lifetime: Duration,
+    /// Where the relay learns who is in which room, if it wants to know.
+    pub(super) rooms: Option<Arc<Rooms>>,
     /// What tickets of sessions are made with, the first one, and read with.
     pub(super) ticket_keys: Vec<Secret>,
 }
@@ -149,6 +151,7 @@ fn hub_config(settings: &Settings) -> signal::Config {
         sessions: settings.limits.sessions,
         session_rate: settings.limits.session_rate,
         duplicates: settings.limits.duplicates,
+        announces: settings.rooms.is_some(),
         room_members: settings.limits.room_members,
         resume_window: settings.limits.resume_window,
         empty_room_life: settings.limits.empty_room_life,
@@ -237,8 +240,22 @@ fn gateway_settings(settings: &Settings) -> gateway::Settings {
         max_delay: settings.limits.max_delay,
         tokens: (settings.auth.by_token).then(|| Arc::clone(&settings.auth.tokens)),
         guesses_per_address: settings.auth.guesses_per_address,
+        announcements: settings.rooms.clone().map(announcements),
         ..gateway::Settings::default()
     }
+}
+
+/// Has the relay learn what its allocations may reach.
+fn announcements(rooms: Arc<Rooms>) -> Announcements {
+    Announcements::new(move |announcement| match announcement {
+        Announcement::Entered { session, room } => rooms.enter(&session.to_string(), &room),
+        Announcement::Left { session, room } => rooms.leave(&session.to_string(), &room),
+        Announcement::Addresses {
+            session,
+            room,
+            addresses,
+        } => rooms.announce(&session.to_string(), &room, &addresses),
+    })
 }
 
 #[cfg(test)]
@@ -285,6 +302,7 @@ mod tests {
             certificate: CertificateSource::LocalCa,
             secret: Secret::new("north"),
             credential_lifetime: Duration::from_secs(60),
+            rooms: None,
             ticket_keys: Vec::new(),
         };
         let told = [

@@ -26,6 +26,9 @@ pub struct Config {
     /// What becomes of a second session of a subject in a room, unless its hosts say otherwise.
     /// Both are members.
     pub duplicates: Duplicates,
+    /// Whether the relay is told who is in which room, and which addresses are announced there
+    /// ([`Hub::poll_announcement`](super::Hub::poll_announcement)). It is not.
+    pub announces: bool,
     /// How many rooms a session may be in. 8.
     pub rooms_per_session: usize,
     /// How long a member's `data` may be, in bytes. 4,096.
@@ -93,6 +96,7 @@ impl Default for Config {
             session_rate: 0,
             room_members: 64,
             duplicates: Duplicates::Allow,
+            announces: false,
             rooms_per_session: 8,
             data_bytes: 4_096,
             broadcast_bytes: 16_384,

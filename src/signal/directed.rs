@@ -36,6 +36,7 @@ impl Hub {
         if !self.make_room(to, &message, now) {
             return Err(Reject::AddresseeOverloaded);
         }
+        self.announce_addresses(&message);
         self.post_shared(to, message, now);
         if is_awaited {
             self.hasten(from, now);

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::announcement::Announcement;
 use super::connection::Connection;
 use super::ice::Issuer;
 use super::random::Random;
@@ -43,6 +44,7 @@ pub struct Hub {
     /// Once the server stops: within how many milliseconds clients are to come back.
     pub(super) drain: Option<u64>,
     pub(super) events: VecDeque<Event>,
+    pub(super) announcements: VecDeque<Announcement>,
 }
 
 impl Hub {
@@ -68,6 +70,7 @@ impl Hub {
             lost: VecDeque::new(),
             drain: None,
             events: VecDeque::new(),
+            announcements: VecDeque::new(),
         }
     }
 

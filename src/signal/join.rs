@@ -86,6 +86,7 @@ impl Hub {
         let newcomer = made.add(profile, standing, meetings);
         // The newcomer's own coming is the next change, and part of what it is told.
         let version = made.version() + 1;
+        self.announce_entry(id, name);
         if let Some(room) = self.account(name, id) {
             let room = RoomSnapshot { version, ..room };
             self.post(id, Message::Joined { re, room }, now);
@@ -206,6 +207,7 @@ impl Hub {
         let members = self.rooms.get_or_make(room);
         let held = members.state.held_by(session);
         if let Some(member) = members.remove(session) {
+            self.announce_leave(session, room);
             self.broadcast(room, &member, State::Left(reason), now);
             if !self.config.access.by_token {
                 self.see_that_there_is_a_host(room, now);

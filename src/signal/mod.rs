@@ -6,6 +6,7 @@
 //!   [`Hub::handle_timeout`] that the time of [`Hub::poll_timeout`] has come,
 //!   [`Hub::handle_drain`] that the server stops.
 //! * **`poll…` gives output.** [`Hub::poll_event`] what the shell should send and close,
+//!   [`Hub::poll_announcement`] what the relay has to know before,
 //!   [`Hub::poll_timeout`] when it wants to be called again.
 //! * **`recall…` tells it, before anything else, what the hub before it knew**:
 //!   [`Hub::recall_revocation`], [`Hub::recall_redemption`].
@@ -35,6 +36,7 @@
 //! | `meetings` | which of them go on after a restart |
 //! | `presence` | what members are told of each other |
 //! | `directed` | offers, answers, candidates |
+//! | `announced`, `announcement` | what the relay is told of rooms and candidates |
 //! | `broadcast`, `unsettled` | what is said to all of a room, and until all have got it |
 //! | `receipt` | what became of what was said |
 //! | `refuse`, `refusals` | what was refused, until the client knows |
@@ -55,6 +57,8 @@
 
 mod access;
 mod aftermath;
+mod announced;
+mod announcement;
 mod authorize;
 mod broadcast;
 mod close;
@@ -104,6 +108,7 @@ mod turnstile;
 mod unsettled;
 
 pub use access::{Access, AccessConfig};
+pub use announcement::Announcement;
 pub use close::{Advice, Close, Ending};
 pub use command::{Command, Directed, ForAll, Hello, Input, Meeting, Request, Resume, SetState};
 pub use config::{Config, IceConfig, MESSAGE_BYTES};

@@ -1,13 +1,11 @@
 //! Allocate (RFC 8656 section 7.2).
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
 
 use super::action::{Action, BindFailed, WantedPort};
 use super::allocation::{Allocation, Extras, Relayed, expiry, granted_lifetime};
 use super::meter::Meter;
 use super::mobile::Mobile;
-use super::reachable::Reachable;
 use super::record::{End, Event, Traffic};
 use super::request::{Request, User};
 use super::reservation::{Reservation, ReservationToken};
@@ -186,7 +184,7 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
             ..Extras::default()
         });
         let id = self.table.insert(Allocation {
-            reachable: Arc::new(Reachable::new(request.client)),
+            reachable: self.newly_reachable(user.name, request.client),
             username: user.name.into(),
             key: user.signer.key,
             relayed: Relayed::on(places.first, expires),

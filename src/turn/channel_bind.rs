@@ -30,17 +30,18 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
         };
         // A peer that may have a permission, and is not some other service of ours.
         self.check_permission(peer.ip(), id)?;
+        self.check_company(peer, id)?;
         let target = self.target(peer).ok_or(ErrorCode::FORBIDDEN)?;
         self.admit_new([peer.ip()].into_iter(), id, now)?;
         // Neither side bound to something else; the binding brings a permission with it.
+        let own = self.own_addresses([peer.ip()].into_iter(), id);
         self.change(id, |reachable| {
             reachable
                 .channels
                 .check(number, peer, now)
                 .map_err(error_code)?;
             reachable
-                .permissions
-                .install([peer.ip()].into_iter(), now)
+                .install([peer.ip()].into_iter(), &own, now)
                 .map_err(|_| ErrorCode::INSUFFICIENT_CAPACITY)?;
             reachable
                 .channels

@@ -49,6 +49,7 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
         if from == to || !self.may_connect(peer) {
             return Err(ErrorCode::FORBIDDEN);
         }
+        self.check_company(peer, id)?;
         // Who looks for open ports finds few.
         let is_outside = self.config.policy.standing_for_tcp(peer) == Standing::Permitted;
         if is_outside && !self.siblings.admit_peers(user.name, 1, request.now.instant) {

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use super::connection_id::ConnectionId;
 use super::indication::{Attempt, Indication};
+use super::party::Party;
 use super::peer_connections::{PeerConnection, Stage};
 use super::peer_tally::{Loss, Origin};
 use super::server::Server;
@@ -26,8 +27,8 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
         let peer = self.config.policy.advertised(source);
         let client = allocation.client();
         // Only from peers with a permission.
-        let permissions = &allocation.reachable.permissions;
-        if !permissions.permits(peer.ip(), now.instant) {
+        let meets = |party: &dyn Party| self.meets_listener(peer, party);
+        if !allocation.reachable.permits(peer.ip(), now.instant, meets) {
             self.tally.peers.lose(Loss::Permission);
             return None;
         }

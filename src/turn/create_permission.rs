@@ -22,7 +22,9 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
         // At least one peer, and each well formed.
         let mut count = 0;
         for peer in peers(&request.message) {
-            self.check_permission(peer?.ip(), id)?;
+            let peer = peer?;
+            self.check_permission(peer.ip(), id)?;
+            self.check_company(peer, id)?;
             count += 1;
         }
         if count == 0 {
@@ -30,10 +32,9 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
         }
         let addresses = peers(&request.message).flatten().map(|peer| peer.ip());
         self.admit_new(addresses.clone(), id, request.now.instant)?;
+        let own = self.own_addresses(addresses.clone(), id);
         self.change(id, |reachable| {
-            reachable
-                .permissions
-                .install(addresses, request.now.instant)
+            reachable.install(addresses, &own, request.now.instant)
         })
         .map_err(|_| ErrorCode::INSUFFICIENT_CAPACITY)?;
         Ok(Body::Done)
@@ -51,9 +52,8 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
         let Some(allocation) = self.table.allocation(id) else {
             return Ok(());
         };
-        let permissions = &allocation.reachable.permissions;
         let is_new = |peer: &IpAddr| {
-            !permissions.permits(*peer, now)
+            !allocation.reachable.has_permission(*peer, now)
                 && self.config.policy.standing(*peer) == Standing::Permitted
         };
         let new = peers.filter(is_new).count();

@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use super::channels::Target;
 use super::meter::Direction;
+use super::party::Party;
 use super::policy::Standing;
 use super::reachable::Passage;
 use super::route::{Destination, Header, Route, ToClient};
@@ -67,8 +68,7 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
         let allocation = self.table.allocation(via).ok_or(Refusal::Allocation)?;
         let permitted = allocation
             .reachable
-            .permissions
-            .permits(peer.ip(), now.instant);
+            .permits(peer.ip(), now.instant, |party| self.meets_at(peer, party));
         let target = if permitted {
             self.target(peer).ok_or(Refusal::Peer)?
         } else {
@@ -100,7 +100,7 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
         let allocation = self.table.allocation(relayed).ok_or(Refusal::Allocation)?;
         let passage = allocation
             .reachable
-            .admit(peer, now.instant)
+            .admit(peer, now.instant, |party| self.meets_at(peer, party))
             .ok_or(Refusal::Permission)?;
         let client = allocation.reachable.client;
         if allocation.extras.is_some() {
@@ -188,13 +188,12 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
         via: AllocationId,
         now: Now,
     ) -> Option<ToClient> {
-        let source = self
-            .table
-            .allocation(via)?
-            .relayed_of(Family::of(relayed.ip()))?;
+        let allocation = self.table.allocation(via)?;
+        let source = allocation.relayed_of(Family::of(relayed.ip()))?;
         let source = self.config.policy.advertised(source.address());
         let (client, passage) = self.siblings.reach(relayed, |reachable| {
-            let passage = reachable.admit(source, now.instant);
+            let sender = |party: &dyn Party| Some(party.meets(allocation.reachable.party()?));
+            let passage = reachable.admit(source, now.instant, sender);
             passage.map(|passage| (reachable.client, passage))
         })??;
         let header = self.header(passage, source);

@@ -55,8 +55,7 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
         }
         self.table.reschedule(id);
         let forgotten: Result<(), Infallible> = self.change(id, |reachable| {
-            reachable.permissions.forget(family);
-            reachable.channels.forget(family);
+            reachable.forget(family);
             Ok(())
         });
         forgotten.expect("nothing in it can fail");

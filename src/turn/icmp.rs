@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use super::indication::Indication;
 use super::notice::{Icmp, Notice};
+use super::party::Party;
 use super::server::Server;
 use super::siblings::Siblings;
 use super::table::AllocationId;
@@ -26,8 +27,9 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
             return;
         };
         let client = allocation.client();
-        let permissions = &allocation.reachable.permissions;
-        if !permissions.permits(peer.ip(), now.instant) || self.notices.len() >= MAX_WAITING {
+        let meets = |party: &dyn Party| self.meets_at(peer, party);
+        let reachable = &allocation.reachable;
+        if !reachable.permits(peer.ip(), now.instant, meets) || self.notices.len() >= MAX_WAITING {
             return;
         }
         let [a, b, c, d] = data.to_be_bytes();

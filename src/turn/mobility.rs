@@ -99,6 +99,10 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
         }
         self.table.expect_from(request.client, id);
         self.siblings.own(request.client);
+        // What it belongs to stays; that it comes from there is new.
+        if let Some(allocation) = self.table.allocation(id) {
+            self.siblings.party_of(&allocation.username, request.client);
+        }
     }
 
     /// Data have come from `client`: if that is where the allocation moves to, it has moved.

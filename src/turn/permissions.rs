@@ -7,7 +7,7 @@ use crate::stun::Family;
 use crate::time::Instant;
 
 /// How long a permission lasts; only a request renews it, never traffic.
-const LIFETIME: Duration = Duration::from_secs(300);
+pub(super) const LIFETIME: Duration = Duration::from_secs(300);
 
 /// How many an allocation may have. Browsers ask for one for each candidate of each peer.
 const MAX: usize = 128;

@@ -205,6 +205,12 @@ impl PeerPolicy {
         self.relay_addresses.iter().any(is)
     }
 
+    /// `peer` as bound, in whatever form it comes, if relayed addresses are made on its address.
+    pub(super) fn own(&self, peer: SocketAddr) -> Option<SocketAddr> {
+        let peer = SocketAddr::new(canonical(peer.ip()), peer.port());
+        self.is_relay_address(peer.ip()).then(|| self.bound(peer))
+    }
+
     /// The address to send to when a client names `peer`: clients know our relay addresses as
     /// they are advertised.
     pub(super) fn bound(&self, peer: SocketAddr) -> SocketAddr {

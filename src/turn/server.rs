@@ -78,7 +78,7 @@ pub(super) struct Pending {
 ///
 /// | kind | methods |
 /// |---|---|
-/// | input | [`handle_client`](Self::handle_client), [`handle_sender`](Self::handle_sender), [`handle_peer`](Self::handle_peer), [`handle_icmp`](Self::handle_icmp), [`handle_bound`](Self::handle_bound), [`handle_disconnect`](Self::handle_disconnect), [`handle_timeout`](Self::handle_timeout), [`handle_peer_connection`](Self::handle_peer_connection), [`handle_connected`](Self::handle_connected), [`handle_stream`](Self::handle_stream), [`handle_connection_over`](Self::handle_connection_over), [`handle_terms`](Self::handle_terms), [`handle_review`](Self::handle_review), [`handle_stop`](Self::handle_stop) |
+/// | input | [`handle_client`](Self::handle_client), [`handle_sender`](Self::handle_sender), [`handle_peer`](Self::handle_peer), [`handle_icmp`](Self::handle_icmp), [`handle_bound`](Self::handle_bound), [`handle_disconnect`](Self::handle_disconnect), [`handle_timeout`](Self::handle_timeout), [`handle_peer_connection`](Self::handle_peer_connection), [`handle_connected`](Self::handle_connected), [`handle_stream`](Self::handle_stream), [`handle_connection_over`](Self::handle_connection_over), [`handle_terms`](Self::handle_terms), [`handle_review`](Self::handle_review), [`handle_rooms_changed`](Self::handle_rooms_changed), [`handle_stop`](Self::handle_stop) |
 /// | output | their return values, [`poll_action`](Self::poll_action), [`poll_transmit`](Self::poll_transmit), [`poll_bound`](Self::poll_bound), [`poll_record`](Self::poll_record), [`poll_timeout`](Self::poll_timeout) |
 /// | questions | [`sender`](Self::sender), [`has_output`](Self::has_output), [`connection_to_bind`](Self::connection_to_bind), [`stream_pause`](Self::stream_pause), [`tally`](Self::tally) |
 pub struct Server<C, S> {
@@ -349,6 +349,9 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
         };
         for relayed in allocation.all_relayed() {
             if allocation.is_tcp() {
+                let party = allocation.reachable.circle.as_ref();
+                let party = party.map(|circle| Arc::clone(&circle.party));
+                self.siblings.set_party(relayed.address(), party);
                 self.siblings.set_listening(relayed.address(), true);
             } else {
                 let published = Arc::clone(&allocation.reachable);

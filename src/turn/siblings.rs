@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::connection_id::ConnectionId;
 use super::five_tuple::FiveTuple;
 use super::meter::SharedMeter;
+use super::party::Party;
 use super::reachable::Reachable;
 use super::reservation::{Reservation, ReservationToken};
 use super::tcp_action::NoConnection;
@@ -22,6 +23,12 @@ pub trait Siblings {
     fn release(&self, username: &str);
     /// What all allocations of `username` together may relay, who has one; `None` for no limit.
     fn meter_of(&self, username: &str) -> Option<Arc<dyn SharedMeter>>;
+    /// To whom an allocation of `username` belongs that is made from `client`; `None` if it may
+    /// talk to everybody.
+    fn party_of(&self, username: &str, client: FiveTuple) -> Option<Arc<dyn Party>> {
+        let _ = (username, client);
+        None
+    }
     /// Whether `username` may have permissions for `count` peers more that it has none for; they
     /// are counted then.
     fn admit_peers(&self, username: &str, count: u32, now: Instant) -> bool;
@@ -45,6 +52,16 @@ pub trait Siblings {
     /// From now on, connections are taken at the relayed address `relayed`, as bound, or are not.
     fn set_listening(&self, relayed: SocketAddr, is_listening: bool) {
         let _ = (relayed, is_listening);
+    }
+    /// To whom the relayed address `relayed`, at which connections are taken, belongs; `None` if it
+    /// does not matter.
+    fn set_party(&self, relayed: SocketAddr, party: Option<Arc<dyn Party>>) {
+        let _ = (relayed, party);
+    }
+    /// What was said last by [`Siblings::set_party`].
+    fn party_at(&self, relayed: SocketAddr) -> Option<Arc<dyn Party>> {
+        let _ = relayed;
+        None
     }
     /// Whether connections are taken at the relayed address `relayed`.
     fn is_listening(&self, relayed: SocketAddr) -> bool {
@@ -78,6 +95,10 @@ impl<S: Siblings> Siblings for Arc<S> {
         (**self).meter_of(username)
     }
 
+    fn party_of(&self, username: &str, client: FiveTuple) -> Option<Arc<dyn Party>> {
+        (**self).party_of(username, client)
+    }
+
     fn admit_peers(&self, username: &str, count: u32, now: Instant) -> bool {
         (**self).admit_peers(username, count, now)
     }
@@ -104,6 +125,14 @@ impl<S: Siblings> Siblings for Arc<S> {
 
     fn reach<R>(&self, relayed: SocketAddr, look: impl FnOnce(&Reachable) -> R) -> Option<R> {
         (**self).reach(relayed, look)
+    }
+
+    fn set_party(&self, relayed: SocketAddr, party: Option<Arc<dyn Party>>) {
+        (**self).set_party(relayed, party);
+    }
+
+    fn party_at(&self, relayed: SocketAddr) -> Option<Arc<dyn Party>> {
+        (**self).party_at(relayed)
     }
 
     fn set_listening(&self, relayed: SocketAddr, is_listening: bool) {

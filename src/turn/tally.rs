@@ -105,6 +105,9 @@ pub struct Tally {
     pub packets_refused: [u64; Refusal::ALL.len()],
     /// Authenticated requests that were refused, likewise.
     pub requests_refused: [u64; Refusal::ALL.len()],
+    /// Requests that were refused since the peer is in no room with whoever asks, and nobody there
+    /// has announced it; they also count as those of [`Refusal::Peer`].
+    pub outside_rooms: u64,
     /// What has to do with TCP allocations.
     pub peers: PeerTally,
 }

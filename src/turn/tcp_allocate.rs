@@ -43,6 +43,7 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
     /// No more connections are taken at a relayed address.
     pub(super) fn unlisten(&mut self, relayed: SocketAddr) {
         self.siblings.set_listening(relayed, false);
+        self.siblings.set_party(relayed, None);
         let action = TcpAction::Unlisten { relayed };
         self.actions.push_back(Action::Tcp(action));
     }

@@ -5,6 +5,8 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::allocation::Allocation;
 use super::channels::Target;
+use super::company::own_address;
+use super::five_tuple::FiveTuple;
 use super::nonce::Nonces;
 use super::peer_connections::PeerConnection;
 use super::peer_tally::Origin;
@@ -13,6 +15,7 @@ use super::record::End;
 use super::review::Review;
 use super::server::Server;
 use super::siblings::Siblings;
+use super::special::canonical;
 use super::strangers::Strangers;
 use super::table::AllocationId;
 use crate::auth::{Claim, Credentials, Key};
@@ -86,6 +89,14 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
         is_more
     }
 
+    /// The party of `client` is in other rooms now, or others of these are: what its allocation has
+    /// been granted because of that ends.
+    pub fn handle_rooms_changed(&mut self, client: FiveTuple) {
+        if let Some(id) = self.table.of_client(&client) {
+            self.forget_refused(id);
+        }
+    }
+
     /// Whether the user of an allocation still has the key that it was made with.
     fn is_known(&self, id: AllocationId) -> bool {
         let is_known = |allocation: &Allocation| {
@@ -107,19 +118,25 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
 
     fn forget_refused(&mut self, id: AllocationId) {
         let policy = self.config.policy.clone();
-        let may_be_peer = |peer: IpAddr| policy.standing(peer) != Standing::Refused;
-        let may_be_reached = |peer: SocketAddr, target: Target| match target {
-            Target::Here(_) => true,
-            Target::Outside(_) => {
-                policy.standing(peer.ip()) == Standing::Permitted && !policy.is_listener(peer)
-            }
-        };
         let Some(allocation) = self.table.allocation(id) else {
             return;
         };
+        let party = allocation.reachable.party();
+        let is_known = |peer: IpAddr| party.is_none_or(|it| it.may_reach(canonical(peer)));
+        let may_be_peer =
+            |peer: IpAddr| policy.standing(peer) != Standing::Refused && is_known(peer);
+        let may_be_reached = |peer: SocketAddr, target: Target| {
+            let is_permitted =
+                || policy.standing(peer.ip()) == Standing::Permitted && !policy.is_listener(peer);
+            let is_open = matches!(target, Target::Here(_)) || is_permitted();
+            is_open && self.is_in_company(peer, id)
+        };
+        let own = |ip: IpAddr| own_address(&policy, ip, party?);
         let mut reachable = (*allocation.reachable).clone();
         let is_changed = reachable.permissions.keep(may_be_peer)
             | reachable.channels.keep_reachable(may_be_reached);
+        let circle = reachable.circle.as_mut();
+        let is_changed = circle.is_some_and(|circle| circle.keep(own)) | is_changed;
         if is_changed {
             let replaced: Result<(), std::convert::Infallible> = self.change(id, |it| {
                 *it = reachable;
@@ -127,9 +144,12 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
             });
             replaced.expect("nothing in it can fail");
         }
-        let is_refused = |connection: &PeerConnection| match connection.origin {
-            Origin::Client => !self.may_connect(connection.peer),
-            Origin::Peer => policy.standing(connection.peer.ip()) == Standing::Refused,
+        let is_refused = |connection: &PeerConnection| {
+            let is_refused = match connection.origin {
+                Origin::Client => !self.may_connect(connection.peer),
+                Origin::Peer => policy.standing(connection.peer.ip()) == Standing::Refused,
+            };
+            is_refused || !self.is_in_company(connection.peer, connection.allocation)
         };
         for connection in self.connections_where(id, is_refused) {
             self.end_connection(connection);

@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::route::{Destination, Header};
 use super::{
     Action, AllocationId, BindFailed, Config, ConnectFailed, ConnectionId, FiveTuple, Icmp,
-    Machine, NoConnection, PeerPolicy, QuotaReached, Reachable, RelayAddress, Reservation,
+    Machine, NoConnection, Party, PeerPolicy, QuotaReached, Reachable, RelayAddress, Reservation,
     ReservationToken, Server, SharedMeter, Siblings, TcpAction, Transport, WantedPort,
 };
 use crate::auth::{Key, RelayCredentials, Secret, TimeLimited, userhash};
@@ -57,6 +57,10 @@ pub(super) struct SharedState {
     meters: BTreeMap<String, Arc<dyn SharedMeter>>,
     /// Relayed addresses for TCP.
     listening: BTreeSet<SocketAddr>,
+    /// To whom these belong.
+    listeners: BTreeMap<SocketAddr, Arc<dyn Party>>,
+    /// Of users, where they do not talk to everybody.
+    parties: BTreeMap<String, Arc<dyn Party>>,
     connections: BTreeSet<ConnectionId>,
     no_connections: bool,
 }
@@ -134,6 +138,22 @@ impl Siblings for Shared {
             .reachable
             .get(&relayed)
             .map(|reachable| look(reachable))
+    }
+
+    fn party_of(&self, username: &str, _: FiveTuple) -> Option<Arc<dyn Party>> {
+        self.0.borrow().parties.get(username).cloned()
+    }
+
+    fn set_party(&self, relayed: SocketAddr, party: Option<Arc<dyn Party>>) {
+        let listeners = &mut self.0.borrow_mut().listeners;
+        match party {
+            Some(party) => listeners.insert(relayed, party),
+            None => listeners.remove(&relayed),
+        };
+    }
+
+    fn party_at(&self, relayed: SocketAddr) -> Option<Arc<dyn Party>> {
+        self.0.borrow().listeners.get(&relayed).cloned()
     }
 
     fn set_listening(&self, relayed: SocketAddr, is_listening: bool) {
@@ -266,7 +286,8 @@ impl World {
         let credentials = RelayCredentials::new(REALM)
             .with_secret(Secret::new(SECRET))
             .with_user("alice", &Secret::new("alice's"))
-            .with_user("bob", &Secret::new("bob's"));
+            .with_user("bob", &Secret::new("bob's"))
+            .with_user("carol", &Secret::new("carol's"));
         Self {
             server: Server::new(config, credentials, shared.clone()),
             shared,
@@ -367,6 +388,12 @@ impl World {
         meters.insert(username.to_owned(), Arc::new(meter));
     }
 
+    /// From now on, new allocations of this user belong to `party`.
+    pub(super) fn set_party(&mut self, username: &str, party: impl Party + 'static) {
+        let parties = &mut self.shared.0.borrow_mut().parties;
+        parties.insert(username.to_owned(), Arc::new(party));
+    }
+
     pub(super) fn set_quota(&mut self, quota: usize) {
         self.shared.0.borrow_mut().quota = Some(quota);
     }
@@ -402,7 +429,7 @@ impl World {
         let state = self.shared.0.borrow();
         let claimed: usize = state.claimed.values().sum();
         let kept = state.owned.len() + state.reachable.len() + state.reservations.len();
-        let for_tcp = state.listening.len() + state.connections.len();
+        let for_tcp = state.listening.len() + state.listeners.len() + state.connections.len();
         self.sockets.len() + self.held.len() + claimed + kept + for_tcp
     }
 

@@ -38,6 +38,7 @@ mod rfc8656;
 mod rfc8656_headers;
 mod rfc8656_icmp;
 mod rfc8656_requests;
+mod rooms;
 mod stun_crate;
 mod tcp;
 mod tcp_peer;

@@ -86,6 +86,7 @@ fn settings(allow_peers: &[&str]) -> Settings {
         relay_ports: Some(49_152..=65_535),
         allow_peers: ranges(allow_peers),
         max_allocations: 0,
+        within_rooms: false,
         max_allocations_per_user: 0,
         unauthenticated_rate: 0,
         max_bandwidth_per_allocation: 0,

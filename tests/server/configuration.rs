@@ -167,6 +167,10 @@ const WRONG: &[(&str, &str)] = &[
         r#"signal.max_delay = "61s": must be from "0s" (no limit) to "60s" (peerage.toml line 2)"#,
     ),
     (
+        "[turn]\npeer_policy = \"rooms\"",
+        r#"turn.peer_policy = "rooms": must be "any" or "room" (peerage.toml line 2)"#,
+    ),
+    (
         "[signal]\nduplicates = \"maybe\"",
         r#"signal.duplicates = "maybe": must be "allow", "replace" or "reject" (peerage.toml line 2)"#,
     ),

@@ -81,6 +81,7 @@ pub const KEYS: &[Key] = &[
     key("turn.username_anonymity"),
     key("turn.alternate_servers"),
     live(key("turn.allow_peers")),
+    key("turn.peer_policy"),
     live(key("turn.max_allocations")),
     live(key("turn.max_allocations_per_user")),
     key("turn.max_bandwidth_per_allocation"),

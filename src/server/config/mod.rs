@@ -20,7 +20,7 @@ pub use changes::Changes;
 pub use error::{ConfigError, Origin};
 pub use keys::{KEYS, Key};
 pub use model::{
-    AllowedOrigin, AuditTarget, Auth, CertificateSource, Config, Http, LogLevel, Metrics,
+    AllowedOrigin, AuditTarget, Auth, CertificateSource, Config, Http, LogLevel, Metrics, Peers,
     PublicUrl, RelayPorts, Signal, Turn,
 };
 pub use resolve::Resolved;

@@ -120,6 +120,8 @@ pub struct Turn {
     pub nat_discovery_alternate: Option<SocketAddr>,
     /// Exceptions to the built-in list of refused peers.
     pub allow_peers: Vec<Cidr>,
+    /// Whom allocations may talk to, of those who are not refused.
+    pub peer_policy: Peers,
     /// Allocations that there may be at a time, of all users; 0 is no limit.
     pub max_allocations: u32,
     /// Allocations that one user may have at a time; 0 is no limit.
@@ -172,6 +174,16 @@ pub enum RelayPorts {
     },
     /// Relayed addresses have no sockets: only relayed addresses of this server can be reached.
     None,
+}
+
+/// Whom allocations may talk to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Peers {
+    /// Everybody.
+    Any,
+    /// Those who are in a room with the session whose credentials they were made with, and what is
+    /// announced there.
+    Room,
 }
 
 /// Where the audit log goes.

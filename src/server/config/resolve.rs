@@ -10,7 +10,8 @@ use super::access::auth;
 use super::error::ConfigError;
 use super::explain::explain;
 use super::model::{
-    AuditTarget, CertificateSource, Config, Http, LogLevel, Metrics, RelayPorts, Signal, Turn,
+    AuditTarget, CertificateSource, Config, Http, LogLevel, Metrics, Peers, RelayPorts, Signal,
+    Turn,
 };
 use super::reader::{Entry, Reader};
 use super::sources::Sources;
@@ -206,6 +207,7 @@ fn turn(reader: &mut Reader<'_>, interfaces: &Interfaces) -> Result<Turn, Config
         users: reader.get("turn.users", Users::default())?.0,
         alternate_servers: alternate_servers(reader)?,
         allow_peers: allow_peers(reader)?,
+        peer_policy: reader.get("turn.peer_policy", Peers::Any)?,
         max_allocations: reader.get("turn.max_allocations", 50_000)?,
         max_allocations_per_user: reader.get("turn.max_allocations_per_user", 150)?,
         unauthenticated_rate: reader.get("turn.unauthenticated_rate", 200)?,

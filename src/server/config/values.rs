@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::model::{AllowedOrigin, LogLevel, PublicUrl, RelayPorts};
+use super::model::{AllowedOrigin, LogLevel, Peers, PublicUrl, RelayPorts};
 use super::sources::Raw;
 use crate::auth::Secret;
 use crate::relay::Listener;
@@ -302,6 +302,22 @@ impl Value for Duplicates {
     }
     fn show(&self) -> String {
         quoted(self.name())
+    }
+}
+
+impl Value for Peers {
+    fn allowed() -> String {
+        r#""any" or "room""#.into()
+    }
+    fn from_text(text: &str) -> Option<Self> {
+        Some(match text {
+            "any" => Self::Any,
+            "room" => Self::Room,
+            _ => return None,
+        })
+    }
+    fn show(&self) -> String {
+        quoted(&format!("{self:?}").to_lowercase())
     }
 }
 
