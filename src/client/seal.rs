@@ -163,6 +163,8 @@ mod tests {
         let sealed = "AAECAwQFBgcICQoLCKlc-ChwNmEcLisEVHIQkcLnuKUP_1aGn-ubydMZHrnT";
         let text = opened(&seal, &["broadcast", ADA], sealed);
         assert_eq!(text.as_deref(), Some(r#"{"hand":"raised"}"#));
+        let seal = Seal::new("café", KEY).expect("a key");
+        assert_eq!(seal.room(), "iLqS4Udao27kRLU9-NcmRwP9gCChiMEQ");
     }
 
     #[test]

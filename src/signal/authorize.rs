@@ -447,6 +447,25 @@ mod tests {
     }
 
     #[test]
+    fn a_bearer_is_told_in_how_many_rooms_it_may_be() {
+        let mut world = world();
+        for (limits, rooms) in [
+            ("", Config::default().rooms_per_session),
+            (r#","limits":{"rooms":1}"#, 1),
+        ] {
+            let connection = world.say_hello(
+                Access::Granted(grant("ada", &format!(r#"[{{"room":"*"}}]{limits}"#))),
+                None,
+            );
+            let got = world.got(connection);
+            let Some(Message::Welcome(welcome)) = got.first().map(|first| &**first) else {
+                panic!("no welcome: {got:?}");
+            };
+            assert_eq!(welcome.limits.rooms, rooms);
+        }
+    }
+
+    #[test]
     fn another_token_may_take_rooms_away_and_change_a_role() {
         let mut world = world();
         let both = r#"[{"room":"blue"},{"room":"green"}]"#;

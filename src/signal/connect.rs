@@ -119,7 +119,7 @@ impl Hub {
         }
         match self.within_rate(session, length, &command, now) {
             Ok(()) => self.forgive(id),
-            Err(rejection) => return self.refuse(id, rejection, now),
+            Err(rejection) => return self.slow_down(id, session, &command, rejection, now),
         };
         match command {
             Ok(command) => {
@@ -158,15 +158,39 @@ impl Hub {
         })
     }
 
+    /// Drops what came too fast. But what has arrived has arrived, however often that is said: were
+    /// the last `ack` dropped, its client would think that all is well.
+    fn slow_down(
+        &mut self,
+        id: ConnectionId,
+        session: SessionId,
+        command: &Result<Command, Rejection>,
+        rejection: Rejection,
+        now: Now,
+    ) {
+        match command {
+            Ok(Command::Ack(seen)) => {
+                self.acknowledge(session, *seen, now);
+                self.charge(id, now);
+            }
+            _ => self.refuse(id, rejection, now),
+        }
+    }
+
+    /// Closes the connection of a client that goes on being too fast.
+    fn charge(&mut self, id: ConnectionId, now: Now) {
+        if self.count_limited(id) > LIMITED {
+            self.close(id, Close::Flooding, now);
+        }
+    }
+
     /// Answers with an error, and closes the connection of a client that does not listen.
     fn refuse(&mut self, id: ConnectionId, rejection: Rejection, now: Now) {
         let reject = rejection.reject;
         self.note_refusal(id, &rejection);
         self.tell(id, Message::Error(rejection));
         match reject {
-            Reject::RateLimited if self.count_limited(id) > LIMITED => {
-                self.close(id, Close::Flooding, now);
-            }
+            Reject::RateLimited => self.charge(id, now),
             Reject::Malformed if self.count_malformed(id) > MALFORMED_IN_A_ROW => {
                 self.close(id, Close::BrokenProtocol, now);
             }
@@ -227,8 +251,10 @@ impl Hub {
 mod tests {
     use std::time::Duration;
 
-    use super::super::testing::World;
-    use super::super::{Access, Close, Command, Config, Hello, Input, Reject, Rejection};
+    use super::super::testing::{World, offer};
+    use super::super::{
+        Access, Close, Command, Config, Hello, Input, Message, Offset, Reject, Rejection,
+    };
 
     fn malformed() -> Input {
         Input::Message {
@@ -291,6 +317,28 @@ mod tests {
         }
         assert!(world.closed.is_empty());
         assert_eq!(world.error(&client), Some(Reject::RateLimited));
+    }
+
+    #[test]
+    fn an_acknowledgement_counts_however_fast_it_comes_but_not_for_ever() {
+        let mut world = World::new(Config::default());
+        let (ada, grace) = (world.member("blue"), world.member("blue"));
+        let epoch = world.epoch(&ada);
+        world.ask(&grace, offer("blue", &ada, epoch));
+        for _ in 0..250 {
+            world.say(ada.connection, Command::Ping);
+        }
+        assert_eq!(world.error(&ada), Some(Reject::RateLimited));
+        // `joined`, the presence of grace and the offer.
+        world.say(ada.connection, Command::Ack(Offset(3)));
+        let got = world.got(grace.connection);
+        let last = got.last().expect("a receipt");
+        assert!(matches!(**last, Message::Delivered { .. }), "{last:?}");
+        assert_eq!(world.error(&ada), None);
+        for _ in 0..250 {
+            world.say(ada.connection, Command::Ack(Offset(3)));
+        }
+        assert_eq!(world.closed[&ada.connection], Close::Flooding);
     }
 
     #[test]

@@ -116,14 +116,17 @@ impl Hub {
         let id = session;
         let session = self.sessions.get(&session);
         let rooms = session.map_or(0, |session| session.rooms.len() + session.knocks.len());
-        let grant = session.and_then(|session| session.grant.as_ref());
-        let most = grant
-            .and_then(|grant| grant.rooms_at_once())
-            .unwrap_or(self.config.rooms_per_session);
-        if rooms >= most {
+        if rooms >= self.rooms_at_once(id) {
             return Err(Reject::TooManyRooms);
         }
         self.check_room_for(id, room)
+    }
+
+    /// In how many rooms a session may be: as many as its grant says, or as any.
+    pub(super) fn rooms_at_once(&self, session: SessionId) -> usize {
+        self.grant_of(session)
+            .and_then(|grant| grant.rooms_at_once())
+            .unwrap_or(self.config.rooms_per_session)
     }
 
     /// Whether the room may have one more member, and this one.

@@ -115,7 +115,7 @@ impl Hub {
         self.deadlines.clear(Timer::Absence(id));
         self.carry(connection, id, now);
         let ice = self.issue_ice_servers(id, now);
-        let limits = self.limits();
+        let limits = self.limits(id);
         let Some(session) = self.sessions.get_mut(&id) else {
             return;
         };
@@ -144,13 +144,13 @@ impl Hub {
         self.tell(connection, Message::Welcome(Box::new(welcome)));
     }
 
-    fn limits(&self) -> Limits {
+    fn limits(&self, session: SessionId) -> Limits {
         Limits {
             message_bytes: MESSAGE_BYTES,
             messages_per_second: self.config.messages_per_second,
             burst: self.config.message_burst,
             room_members: self.config.room_members,
-            rooms: self.config.rooms_per_session,
+            rooms: self.rooms_at_once(session),
             data_bytes: self.config.data_bytes,
             broadcast_bytes: self.config.broadcast_bytes,
             broadcasts: self.config.broadcasts,

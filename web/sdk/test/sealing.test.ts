@@ -85,6 +85,8 @@ describe("a seal", () => {
       "AAECAwQFBgcICQoLCKlc-ChwNmEcLisEVHIQkcLnuKUP_1aGn-ubydMZHrnT",
     );
     expect(opened).toEqual({ value: { hand: "raised" } });
+    const elsewhere = await Seal.of("café", "wq3xR0b2Yk9uPz5sLd7TgA");
+    expect(elsewhere.room).toBe("iLqS4Udao27kRLU9-NcmRwP9gCChiMEQ");
   });
 });
 
