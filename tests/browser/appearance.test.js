@@ -35,6 +35,21 @@ async function assertOwnTileInCorner(person, name) {
   }
 }
 
+/** What is no link is marked where it is, and can be replaced at once. */
+async function assertProblemMovesNothing({ page }) {
+  const start = page.getByRole("button", { name: "Start a call" });
+  const before = await start.boundingBox();
+  const field = page.getByLabel("Link to a call");
+  await field.fill("this is no link");
+  await page.getByRole("button", { name: "Open" }).click();
+  await page.getByRole("alert").waitFor();
+  assert.deepEqual(await start.boundingBox(), before);
+  const selected = await field.evaluate(
+    (input) => input === document.activeElement && input.selectionEnd - input.selectionStart,
+  );
+  assert.equal(selected, "this is no link".length);
+}
+
 function right({ x, width }) {
   return x + width;
 }
@@ -62,6 +77,8 @@ for (const viewport of SIZES) {
       test("start, lobby and call fit the page", { timeout }, async () => {
         const ada = await stage.open("Ada Lovelace", look);
         await see(ada, "start");
+        await assertProblemMovesNothing(ada);
+        await see(ada, "start-problem");
         await ada.button("Start a call").click();
         await ada.page.getByLabel("Camera preview").waitFor({ state: "visible" });
         await ada.page.getByLabel("Your name").fill(ada.name);

@@ -1,5 +1,6 @@
 import { useSignal } from "@preact/signals";
 import type { JSX } from "preact";
+import { useRef } from "preact/hooks";
 import type { Application } from "../state/application.js";
 import { invitation } from "../state/room_name.js";
 import { Brand } from "./brand.js";
@@ -38,15 +39,19 @@ function LinkForm({
 }): JSX.Element {
   const problem = useSignal(false);
   const text = useSignal("");
+  const field = useRef<HTMLInputElement>(null);
   const submit = (event: Event) => {
     event.preventDefault();
     const invited = invitation(text.value);
     problem.value = invited === undefined;
     if (invited) open(invited.room, invited.token);
+    // What is pasted next takes its place.
+    else field.current?.select();
   };
   return (
     <form class="link-form" onSubmit={submit} noValidate>
       <input
+        ref={field}
         class="field"
         type="text"
         aria-label="Link to a call"
@@ -66,7 +71,7 @@ function LinkForm({
       </button>
       {problem.value && (
         <p class="problem" id="link-problem" role="alert">
-          This is not a link to a call. Copy the whole link and paste it again.
+          This is not a link to a call. Paste the whole link.
         </p>
       )}
     </form>
