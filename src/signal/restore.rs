@@ -201,6 +201,19 @@ mod tests {
     }
 
     #[test]
+    fn a_ticket_of_before_that_is_void_stays_so_while_a_later_welcome_is_on_its_way() {
+        let mut world = world();
+        let ada = world.client();
+        restart(&mut world);
+        let back = world.resume(&ada, 0);
+        world.say(back.connection, Command::Ping);
+        let again = world.resume(&back, 0);
+        assert_eq!(again.resumed, Resumed::Full);
+        assert_eq!(world.resume(&ada, 0).resumed, Resumed::None);
+        assert!(!world.closed.contains_key(&again.connection));
+    }
+
+    #[test]
     fn of_two_tickets_of_one_session_the_newer_one_wins_in_either_order() {
         for thief_is_first in [true, false] {
             let mut world = world();

@@ -108,6 +108,8 @@ pub(super) struct Issued {
     expires: u64,
     /// Whether the client has been heard since it was given the newest, and so has it.
     is_confirmed: bool,
+    /// Whether it has been heard at all since the former one: that one is void for good.
+    has_been_heard: bool,
 }
 
 impl Issued {
@@ -122,6 +124,7 @@ impl Issued {
     /// The client has been heard: it has its newest ticket, and the one before is void.
     pub(super) fn confirm(&mut self) {
         self.is_confirmed = true;
+        self.has_been_heard = true;
     }
 
     /// Whether a ticket of this server is good: the newest, and the one before until the client
@@ -133,7 +136,7 @@ impl Issued {
     /// Whether a ticket of a server before this one calls for the session to be begun anew: the
     /// same again whose welcome may have been lost, or a newer one.
     pub(super) fn is_outdone_by(&self, number: u64) -> bool {
-        number > self.former || (!self.is_confirmed && number == self.former)
+        number > self.former || (!self.has_been_heard && number == self.former)
     }
 
     /// The number of the next ticket of a server whose numbers begin after `start`. One that may
