@@ -202,6 +202,19 @@ impl Hub {
         }
     }
 
+    /// What is kept has just been said again: from now on the client has time to acknowledge it.
+    pub(super) fn await_acknowledgement(&mut self, id: SessionId, now: Now) {
+        let Some(session) = self.sessions.get_mut(&id) else {
+            return;
+        };
+        session.mailbox.wait_from(now);
+        if session.mailbox.waits_since().is_some() {
+            session.is_watched = true;
+            let deadline = now.instant + self.config.acknowledge_timeout;
+            self.deadlines.set(Timer::Unheard(id), deadline);
+        }
+    }
+
     /// A client that takes in what it is told says so now and then. The timer is not moved with
     /// every message; it is looked at again when it rings, and set anew with the next message.
     fn check_acknowledged(&mut self, id: SessionId, now: Now) {

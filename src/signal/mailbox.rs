@@ -115,14 +115,27 @@ impl Mailbox {
         }
     }
 
-    /// Whether everything after `seen` is still here.
+    /// Whether everything after `seen` is still here, and no snapshot is among it.
     pub(super) fn can_resume_after(&self, seen: Offset) -> bool {
-        !self.has_gaps && (self.before_first()..=self.last).contains(&seen)
+        let is_here = !self.has_gaps && (self.before_first()..=self.last).contains(&seen);
+        is_here && !self.begins_with_snapshot_after(seen)
+    }
+
+    /// A snapshot that may not have arrived comes before all that is kept.
+    fn begins_with_snapshot_after(&self, seen: Offset) -> bool {
+        let is_snapshot = |kept: &Kept| matches!(*kept.message, Message::Snapshot { .. });
+        let first = self.kept.front();
+        first.is_some_and(|kept| kept.offset > seen && is_snapshot(kept))
     }
 
     /// What is kept, with its positions.
     pub(super) fn kept(&self) -> impl Iterator<Item = (Offset, &Arc<Message>)> {
         self.kept.iter().map(|kept| (kept.offset, &kept.message))
+    }
+
+    /// What is kept is said again, and can be acknowledged only from now on.
+    pub(super) fn wait_from(&mut self, now: Now) {
+        self.waits_since = now.instant;
     }
 
     /// Since when nothing has been acknowledged of what is kept; `None` if nothing is.
@@ -247,7 +260,9 @@ mod tests {
         });
         mailbox.begin_anew(snapshot, Now::default());
         assert_eq!(positions(&mailbox), [5]);
-        assert!(mailbox.can_resume_after(Offset(4)));
+        // Whoever has not got the snapshot has to be told that one comes.
+        assert!(!mailbox.can_resume_after(Offset(4)));
+        assert!(mailbox.can_resume_after(Offset(5)));
     }
 
     #[test]

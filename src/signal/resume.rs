@@ -92,6 +92,7 @@ impl Hub {
         }
         self.refuse_again(id, connection);
         self.replay(id, connection);
+        self.await_acknowledgement(id, now);
         if was_away {
             self.announce(id, State::Joined, now);
         }
@@ -409,6 +410,29 @@ mod tests {
         world.wait(Duration::from_millis(11_980));
         assert_eq!(world.closed.len(), 1);
         world.wait(Duration::from_millis(30));
+        assert_eq!(world.closed.get(&grace.connection), Some(&Close::TooSlow));
+    }
+
+    #[test]
+    fn who_comes_back_and_acknowledges_nothing_of_what_was_kept_is_suspended_as_well() {
+        let mut world = World::new(Config::default());
+        let (ada, grace) = (world.member("blue"), world.member("blue"));
+        world.ask(&ada, offer("blue", &grace, 2));
+        world.input(grace.connection, Input::Closed);
+        // The time in which it was away is not counted.
+        let wait = |world: &mut World, client: &super::super::testing::Client| {
+            for _ in 0..10 {
+                world.wait(Duration::from_millis(2_990));
+                world.say(client.connection, Command::Ping);
+                world.say(ada.connection, Command::Ack(Offset(9)));
+            }
+        };
+        wait(&mut world, &ada);
+        wait(&mut world, &ada);
+        let grace = world.resume(&grace, 1);
+        wait(&mut world, &grace);
+        assert!(world.closed.is_empty(), "{:?}", world.closed);
+        world.wait(Duration::from_millis(100));
         assert_eq!(world.closed.get(&grace.connection), Some(&Close::TooSlow));
     }
 

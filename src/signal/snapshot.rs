@@ -45,8 +45,32 @@ impl Hub {
 #[cfg(test)]
 mod tests {
     use super::super::testing::{World, offer};
-    use super::super::{Command, Config, Input, Offset, Resumed, State};
+    use super::super::{Command, Config, Input, Offset, Reject, Resumed, State};
     use super::*;
+
+    #[test]
+    fn a_snapshot_that_is_lost_with_its_connection_is_announced_again() {
+        let config = Config {
+            mailbox_messages: 4,
+            ..Config::default()
+        };
+        let mut world = World::new(config);
+        let (ada, grace) = (world.member("blue"), world.member("blue"));
+        for _ in 0..5 {
+            world.ask(&ada, offer("blue", &grace, 2));
+        }
+        assert_eq!(world.error(&ada), Some(Reject::AddresseeOverloaded));
+        // It has taken in everything that it could, and the snapshot comes next.
+        for _ in 0..3 {
+            let grace = world.resume(&grace, 5);
+            assert_eq!(grace.resumed, Resumed::Snapshot);
+            let got = world.got(grace.connection);
+            let last = got.last().expect("the snapshot");
+            assert!(matches!(**last, Message::Snapshot { .. }), "{last:?}");
+        }
+        let next = world.resume(&grace, 8);
+        assert_eq!(next.resumed, Resumed::Full);
+    }
 
     #[test]
     fn who_has_missed_too_much_gets_all_rooms_at_once_and_what_was_said_to_it() {
