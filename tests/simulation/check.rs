@@ -13,7 +13,10 @@ use crate::world::{CLIENTS, ROOMS, World};
 const RESOLVES_WITHIN: Duration = Duration::from_secs(15);
 /// When nothing has come from a client for so long, its session is over.
 const OVER_AFTER: Duration = Duration::from_secs(95);
-/// For how long, once connected, one waits after a restart for those to whom something is to be said again.
+/// A client that is connected and acknowledges nothing for so long loses its connection.
+const HEEDED_WITHIN: Duration = Duration::from_secs(30);
+/// For how long, once connected, one waits after a restart for those to whom something is to be
+/// said again.
 const WAITED_FOR: Duration = Duration::from_secs(96);
 
 impl World {
@@ -21,26 +24,44 @@ impl World {
     pub(crate) fn check(&mut self) {
         let now = self.now.instant;
         self.note_trouble();
-        for wire in self.wires.values() {
-            wire.check_found(now);
-        }
+        self.check_wires();
         assert!(self.hub.rooms() <= ROOMS.len());
         for (number, word) in self.ledger.open() {
             let since = self.may_wait_since(word.client, word.to, word.at);
-            assert!(
-                now <= since + RESOLVES_WITHIN,
-                "{number}: no fate: {word:?}"
-            );
+            let within = RESOLVES_WITHIN + self.unheeded_for(word.to, since);
+            assert!(now <= since + within, "{number}: no fate: {word:?}");
         }
     }
 
-    /// Whoever is not well at this moment may be told later.
+    pub(crate) fn check_wires(&self) {
+        for wire in self.wires.values() {
+            wire.check_found(self.now.instant);
+        }
+    }
+
+    /// Whoever is not well at this moment may be told later, and so may who waits for somebody
+    /// that forgets to acknowledge.
     pub(crate) fn note_trouble(&mut self) {
+        let now = self.now.instant;
         for client in 0..CLIENTS {
             if !self.are_well(client) {
-                self.troubled[client] = self.now.instant;
+                self.troubled[client] = now;
+            }
+            if self.people[client].is_forgetful(now) {
+                self.forgot[client] = Some(now);
             }
         }
+    }
+
+    /// For how long the addressees of something may have heeded nothing before it is noticed.
+    fn unheeded_for(&self, to: Option<SessionId>, since: Instant) -> Duration {
+        let forgot = match to {
+            Some(to) => self.forgot[self.owners[&to]],
+            None => self.forgot.iter().copied().flatten().max(),
+        };
+        forgot
+            .filter(|at| *at >= since)
+            .map_or(Duration::ZERO, |_| HEEDED_WITHIN)
     }
 
     /// Since when nothing keeps a word from its fate.

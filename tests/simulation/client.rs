@@ -42,6 +42,8 @@ pub(crate) struct Client {
     acknowledged: Offset,
     /// Since when there is something to acknowledge.
     unacknowledged_since: Option<Instant>,
+    /// Until when it takes everything in and says nothing of it.
+    pub(crate) forgetful_until: Instant,
     /// When something was heard last, and whether the client has asked since.
     heard: (Instant, bool),
     next_id: u64,
@@ -77,9 +79,8 @@ impl Client {
 
     /// When it wants to be asked what is due.
     pub(crate) fn due(&self) -> Instant {
-        let since = self.unacknowledged_since.filter(|_| self.is_welcome);
-        let acknowledge = since.map(|at| at + ACKNOWLEDGES_WITHIN);
-        let due = [acknowledge, self.parked_until].into_iter().flatten();
+        let due = [self.acknowledges_at(), self.parked_until];
+        let due = due.into_iter().flatten();
         due.chain([self.heard.0 + self.patience()])
             .min()
             .expect("one at least")
@@ -113,14 +114,23 @@ impl Client {
             self.heard.1 = true;
             commands.push(Command::Ping);
         }
-        let since = self.unacknowledged_since.filter(|_| self.is_welcome);
-        if since.is_some_and(|since| since + ACKNOWLEDGES_WITHIN <= now) {
+        if self.acknowledges_at().is_some_and(|at| at <= now) {
             commands.push(self.ack());
         }
         commands
     }
 
-    pub(crate) fn ack(&mut self) -> Command {
+    fn acknowledges_at(&self) -> Option<Instant> {
+        let since = self.unacknowledged_since.filter(|_| self.is_welcome)?;
+        Some(self.forgetful_until.max(since + ACKNOWLEDGES_WITHIN))
+    }
+
+    /// Acknowledges before it must, unless it forgets to.
+    pub(crate) fn ack_early(&mut self, now: Instant) -> Option<Command> {
+        (self.forgetful_until <= now).then(|| self.ack())
+    }
+
+    fn ack(&mut self) -> Command {
         self.unacknowledged_since = None;
         self.acknowledged = self.seen;
         Command::Ack(self.seen)

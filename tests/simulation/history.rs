@@ -19,6 +19,9 @@ impl World {
             if self.random.one_in(120) {
                 self.stop_server();
             }
+            if self.random.one_in(40) {
+                self.steal(client);
+            }
             self.carry_some();
             self.pass_some_time();
             self.check();
@@ -28,7 +31,8 @@ impl World {
     /// Something goes wrong between a client and the server.
     fn break_wire(&mut self, client: usize, connection: ConnectionId) {
         let now = self.now.instant;
-        match self.random.below(8) {
+        match self.random.below(9) {
+            8 => self.forget_to_acknowledge(client),
             0 => self.half_open(connection),
             1 | 2 => {
                 let seconds = [1, 5, 20, 40, 100][self.random.below(5)];
@@ -42,6 +46,15 @@ impl World {
                 self.cut(client);
             }
             _ => self.cut(client),
+        }
+    }
+
+    /// A client takes everything in and says nothing of it: for the server it does not keep up.
+    fn forget_to_acknowledge(&mut self, client: usize) {
+        let seconds = [10, 40, 100][self.random.below(3)];
+        if let Person::Strict(client) = &mut self.people[client] {
+            client.forgetful_until = self.now.instant + Duration::from_secs(seconds);
+            self.note("a client that forgets to acknowledge");
         }
     }
 
@@ -74,6 +87,9 @@ impl World {
             return;
         }
         let room = ROOMS[self.random.below(ROOMS.len())];
+        if self.random.one_in(20) {
+            return self.talk(client, room);
+        }
         let commands = match self.people[client] {
             Person::Strict(_) => self.act_strictly(client, room),
             Person::Library(_) => {
@@ -82,6 +98,27 @@ impl World {
             }
         };
         self.attend(client, commands.into_iter().collect());
+    }
+
+    /// A client says much to one other, all at once.
+    fn talk(&mut self, client: usize, room: &str) {
+        let Some(to) = self.someone(client, room) else {
+            return;
+        };
+        self.note("much said at once");
+        let mut commands = Vec::new();
+        for _ in 0..3 + self.random.below(12) {
+            self.numbers += 1;
+            let (number, now) = (self.numbers, self.now.instant);
+            match &mut self.people[client] {
+                Person::Strict(client) => commands.extend(client.say(room, Some(to), number)),
+                Person::Library(library) => {
+                    library.say(room, to, number, now);
+                    commands.append(&mut library.commands());
+                }
+            }
+        }
+        self.attend(client, commands);
     }
 
     fn act_by_library(&mut self, client: usize, room: &str) {
@@ -107,7 +144,7 @@ impl World {
         let other = self.random.below(60);
         let to = self.someone(client, room);
         self.numbers += 1;
-        let number = self.numbers;
+        let (number, now) = (self.numbers, self.now.instant);
         let Person::Strict(client) = &mut self.people[client] else {
             return None;
         };
@@ -115,7 +152,7 @@ impl World {
         match choice {
             0 => Some(client.leave(room)),
             1 => Some(client.update(room)),
-            2 | 3 => Some(client.ack()),
+            2 | 3 => client.ack_early(now),
             4..=6 if !is_inside => Some(client.join(room)),
             12 | 13 if is_inside => Some(client.set_state(room, other)),
             14 | 15 => match other {
@@ -202,6 +239,7 @@ impl World {
 
     fn ring(&mut self) {
         self.note_trouble();
+        self.check_wires();
         if self
             .hub
             .poll_timeout()
@@ -221,6 +259,11 @@ impl World {
     /// is there; after some more than a minute everybody knows what became of its words.
     pub(crate) fn heal(&mut self) {
         self.away_until = [self.now.instant; CLIENTS];
+        for person in &mut self.people {
+            if let Person::Strict(client) = person {
+                client.forgetful_until = self.now.instant;
+            }
+        }
         for wire in self.wires.values_mut() {
             wire.stalled_until = self.now.instant;
         }

@@ -3,23 +3,28 @@
 //! The network delays, reorders nothing and cuts connections, with what is on its way lost; the
 //! server may learn of a cut much later than the client. Connections fall half open, in one
 //! direction or both: whatever is sent is swallowed, and nobody is told. Clients read late, or not
-//! at all for a while; they stay away for longer than they may. The server is stopped or dies, and
+//! at all for a while, or forget to acknowledge; much is said to one of them at once; they stay
+//! away for longer than they may, and thieves come with what they had proven themselves with
+//! before. The server is stopped or dies, and
 //! another one begins with the keys of the tickets and nothing else. Some clients are strict: they
 //! do what `docs/protocol.md` tells them, and check everything that they are told ([`client`]).
 //! The others are the library of this crate ([`library`]).
 //!
 //! After every step: what is confirmed has been heard, once and in order, by whom it was said to
-//! ([`ledger`]); everything said has its fate in time, dead connections are found in time, and
-//! what is kept is bounded ([`check`]). Five seconds after the last fault all agree on who is
+//! ([`ledger`]); everything said has its fate in time, dead connections are found in time
+//! ([`check`]); what is kept is bounded, and who acknowledges nothing is not waited for
+//! ([`kept`]); who comes back in time has its session, and nobody else has ([`proof`]). Five seconds after the last fault all agree on who is
 //! there.
 
 mod check;
 mod client;
 mod history;
+mod kept;
 mod ledger;
 mod library;
 mod membership;
 mod person;
+mod proof;
 mod random;
 mod rooms;
 mod walk;
@@ -36,7 +41,7 @@ use world::World;
 const SEEDS: u64 = 10_000;
 const SHARDS: u64 = 4;
 /// In each shard, so many kinds of things happen.
-const HAPPENS: usize = 17;
+const HAPPENS: usize = 20;
 
 fn whatever_happens(shard: u64) {
     let mut happened: BTreeMap<_, u32> = BTreeMap::new();

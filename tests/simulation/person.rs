@@ -44,6 +44,14 @@ impl Person {
         }
     }
 
+    /// Whether it takes in what it is told and does not say so.
+    pub(crate) fn is_forgetful(&self, now: Instant) -> bool {
+        match self {
+            Self::Strict(client) => client.forgetful_until > now,
+            Self::Library(_) => false,
+        }
+    }
+
     pub(crate) fn views(&self, room: &str) -> Option<&Views> {
         match self {
             Self::Strict(client) => client.rooms.views.get(room),

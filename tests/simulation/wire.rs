@@ -1,11 +1,13 @@
 //! A connection as the network knows it.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 use peerage::signal::{Command, Ending, Message, Offset};
 use peerage::time::Instant;
+
+use crate::kept::Kept;
 
 /// Within which time the hub finds a connection that is dead, and one on which somebody is waited
 /// for, and for how long that counts.
@@ -32,8 +34,10 @@ pub(crate) struct Wire {
     pub(crate) is_left: bool,
     /// The server has closed it, or has gone down (`None`).
     pub(crate) closed: Option<Option<Ending>>,
+    /// It is that of somebody who tries to be this client.
+    pub(crate) is_thief: bool,
     /// What the server has sent on it and has not seen acknowledged.
-    pub(crate) unacknowledged: BTreeSet<u64>,
+    pub(crate) kept: Kept,
     /// When the server has heard from it last, and when somebody began to wait for it.
     pub(crate) heard: Instant,
     pub(crate) awaited: Option<Instant>,
@@ -59,11 +63,12 @@ impl Wire {
         !(self.swallows_up || self.swallows_down || self.is_left)
     }
 
-    /// A dead connection is found within its time.
+    /// A dead connection is found within its time, and one whose client heeds nothing.
     pub(crate) fn check_found(&self, now: Instant) {
         if self.closed.is_some() {
             return;
         }
+        self.kept.check_heeded(now, LATE);
         // Where somebody begins to wait meanwhile, it is asked once more.
         let once_more = self.awaited.map_or(Duration::ZERO, |_| ONCE_MORE);
         let found = self.heard + FOUND_WITHIN + once_more + LATE;

@@ -6,13 +6,15 @@ use std::time::Duration;
 
 use peerage::auth::Secret;
 use peerage::signal::{
-    Close, Command, Config, ConnectionId, Ending, Event, Hub, Input, Kind, Message, Offset,
-    SessionId,
+    Access, Close, Command, Config, ConnectionId, Ending, Event, Hello, Hub, Input, Kind, Message,
+    Offset, Resumed, SessionId, Welcome,
 };
 use peerage::time::{Instant, Now};
 
+use crate::kept;
 use crate::ledger::Ledger;
 use crate::person::{Person, Wish};
+use crate::proof::Proof;
 use crate::random::Random;
 use crate::wire::Wire;
 
@@ -20,10 +22,9 @@ pub(crate) const ROOMS: [&str; 2] = ["blue", "green"];
 pub(crate) const CLIENTS: usize = 5;
 /// So many of them are strict, and the others are the library.
 const STRICT: usize = 3;
-const MAILBOX: usize = 10;
 const BROADCASTS: usize = 8;
 /// After a snapshot there may be more: it, and what became of one's own words.
-const MOST_KEPT: usize = MAILBOX + 1 + 2 * CLIENTS + BROADCASTS;
+const MOST_KEPT: usize = kept::MESSAGES + 1 + 2 * CLIENTS + BROADCASTS;
 /// How many messages the server hands to a connection that takes none of them.
 const OUTBOX: usize = 40;
 
@@ -41,13 +42,17 @@ pub(crate) struct World {
     pub(crate) away_until: [Instant; CLIENTS],
     pub(crate) troubled: [Instant; CLIENTS],
     pub(crate) heard: [Instant; CLIENTS],
+    /// When it was forgetting to acknowledge last.
+    pub(crate) forgot: [Option<Instant>; CLIENTS],
     /// Who each session ever was.
     pub(crate) owners: BTreeMap<SessionId, usize>,
     /// When each client has come back after a restart.
     pub(crate) restored: [Option<Instant>; CLIENTS],
+    /// By what each client is known.
+    proofs: [Proof; CLIENTS],
     next_connection: u64,
-    /// A client says hello: what it is told now is said again.
-    is_greeting: bool,
+    /// On which connection a client says hello: what it is told there now is said again.
+    greeting: Option<ConnectionId>,
     pub(crate) numbers: u64,
     pub(crate) ledger: Ledger,
     pub(crate) seen: BTreeMap<&'static str, u32>,
@@ -56,7 +61,8 @@ pub(crate) struct World {
 /// A hub that begins now and takes the tickets of those before it.
 fn hub(now: Now, seed: u8) -> Hub {
     let config = Config {
-        mailbox_messages: MAILBOX,
+        mailbox_messages: kept::MESSAGES,
+        mailbox_bytes: kept::BYTES,
         broadcasts: BROADCASTS,
         room_members: CLIENTS - 1,
         ticket_keys: vec![Secret::new(
@@ -97,10 +103,12 @@ impl World {
             away_until: [now.instant; CLIENTS],
             troubled: [now.instant; CLIENTS],
             heard: [now.instant; CLIENTS],
+            forgot: [None; CLIENTS],
             owners: BTreeMap::new(),
             restored: [None; CLIENTS],
+            proofs: <[Proof; CLIENTS]>::default(),
             next_connection: 0,
-            is_greeting: false,
+            greeting: None,
             numbers: 0,
             ledger: Ledger::default(),
             seen: BTreeMap::new(),
@@ -119,6 +127,9 @@ impl World {
         self.hub = hub(self.now, self.servers);
         self.ledger.restarted = Some(self.now.instant);
         self.troubled = [self.now.instant; CLIENTS];
+        for proof in &mut self.proofs {
+            proof.restarted(self.now.instant);
+        }
         self.wires.retain(|_, wire| !wire.is_left);
         for wire in self.wires.values_mut() {
             let arrives = self.random.below(8);
@@ -148,13 +159,19 @@ impl World {
     }
 
     fn connect(&mut self, client: usize) {
+        let hello = self.people[client].open(self.now.instant);
+        let connection = self.open(client);
+        self.current[client] = Some(connection);
+        self.wire(connection).up = hello.into();
+    }
+
+    fn open(&mut self, client: usize) -> ConnectionId {
         let connection = ConnectionId(self.next_connection);
         self.next_connection += 1;
-        self.current[client] = Some(connection);
-        let mut wire = Wire::new(client, self.now.instant);
-        wire.up = self.people[client].open(self.now.instant).into();
+        let wire = Wire::new(client, self.now.instant);
         self.wires.insert(connection, wire);
         self.input(connection, Input::Open);
+        connection
     }
 
     pub(crate) fn input(&mut self, connection: ConnectionId, input: Input) {
@@ -207,18 +224,45 @@ impl World {
         }
         let client = wire.client;
         wire.heard = now;
+        let is_greeting = matches!(command, Command::Hello(_));
         if let Command::Ack(seen) = command {
-            wire.unacknowledged.retain(|&offset| offset > seen.0);
+            wire.kept.acknowledge(seen, now);
+        }
+        if wire.closed.is_none() && !is_greeting {
+            self.proofs[client].heard(now);
         }
         self.heard[client] = now;
-        self.is_greeting = matches!(command, Command::Hello(_));
+        self.greeting = is_greeting.then_some(connection);
+        self.say(connection, command);
+        self.greeting = None;
+        true
+    }
+
+    fn say(&mut self, connection: ConnectionId, command: Command) {
         let input = Input::Message {
             length: 100,
             command: Ok(command),
         };
         self.input(connection, input);
-        self.is_greeting = false;
-        true
+    }
+
+    /// Somebody tries to go on with a client's session, with a token that has had its day.
+    pub(crate) fn steal(&mut self, client: usize) {
+        let Some(resume) = self.proofs[client].stolen() else {
+            return;
+        };
+        self.note("a thief");
+        let connection = self.open(client);
+        let wire = self.wire(connection);
+        (wire.is_thief, wire.is_left) = (true, true);
+        let hello = Hello {
+            version: 1,
+            client: None,
+            access: Access::Nothing,
+            resume: Some(resume),
+        };
+        self.say(connection, Command::Hello(hello));
+        self.say(connection, Command::Bye);
     }
 
     pub(crate) fn carry_down(&mut self, connection: ConnectionId) -> bool {
@@ -234,7 +278,7 @@ impl World {
         let commands = match (sent, wire.closed) {
             (Some((offset, message)), _) => {
                 if let Message::Welcome(welcome) = &*message
-                    && welcome.resumed == peerage::signal::Resumed::Restored
+                    && welcome.resumed == Resumed::Restored
                 {
                     self.restored[client] = Some(now.instant);
                 }
@@ -288,13 +332,16 @@ impl World {
     }
 
     fn sent(&mut self, connection: ConnectionId, offset: Option<Offset>, message: Arc<Message>) {
-        let (now, is_again) = (self.now.instant, self.is_greeting);
+        let now = self.now.instant;
+        let is_again = self.greeting == Some(connection);
+        if let Message::Welcome(welcome) = &*message {
+            self.welcomed(connection, welcome);
+        }
         let wire = self.wire(connection);
         assert!(wire.closed.is_none(), "nothing follows a close");
         if let Some(offset) = offset {
-            assert!(wire.unacknowledged.insert(offset.0), "sent once");
-            let kept = wire.unacknowledged.len();
-            assert!(kept <= MOST_KEPT, "a mailbox is bounded");
+            wire.kept.add(offset, &message, now);
+            wire.kept.check_bound(is_again, MOST_KEPT);
         }
         let is_urgent = matches!(&*message, Message::Delivery(it) if it.kind != Kind::Candidate);
         if is_urgent && !is_again {
@@ -307,6 +354,23 @@ impl World {
         if wire.down.len() > OUTBOX {
             self.hub.handle(connection, Input::Stalled, self.now);
         }
+    }
+
+    /// Who comes back in time has its session, and whoever has no proof of it has not.
+    fn welcomed(&mut self, connection: ConnectionId, welcome: &Welcome) {
+        let (client, is_thief) = {
+            let wire = self.wire(connection);
+            (wire.client, wire.is_thief)
+        };
+        let is_had = welcome.resumed != Resumed::None;
+        if is_thief {
+            assert!(!is_had, "a token of before is of no use");
+            return;
+        }
+        let now = self.now.instant;
+        let proof = &mut self.proofs[client];
+        assert!(is_had || !proof.is_alive(now), "who is in time is had");
+        proof.given(welcome.session, &welcome.token, is_had, now);
     }
 
     pub(crate) fn are_well(&self, client: usize) -> bool {
