@@ -16,7 +16,8 @@ import type {
   Welcome,
 } from "./messages.js";
 import type { Entry, Settle } from "./outbox.js";
-import { Room, type RoomPort, type Self } from "./room.js";
+import { Room, type RoomPort } from "./room.js";
+import type { Self } from "./room_events.js";
 import { Seal } from "./sealing.js";
 import { keepTime } from "./timers.js";
 import type { Account } from "./room_messages.js";

@@ -28,7 +28,8 @@ export type { Path, PathKind } from "./path.js";
 export { Peer, type PeerEvents } from "./peer.js";
 export type { RemoteTrack } from "./receiving.js";
 export { type Reading, requestTransport } from "./requests.js";
-export { Room, type RoomEvents, type Self, type SendResult } from "./room.js";
+export { Room } from "./room.js";
+export type { RoomEvents, Self, SendResult } from "./room_events.js";
 export type {
   BroadcastReceipt,
   Duplicates,

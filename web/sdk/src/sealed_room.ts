@@ -1,6 +1,6 @@
 import type { Member, Presence, Signal } from "./messages.js";
 import type { Account, Knocker, RoomNews, StateEntry } from "./room_messages.js";
-import type { Self } from "./room.js";
+import type { Self } from "./room_events.js";
 import type { Seal } from "./sealing.js";
 
 /** @internal What the seal of a member's name and data is about. */
