@@ -6,6 +6,7 @@ mod cutting;
 mod world;
 
 mod admission;
+mod announcing;
 mod attacks;
 mod bearing;
 mod closing;
