@@ -35,8 +35,8 @@ async fn requests(input: &[u8]) {
     let hub = Hub::new(Config::default(), [1; 32]);
     let counters = Arc::new(SignalCounters::default());
     let router = Gateway::start(hub, Settings::default(), counters).router();
-    let welcome = ask(&router, post("/v1/connect", HELLO.as_bytes(), b"")).await;
-    let (status, welcome) = welcome.expect("an answer at once");
+    let hello = post("/v1/connect", HELLO.as_bytes(), b"");
+    let (status, welcome) = ask(&router, hello).await;
     assert_eq!(status, StatusCode::OK);
     let text = |name: &str| welcome[name].as_str().expect("it is there").to_owned();
     let key = format!("Bearer {}", text("connection"));
@@ -45,7 +45,7 @@ async fn requests(input: &[u8]) {
         let Some(request) = request(*which, rest, &key, &text("ticket")) else {
             continue;
         };
-        if let Some((status, _)) = ask(&router, request).await {
+        if let Ok((status, _)) = timeout(HELD, ask(&router, request)).await {
             assert!(STATUSES.contains(&status.as_u16()), "{status}");
         }
     }
@@ -91,18 +91,16 @@ fn post(path: &str, body: &[u8], key: &[u8]) -> Request<Body> {
     request.body(body).expect("a key is ASCII")
 }
 
-/// The answer, if there is one at once. What is no stream of events is JSON, or nothing.
-async fn ask(router: &Router, request: Request<Body>) -> Option<(StatusCode, serde_json::Value)> {
-    let answer: Response = timeout(HELD, router.clone().oneshot(request))
-        .await
-        .ok()?
-        .expect("a router never fails");
+/// The answer. What is no stream of events is JSON, or nothing.
+async fn ask(router: &Router, request: Request<Body>) -> (StatusCode, serde_json::Value) {
+    let answer = router.clone().oneshot(request).await;
+    let answer: Response = answer.expect("a router never fails");
     let (head, body) = answer.into_parts();
     let kind = head.headers.get("content-type");
     if kind.is_none_or(|kind| kind == "text/event-stream") {
-        return Some((head.status, serde_json::Value::Null));
+        return (head.status, serde_json::Value::Null);
     }
     let body = to_bytes(body, usize::MAX).await.expect("it is whole");
     let json = serde_json::from_slice(&body).expect("what is answered is JSON");
-    Some((head.status, json))
+    (head.status, json)
 }
