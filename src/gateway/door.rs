@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 use tracing::debug;
 
@@ -26,6 +27,7 @@ pub(super) struct Door {
     guesses: Guesses,
     clock: Clock,
     counters: Arc<SignalCounters>,
+    unknown_keys: Option<Arc<Notify>>,
 }
 
 /// One who is at the door, for as long as its connection lives.
@@ -42,12 +44,14 @@ impl Door {
         tokens: Option<Arc<AccessTokens>>,
         guesses_per_address: u32,
         counters: Arc<SignalCounters>,
+        unknown_keys: Option<Arc<Notify>>,
     ) -> Self {
         Self {
             tokens: ArcSwapOption::new(tokens),
             guesses: Guesses::new(guesses_per_address),
             clock: Clock::start(),
             counters,
+            unknown_keys,
         }
     }
 
@@ -109,7 +113,12 @@ impl Visitor {
     fn refuse(&self, fault: TokenFault) -> Access {
         debug!("a token is refused: {fault}");
         SignalCounters::count(&self.door.counters.tokens_refused);
-        if fault != TokenFault::Expired {
+        if fault == TokenFault::UnknownKey
+            && let Some(unknown_keys) = &self.door.unknown_keys
+        {
+            unknown_keys.notify_one();
+        }
+        if !matches!(fault, TokenFault::Expired | TokenFault::NoKeys) {
             self.has_guessed();
         }
         Access::Refused(fault)

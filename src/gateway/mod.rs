@@ -74,6 +74,7 @@ impl Gateway {
             settings.tokens.clone(),
             settings.guesses_per_address,
             Arc::clone(&counters),
+            settings.unknown_keys.clone(),
         );
         let gate = Arc::new(Gate::new(&settings, Arc::clone(&counters)));
         let sinks = (settings.redemptions.clone(), settings.announcements.clone());

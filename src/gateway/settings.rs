@@ -4,6 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Notify;
+
 use super::redemptions::RedemptionSink;
 use crate::auth::jwt::AccessTokens;
 use crate::signal::Announcement;
@@ -26,6 +28,8 @@ pub struct Settings {
     pub tokens: Option<Arc<AccessTokens>>,
     /// Where tokens are noted that let in one session only, once they are used. Nowhere.
     pub redemptions: Option<RedemptionSink>,
+    /// Who is told when a token names a key that is not there. Nobody.
+    pub unknown_keys: Option<Arc<Notify>>,
     /// How many tokens that are not good, and rooms that are not allowed, one address (/32, /64)
     /// may try at once before it is kept out; 0 is no limit. 100.
     pub guesses_per_address: u32,
@@ -73,6 +77,7 @@ impl Default for Settings {
             max_delay: Duration::ZERO,
             tokens: None,
             redemptions: None,
+            unknown_keys: None,
             guesses_per_address: 100,
             announcements: None,
             ping_interval: Duration::from_secs(20),

@@ -12,7 +12,7 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 
 use super::labelled;
-use super::{Counter, Ports, RelayCounters, RelaySnapshot, SignalCounters};
+use super::{Counter, KeySetCounters, Ports, RelayCounters, RelaySnapshot, SignalCounters};
 
 /// All that the process counts.
 #[derive(Clone, Debug, Default)]
@@ -20,6 +20,7 @@ pub struct Registry {
     relay: Arc<[Arc<RelayCounters>]>,
     signal: Arc<SignalCounters>,
     certificate_expiry: Option<Arc<Counter>>,
+    key_set: Option<Arc<KeySetCounters>>,
     ports: Arc<[Arc<Ports>]>,
 }
 
@@ -31,6 +32,7 @@ impl Registry {
             relay: relay.into(),
             signal,
             certificate_expiry: None,
+            key_set: None,
             ports: Arc::default(),
         }
     }
@@ -39,6 +41,13 @@ impl Registry {
     #[must_use]
     pub fn with_ports(mut self, ports: Vec<Arc<Ports>>) -> Self {
         self.ports = ports.into();
+        self
+    }
+
+    /// Also tells how fetching the keys of access tokens goes.
+    #[must_use]
+    pub fn with_key_set(mut self, counters: Arc<KeySetCounters>) -> Self {
+        self.key_set = Some(counters);
         self
     }
 
@@ -201,6 +210,13 @@ impl Collector for Registry {
                 "When the certificate ends, in seconds since 1970",
                 expiry.read(),
             )?;
+        }
+        if let Some(key_set) = &self.key_set {
+            let (fetched, failures) = key_set.read();
+            let help = "When the keys of access tokens have last come, in seconds since 1970";
+            gauge(&mut encoder, "key_set_fetched_seconds", help, fetched)?;
+            let help = "Attempts to fetch the keys of access tokens that failed";
+            counter(&mut encoder, "key_set_fetch_failures", help, failures)?;
         }
         self.encode_relay(&mut encoder)?;
         labelled::encode(&mut encoder, &self.relay, &self.ports)?;

@@ -4,6 +4,7 @@
 //! No label ever carries an address, a name or an id.
 
 mod exposition;
+mod key_set;
 mod labelled;
 mod ports;
 mod relay;
@@ -11,6 +12,7 @@ mod signal;
 mod tally;
 
 pub use exposition::Registry;
+pub use key_set::KeySetCounters;
 pub use ports::Ports;
 pub use relay::{
     Counter, FAILURES, FAMILIES, LOSSES, ORIGINS, PROGRESS, REFUSALS, RelayCounters, RelaySnapshot,

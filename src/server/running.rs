@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tracing::{info, warn};
@@ -20,6 +20,7 @@ use super::http::{
     Admission, Assets, Listener, MetricsPage, Readiness, State, metrics_router, public_router,
 };
 use super::interfaces::{Interfaces, hostname};
+use super::key_keeper::KeyKeeper;
 use super::redemption_log::RedemptionLog;
 use super::relay_users::{RelayUsers, relay_terms};
 use super::revocation_log::{Kept, RevocationLog};
@@ -27,7 +28,7 @@ use super::revoker::Revoker;
 use super::signaling::{self, Former, Signaling};
 use super::state::StateDirectory;
 use super::tls::{self, Tls};
-use crate::metrics::{Counter, Registry};
+use crate::metrics::{Counter, KeySetCounters, Registry};
 use crate::relay::{self, AuditSink, Entrance, Relay};
 use crate::turn::Transport;
 
@@ -106,6 +107,9 @@ pub struct Server {
     addresses: Addresses,
     readiness: Arc<Readiness>,
     signaling: Signaling,
+    /// `None` where no access tokens are asked for.
+    keys: Option<KeyKeeper>,
+    key_set: Arc<KeySetCounters>,
     state: StateDirectory,
     tls: Option<Tls>,
     certificate_expiry: Arc<Counter>,
@@ -132,12 +136,7 @@ impl Server {
         let metrics = bind_all(&config.metrics.listen, "metrics.listen")?;
         let state = StateDirectory::open(&config.state_directory)?;
         let tls = prepare_tls(config, &state, interfaces)?;
-        let mut users = RelayUsers::of(config, &state)?;
-        let now = super::now().unix;
-        let (revocations, former) = RevocationLog::open(&state, &config.auth, now)?;
-        for kept in &former {
-            users.revoke(&kept.revoked, now);
-        }
+        let (users, revocations, former) = open_users(config, &state)?;
         let audit = start_audit(config)?;
         let sink = audit.as_ref().and_then(AuditLog::sink);
         let of = |bound: &[Bound]| bound.iter().map(|bound| bound.address).collect();
@@ -151,14 +150,20 @@ impl Server {
         let relay = relay.map(Arc::new);
         let listeners = relay.iter().flat_map(|relay| relay.listeners());
         addresses.turn = listeners.copied().collect();
+        let missed = Arc::<Notify>::default();
+        let signaling = start_signaling(
+            config,
+            &state,
+            former,
+            (&users, relay.as_deref()),
+            &addresses,
+            &missed,
+        )?;
+        let readiness = Arc::new(Readiness::new());
+        let key_set = Arc::<KeySetCounters>::default();
+        let keys = keep_keys(config, &signaling, (&readiness, &key_set), missed);
         let server = Self {
-            signaling: start_signaling(
-                config,
-                &state,
-                former,
-                (&users, relay.as_deref()),
-                &addresses,
-            )?,
+            signaling,
             state,
             users: Arc::new(Mutex::new(users)),
             terms: Arc::new(Mutex::new(relay_terms(config, None))),
@@ -166,7 +171,9 @@ impl Server {
             tls: tls.clone(),
             certificate_expiry: Arc::default(),
             addresses,
-            readiness: Arc::new(Readiness::new()),
+            readiness,
+            keys,
+            key_set,
             admission: Arc::new(Admission::new(
                 config.http.connections,
                 config.http.connections_per_address,
@@ -218,7 +225,9 @@ impl Server {
             self.tell_certificate_expiry();
             info!("another certificate is shown");
         }
-        self.signaling.replace_tokens(&config.auth);
+        if let Some(keys) = &self.keys {
+            keys.follow(&config.auth);
+        }
         lock(&self.revocations).follow(&config.auth);
         let (users, before) = {
             let mut present = lock(&self.users);
@@ -329,6 +338,9 @@ impl Server {
         if let Some(relay) = &self.relay {
             registry = registry.with_ports(relay.ports());
         }
+        if config.auth.remote.is_some() {
+            registry = registry.with_key_set(Arc::clone(&self.key_set));
+        }
         if self.tls.is_some() {
             self.tell_certificate_expiry();
             registry = registry.with_certificate_expiry(Arc::clone(&self.certificate_expiry));
@@ -382,6 +394,39 @@ fn leaf_names(config: &Config, interfaces: &Interfaces) -> Vec<String> {
     let public = public.map(|url| url.host().to_owned());
     names.extend(public.filter(|public| !names.contains(public)));
     names
+}
+
+/// The users of the relay, without those that were revoked before, and what was.
+fn open_users(
+    config: &Config,
+    state: &StateDirectory,
+) -> Result<(RelayUsers, RevocationLog, Vec<Kept>), StartError> {
+    let mut users = RelayUsers::of(config, state)?;
+    let now = super::now().unix;
+    let (revocations, former) = RevocationLog::open(state, &config.auth, now)?;
+    for kept in &former {
+        users.revoke(&kept.revoked, now);
+    }
+    Ok((users, revocations, former))
+}
+
+/// Keeps the keys of access tokens, where these are asked for.
+fn keep_keys(
+    config: &Config,
+    signaling: &Signaling,
+    (readiness, counters): (&Arc<Readiness>, &Arc<KeySetCounters>),
+    missed: Arc<Notify>,
+) -> Option<KeyKeeper> {
+    signaling.is_by_token().then(|| {
+        let (readiness, counters) = (Arc::clone(readiness), Arc::clone(counters));
+        KeyKeeper::start(
+            &config.auth,
+            signaling.gateway(),
+            readiness,
+            counters,
+            missed,
+        )
+    })
 }
 
 fn start_audit(config: &Config) -> Result<Option<AuditLog>, StartError> {
@@ -457,6 +502,7 @@ fn start_signaling(
     revocations: Vec<Kept>,
     (users, relay): (&RelayUsers, Option<&Relay>),
     addresses: &Addresses,
+    unknown_keys: &Arc<Notify>,
 ) -> Result<Signaling, StartError> {
     let (redemptions, used) = match config.auth.by_token {
         true => {
@@ -480,6 +526,7 @@ fn start_signaling(
         secret: users.secret().clone(),
         rooms: relay.and_then(Relay::rooms),
         credential_lifetime: config.turn.credential_lifetime,
+        unknown_keys: Arc::clone(unknown_keys),
         ticket_keys: state.secrets(TICKET_KEYS)?,
     };
     Signaling::start(&settings, &former, redemptions)

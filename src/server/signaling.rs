@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use tokio::sync::Notify;
 
 use super::config::{AllowedOrigin, Auth, CertificateSource, PublicUrl, Signal};
 use super::error::StartError;
@@ -41,6 +42,8 @@ pub(super) struct Settings {
     pub(super) credential_lifetime: Duration,
     /// Where the relay learns who is in which room, if it wants to know.
     pub(super) rooms: Option<Arc<Rooms>>,
+    /// Who is told of tokens of unknown keys.
+    pub(super) unknown_keys: Arc<Notify>,
     /// What tickets of sessions are made with, the first one, and read with.
     pub(super) ticket_keys: Vec<Secret>,
 }
@@ -112,11 +115,9 @@ impl Signaling {
         self.gateway.renew_secret(secret);
     }
 
-    /// Checks access tokens with other keys, or by other rules, where they are asked for.
-    pub(super) fn replace_tokens(&self, auth: &Auth) {
-        if self.by_token {
-            self.gateway.replace_tokens(Arc::clone(&auth.tokens));
-        }
+    /// Whether access tokens are asked for.
+    pub(super) fn is_by_token(&self) -> bool {
+        self.by_token
     }
 
     /// Tells clients to go and closes their connections; returns within `within`, once it is
@@ -238,6 +239,7 @@ fn gateway_settings(settings: &Settings) -> gateway::Settings {
         connections_per_address: settings.connections_per_address,
         connect_rate: settings.limits.connect_rate,
         max_delay: settings.limits.max_delay,
+        unknown_keys: Some(Arc::clone(&settings.unknown_keys)),
         tokens: (settings.auth.by_token).then(|| Arc::clone(&settings.auth.tokens)),
         guesses_per_address: settings.auth.guesses_per_address,
         announcements: settings.rooms.clone().map(announcements),
@@ -291,6 +293,7 @@ mod tests {
                 by_token: false,
                 secrets: Vec::new(),
                 tokens: Arc::new(AccessTokens::new(Vec::new(), rules)),
+                remote: None,
                 files: Vec::new(),
                 grace: Duration::ZERO,
                 sessions_per_subject: 0,
@@ -303,6 +306,7 @@ mod tests {
             secret: Secret::new("north"),
             credential_lifetime: Duration::from_secs(60),
             rooms: None,
+            unknown_keys: Arc::default(),
             ticket_keys: Vec::new(),
         };
         let told = [

@@ -24,6 +24,11 @@ pub enum Access {
 }
 
 impl Access {
+    /// Whether there is a token that nothing can be said about, since keys are missing.
+    pub(super) fn cannot_be_checked(&self) -> bool {
+        matches!(self, Self::Refused(TokenFault::NoKeys))
+    }
+
     /// A token as the client has written it.
     #[must_use]
     pub fn shown(token: &str) -> Self {

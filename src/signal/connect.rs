@@ -92,6 +92,11 @@ impl Hub {
     }
 
     fn hello(&mut self, id: ConnectionId, hello: Hello, now: Now) {
+        if hello.access.cannot_be_checked() {
+            // Nothing is wrong with the token: with it the client comes back.
+            let wait = self.beginners.come_back(now.instant);
+            return self.close_with(id, Close::Busy, Some(wait), now);
+        }
         match self.admitted(hello.access) {
             Err(why) => return self.turn_away(id, why, now),
             Ok(grant) => {

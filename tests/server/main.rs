@@ -7,6 +7,7 @@ mod configuration;
 mod foreign;
 mod http2;
 mod http2_floods;
+mod key_set;
 mod life;
 mod page;
 mod process;

@@ -16,6 +16,8 @@ pub enum TokenFault {
     Algorithm,
     /// There is no key of this id and algorithm.
     UnknownKey,
+    /// No key that is there has made the signature, and not all are there yet.
+    NoKeys,
     /// No key has made the signature.
     Signature,
     /// A claim is missing that must be there, or is of the wrong type.
@@ -44,6 +46,7 @@ impl TokenFault {
             Self::Header => "a header that is never honoured",
             Self::Algorithm => "another algorithm than HS256, RS256, ES256 and EdDSA",
             Self::UnknownKey => "no key of this id and algorithm",
+            Self::NoKeys => "the keys are not there yet",
             Self::Signature => "the signature is no key's",
             Self::Claims => "a claim is missing or of the wrong type",
             Self::Issuer => "another issuer",

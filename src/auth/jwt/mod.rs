@@ -3,8 +3,8 @@
 //!
 //! [`AccessTokens`] holds the keys and says what a token must be; [`AccessTokens::verify`] gives
 //! its [`Claims`], or why it is refused. A key has exactly one algorithm, and nothing in a token
-//! names a key of its own: `jku`, `jwk`, `x5u`, `x5c` and `crit` are refused, and nothing is ever
-//! fetched.
+//! names a key of its own: `jku`, `jwk`, `x5u`, `x5c` and `crit` are refused, and nothing that a token
+//! names is ever fetched.
 
 mod algorithm;
 mod claims;

@@ -31,6 +31,8 @@ pub struct TokenRules {
 pub struct AccessTokens {
     keys: Vec<VerifyingKey>,
     rules: TokenRules,
+    /// More keys are to come.
+    awaits_keys: bool,
 }
 
 impl AccessTokens {
@@ -39,7 +41,28 @@ impl AccessTokens {
     #[must_use]
     pub fn new(mut keys: Vec<VerifyingKey>, rules: TokenRules) -> Self {
         keys.truncate(MOST_KEYS);
-        Self { keys, rules }
+        Self {
+            keys,
+            rules,
+            awaits_keys: false,
+        }
+    }
+
+    /// The same, with these keys beside. `None`: they are not there yet, and a token that no other
+    /// key has signed is [`TokenFault::NoKeys`].
+    #[must_use]
+    pub fn with_set(&self, set: Option<&[VerifyingKey]>) -> Self {
+        let keys = [&self.keys, set.unwrap_or_default()].concat();
+        Self {
+            awaits_keys: set.is_none(),
+            ..Self::new(keys, self.rules.clone())
+        }
+    }
+
+    /// How many keys there are.
+    #[must_use]
+    pub fn keys(&self) -> usize {
+        self.keys.len()
     }
 
     /// Whether `other` knows other public keys than this.
@@ -62,7 +85,11 @@ impl AccessTokens {
     /// Why it is refused. Only a token that is good in all but time is [`TokenFault::Expired`].
     pub fn verify(&self, token: &Secret, now: Now) -> Result<Claims, TokenFault> {
         let token = Compact::read(token.expose())?;
-        self.check_signature(&token)?;
+        let signed = self.check_signature(&token);
+        signed.map_err(|fault| match self.awaits_keys {
+            true => TokenFault::NoKeys,
+            false => fault,
+        })?;
         let written = Written::read(&token.payload)?;
         if let Some(issuer) = &self.rules.issuer
             && !written.is_by(issuer)

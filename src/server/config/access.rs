@@ -4,7 +4,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+
 use super::error::ConfigError;
+use super::key_source::{KeySetUrl, KeySource, RemoteKeys};
 use super::model::Auth;
 use super::reader::Reader;
 use super::values::Secrets;
@@ -26,7 +31,18 @@ pub(super) fn auth(reader: &mut Reader<'_>) -> Result<Auth, ConfigError> {
     )?;
     let secrets = secrets(reader)?;
     let public_keys = reader.paths("auth.public_keys")?;
-    let jwks = reader.path("auth.jwks")?;
+    let (jwks, url) = match reader.key_source("auth.jwks")? {
+        Some(KeySource::File(file)) => (Some(file), None),
+        Some(KeySource::Url(url)) => (None, Some(url)),
+        None => (None, None),
+    };
+    let authorities_file = reader.path("auth.jwks_ca")?;
+    let authorities = authorities(reader, authorities_file.as_ref())?;
+    let needed = "needs auth.jwks beside it, as a URL of https";
+    if authorities.is_some() && !url.as_ref().is_some_and(KeySetUrl::is_secure) {
+        return Err(reader.refuse("auth.jwks_ca", needed));
+    }
+    let remote = url.map(|url| RemoteKeys { url, authorities });
     let keys = [
         of_secrets(&secrets),
         of_files(reader, &public_keys)?,
@@ -34,7 +50,7 @@ pub(super) fn auth(reader: &mut Reader<'_>) -> Result<Auth, ConfigError> {
     ]
     .concat();
     let problem = "needs a key beside it: auth.secret, auth.public_keys or auth.jwks";
-    if by_token && keys.is_empty() {
+    if by_token && keys.is_empty() && remote.is_none() {
         return Err(reader.refuse("auth.mode", problem));
     }
     let key = if jwks.is_some() {
@@ -48,7 +64,13 @@ pub(super) fn auth(reader: &mut Reader<'_>) -> Result<Auth, ConfigError> {
     Ok(Auth {
         by_token,
         secrets,
-        files: public_keys.into_iter().chain(jwks).collect(),
+        remote,
+        files: [
+            public_keys,
+            jwks.into_iter().collect(),
+            authorities_file.into_iter().collect(),
+        ]
+        .concat(),
         tokens: Arc::new(AccessTokens::new(keys, rules)),
         grace: time(reader, "auth.grace", 30, 0, 3_600)?,
         sessions_per_subject: reader.get("auth.sessions_per_subject", 32_u32)? as usize,
@@ -91,6 +113,27 @@ fn of_set(reader: &Reader<'_>, file: Option<&PathBuf>) -> Result<Vec<VerifyingKe
     };
     let read = read_jwks(&text(reader, key, file)?);
     read.map_err(|error| reader.refuse(key, format!("{}: {error}", file.display())))
+}
+
+/// Those whose certificates are taken where the set is.
+fn authorities(
+    reader: &Reader<'_>,
+    file: Option<&PathBuf>,
+) -> Result<Option<Arc<[CertificateDer<'static>]>>, ConfigError> {
+    let key = "auth.jwks_ca";
+    let Some(file) = file else {
+        return Ok(None);
+    };
+    let text = text(reader, key, file)?;
+    let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(text.as_bytes()).collect();
+    let refuse = || {
+        let problem = format!("{}: must have certificates in PEM", file.display());
+        reader.refuse(key, problem)
+    };
+    let read = read.map_err(|_| refuse())?;
+    let mut roots = RootCertStore::empty();
+    let is_fit = !read.is_empty() && read.iter().all(|it| roots.add(it.clone()).is_ok());
+    is_fit.then(|| Some(read.into())).ok_or_else(refuse)
 }
 
 fn text(reader: &Reader<'_>, key: &'static str, file: &PathBuf) -> Result<String, ConfigError> {

@@ -109,6 +109,7 @@ pub const KEYS: &[Key] = &[
     live(secret("auth.secret")),
     live(key("auth.public_keys")),
     live(key("auth.jwks")),
+    live(key("auth.jwks_ca")),
     live(key("auth.issuer")),
     live(key("auth.audience")),
     live(key("auth.leeway")),

@@ -8,6 +8,7 @@ mod access;
 mod changes;
 mod error;
 mod explain;
+mod key_source;
 mod keys;
 mod model;
 mod nearest;
@@ -18,6 +19,7 @@ mod values;
 
 pub use changes::Changes;
 pub use error::{ConfigError, Origin};
+pub use key_source::{KeySetUrl, RemoteKeys};
 pub use keys::{KEYS, Key};
 pub use model::{
     AllowedOrigin, AuditTarget, Auth, CertificateSource, Config, Http, LogLevel, Metrics, Peers,

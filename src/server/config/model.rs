@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::key_source::RemoteKeys;
 use crate::auth::jwt::AccessTokens;
 use crate::auth::{Secret, TokenKeys};
 use crate::relay::{Listener, RelayAddress};
@@ -204,7 +205,9 @@ pub struct Auth {
     pub secrets: Vec<Secret>,
     /// What checks tokens: these and the keys of the files.
     pub tokens: Arc<AccessTokens>,
-    /// The files that keys were read from.
+    /// Where more keys are fetched from, if anywhere.
+    pub remote: Option<RemoteKeys>,
+    /// The files that keys and authorities were read from.
     pub files: Vec<PathBuf>,
     /// For how long after its token has expired a session keeps its connection.
     pub grace: Duration,

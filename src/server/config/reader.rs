@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::error::{ConfigError, Origin};
+use super::key_source::KeySource;
 use super::keys::Key;
 use super::sources::{Raw, Sources};
 use super::values::Value;
@@ -87,6 +88,23 @@ impl<'a> Reader<'a> {
             None => self.note(key, None, Origin::Default),
         }
         Ok(found.map(|(path, _)| path))
+    }
+
+    /// Where keys come from, if it is set; a path in the file is relative to the file's folder.
+    pub(super) fn key_source(
+        &mut self,
+        key: &'static str,
+    ) -> Result<Option<KeySource>, ConfigError> {
+        let Some((source, origin)) = self.written(key)? else {
+            self.note(key, None, Origin::Default);
+            return Ok(None);
+        };
+        let source = match source {
+            KeySource::File(path) => KeySource::File(located(path, &origin)),
+            url @ KeySource::Url(_) => url,
+        };
+        self.note(key, Some(source.show()), origin);
+        Ok(Some(source))
     }
 
     /// Whether `key` is written as exactly this text.

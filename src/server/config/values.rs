@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::key_source::{KeySetUrl, KeySource};
 use super::model::{AllowedOrigin, LogLevel, Peers, PublicUrl, RelayPorts};
 use super::sources::Raw;
 use crate::auth::Secret;
@@ -104,6 +105,26 @@ impl Value for PathBuf {
     }
     fn show(&self) -> String {
         quoted(&self.to_string_lossy())
+    }
+}
+
+impl Value for KeySource {
+    fn allowed() -> String {
+        "a path, or a URL of https, or of http on loopback".into()
+    }
+
+    fn from_text(text: &str) -> Option<Self> {
+        if text.contains("://") {
+            return KeySetUrl::parse(text).map(Self::Url);
+        }
+        PathBuf::from_text(text).map(Self::File)
+    }
+
+    fn show(&self) -> String {
+        match self {
+            Self::File(path) => path.show(),
+            Self::Url(url) => quoted(url.as_str()),
+        }
     }
 }
 

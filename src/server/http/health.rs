@@ -1,6 +1,6 @@
 //! Whether the server runs, and whether it takes work.
 
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 use axum::http::StatusCode;
 use axum::http::header::CACHE_CONTROL;
@@ -20,23 +20,39 @@ pub(in crate::server) enum State {
 
 /// The state, as `/readyz` tells it.
 #[derive(Debug)]
-pub(in crate::server) struct Readiness(AtomicU8);
+pub(in crate::server) struct Readiness {
+    state: AtomicU8,
+    /// Whether the keys of access tokens are there.
+    has_keys: AtomicBool,
+}
 
 impl Readiness {
     /// Starting.
     pub(in crate::server) fn new() -> Self {
-        Self(AtomicU8::new(State::Starting as u8))
+        Self {
+            state: AtomicU8::new(State::Starting as u8),
+            has_keys: AtomicBool::new(true),
+        }
     }
 
     /// The server has come to `state`.
     pub(in crate::server) fn set(&self, state: State) {
-        self.0.store(state as u8, Ordering::Release);
+        self.state.store(state as u8, Ordering::Release);
+    }
+
+    /// Whether access tokens can be checked.
+    pub(in crate::server) fn set_keys(&self, are_there: bool) {
+        self.has_keys.store(are_there, Ordering::Release);
     }
 
     /// `GET /readyz`
     pub(super) fn respond(&self) -> Response {
-        let state = self.0.load(Ordering::Acquire);
-        let (status, text) = if state == State::Ready as u8 {
+        let state = self.state.load(Ordering::Acquire);
+        let has_keys = self.has_keys.load(Ordering::Acquire);
+        let (status, text) = if state == State::Ready as u8 && !has_keys {
+            let text = "waiting for the keys of auth.jwks\n";
+            (StatusCode::SERVICE_UNAVAILABLE, text)
+        } else if state == State::Ready as u8 {
             (StatusCode::OK, "ready\n")
         } else if state == State::Starting as u8 {
             (StatusCode::SERVICE_UNAVAILABLE, "starting\n")
@@ -64,6 +80,13 @@ mod tests {
             StatusCode::SERVICE_UNAVAILABLE
         );
         readiness.set(State::Ready);
+        assert_eq!(readiness.respond().status(), StatusCode::OK);
+        readiness.set_keys(false);
+        assert_eq!(
+            readiness.respond().status(),
+            StatusCode::SERVICE_UNAVAILABLE
+        );
+        readiness.set_keys(true);
         assert_eq!(readiness.respond().status(), StatusCode::OK);
         readiness.set(State::Draining);
         assert_eq!(
