@@ -1,6 +1,7 @@
 //! Server-Sent Events, as this server writes them (HTML Living Standard, section 9.2).
 
 use super::closing::Told;
+use super::message::LONGEST;
 
 #[derive(Debug)]
 pub(super) enum Item {
@@ -30,12 +31,19 @@ impl EventStream {
     /// # Errors
     /// They are no events of this protocol.
     pub(super) fn take(&mut self, bytes: &[u8]) -> Result<(), &'static str> {
+        if self.buffer.len() + self.begun.length() + bytes.len() > LONGEST {
+            return Err("an event without an end");
+        }
+        let (mut taken, mut searched) = (0, self.buffer.len());
         self.buffer.extend_from_slice(bytes);
-        let mut taken = 0;
-        while let Some(length) = self.buffer[taken..].iter().position(|&byte| byte == b'\n') {
-            let line = &self.buffer[taken..taken + length];
+        while let Some(length) = self.buffer[searched..]
+            .iter()
+            .position(|&byte| byte == b'\n')
+        {
+            let line = &self.buffer[taken..searched + length];
             let line = std::str::from_utf8(line).map_err(|_| "not UTF-8")?;
-            taken += length + 1;
+            searched += length + 1;
+            taken = searched;
             if let Some(item) = self.begun.take(line.trim_end_matches('\r'))? {
                 self.items.push_back(item);
             }
@@ -50,6 +58,11 @@ impl EventStream {
 }
 
 impl Begun {
+    /// What it takes so far, in bytes.
+    fn length(&self) -> usize {
+        self.name.len() + self.data.len()
+    }
+
     fn take(&mut self, line: &str) -> Result<Option<Item>, &'static str> {
         if line.is_empty() {
             return std::mem::take(self).finish();
@@ -87,6 +100,16 @@ impl Begun {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_event_that_never_ends_is_given_up() {
+        for line in [&[b'x'; 1 << 16][..], b"data: and more\n"] {
+            let mut stream = EventStream::default();
+            let given_up = (0..=2 * LONGEST / line.len()).find(|_| stream.take(line).is_err());
+            assert!(given_up.is_some());
+            assert!(stream.next().is_none());
+        }
+    }
 
     #[test]
     fn events_are_found_however_the_bytes_are_cut() {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use http_body_util::{BodyExt, Full};
+use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap, RETRY_AFTER};
@@ -11,6 +11,7 @@ use hyper_util::rt::TokioIo;
 use serde::Deserialize;
 
 use super::closing::{End, Told};
+use super::message::LONGEST;
 use super::stream::Target;
 
 /// How long the server may take to answer beyond the time for which it was asked to wait.
@@ -74,7 +75,10 @@ impl Http {
 
 /// The whole of an answer.
 pub(super) async fn body(answer: Response<Incoming>) -> Result<Bytes, End> {
-    let body = tokio::time::timeout(PATIENCE, answer.into_body().collect());
+    let body = tokio::time::timeout(
+        PATIENCE,
+        Limited::new(answer.into_body(), LONGEST).collect(),
+    );
     let body = body.await.map_err(|_| End::broken("an answer stopped"))?;
     Ok(body.map_err(broken)?.to_bytes())
 }

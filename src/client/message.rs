@@ -11,6 +11,10 @@ use super::member::{Broadcast, IceServer, Limits, Member, Missed, RoomMembers, S
 use super::request::{Body, Kind};
 use crate::signal::SessionId;
 
+/// The longest that is taken in at once, in bytes. What the server says is longer than what it takes
+/// only where a room is full of data.
+pub(super) const LONGEST: usize = 16 << 20;
+
 /// One message of the server.
 #[derive(Debug)]
 pub(super) enum Message {

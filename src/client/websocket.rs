@@ -11,6 +11,7 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 
 use super::closing::End;
 use super::happened::Happened;
+use super::message::LONGEST;
 use super::session::Session;
 use super::stream::{Stream, Target};
 
@@ -25,8 +26,7 @@ impl WebSocket {
         // The default buffer is 128 KiB.
         let config = WebSocketConfig::default()
             .read_buffer_size(4_096)
-            // What the server says is longer than that only where a room is full of data.
-            .max_message_size(Some(16 << 20));
+            .max_message_size(Some(LONGEST));
         let opened = tokio_tungstenite::client_async_with_config(url, stream, Some(config));
         let (socket, _) = opened.await.map_err(|error| refused(&error))?;
         Ok(Self(socket))
