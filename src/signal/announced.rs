@@ -49,24 +49,12 @@ impl Hub {
 
 #[cfg(test)]
 mod tests {
-    use std::net::IpAddr;
-
     use serde_json::json;
 
+    use super::super::announcement::tests::{addresses, candidate};
     use super::super::testing::{World, leave};
     use super::super::{Config, Directed, Input, Kind, Request};
     use super::*;
-
-    fn addresses(texts: &[&str]) -> Vec<IpAddr> {
-        let parsed = texts.iter().map(|text| text.parse().expect("an address"));
-        parsed.collect()
-    }
-
-    fn candidate(address: &str) -> String {
-        format!(
-            "candidate:842163049 1 udp 1677729535 {address} 46154 typ srflx raddr 0.0.0.0 rport 0"
-        )
-    }
 
     fn announcing() -> World {
         World::new(Config {

@@ -68,18 +68,18 @@ fn address_of(candidate: &[u8]) -> Option<IpAddr> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use proptest::prelude::*;
     use serde_json::json;
 
     use super::*;
 
-    fn addresses(texts: &[&str]) -> Vec<IpAddr> {
+    pub(crate) fn addresses(texts: &[&str]) -> Vec<IpAddr> {
         let parsed = texts.iter().map(|text| text.parse().expect("an address"));
         parsed.collect()
     }
 
-    fn candidate(address: &str) -> String {
+    pub(crate) fn candidate(address: &str) -> String {
         format!(
             "candidate:842163049 1 udp 1677729535 {address} 46154 typ srflx raddr 0.0.0.0 rport 0"
         )

@@ -170,6 +170,7 @@ fn a_good_token_of_every_algorithm_passes() {
         json!({"aud": ["other", "peerage"]}),
         json!({"exp": NOW - 29, "iat": null, "nbf": null, "jti": null}),
         json!({"exp": NOW as f64 + 0.5, "nbf": NOW + 30}),
+        json!({"exp": NOW + 20, "iat": NOW - 86_410}),
     ] {
         assert_eq!(check(&tokens, &issuer.with(&changes)), Ok(()), "{changes}");
     }
@@ -202,7 +203,8 @@ fn no_token_with_odd_claims_passes() {
         (json!({"exp": 1e300}), Claims),
         (json!({"exp": 0}), Expired),
         (json!({"exp": NOW - 30}), Expired),
-        (json!({"exp": NOW + 86_431}), Lifetime),
+        (json!({"exp": NOW + 86_431, "iat": null}), Lifetime),
+        (json!({"exp": NOW + 21, "iat": NOW - 86_410}), Lifetime),
         (json!({"nbf": "0"}), Claims),
         (json!({"nbf": false}), Claims),
         (json!({"nbf": -5}), Claims),

@@ -22,7 +22,8 @@ pub struct TokenRules {
     pub audience: String,
     /// How far the clocks of issuer and server may differ.
     pub leeway: Duration,
-    /// For how long from now a token may be good at most.
+    /// For how long a token may be good at most: from when it was made, or from now where it does not
+    /// say when that was.
     pub max_lifetime: Duration,
 }
 
@@ -150,7 +151,12 @@ impl AccessTokens {
         {
             return Err(TokenFault::NotYet);
         }
-        if claims.expires > latest.saturating_add(max_lifetime) {
+        // From when it was made: one that is refused today must not be good near its end, when
+        // what was revoked before may be forgotten.
+        let made = claims
+            .issued
+            .map_or(latest, |issued| issued.saturating_add(leeway));
+        if claims.expires > made.saturating_add(max_lifetime) {
             return Err(TokenFault::Lifetime);
         }
         if claims.expires.saturating_add(leeway) <= now.unix {
