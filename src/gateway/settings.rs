@@ -1,14 +1,13 @@
 //! What the operator decides about the transports.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use super::redemptions::RedemptionSink;
+use super::sink::Sink;
 use crate::auth::jwt::AccessTokens;
-use crate::signal::Announcement;
+use crate::signal::{Announcement, Redemption};
 
 /// What the operator decides about the transports.
 #[derive(Clone, Debug)]
@@ -27,14 +26,15 @@ pub struct Settings {
     /// What checks access tokens; `None` in open mode. None.
     pub tokens: Option<Arc<AccessTokens>>,
     /// Where tokens are noted that let in one session only, once they are used. Nowhere.
-    pub redemptions: Option<RedemptionSink>,
+    pub redemptions: Option<Sink<Redemption>>,
     /// Who is told when a token names a key that is not there. Nobody.
     pub unknown_keys: Option<Arc<Notify>>,
     /// How many tokens that are not good, and rooms that are not allowed, one address (/32, /64)
     /// may try at once before it is kept out; 0 is no limit. 100.
     pub guesses_per_address: u32,
-    /// Who is told what the relay has to know; `None` where it need not. None.
-    pub announcements: Option<Announcements>,
+    /// Who is told what the relay has to know, before those are who will ask the relay for it; `None`
+    /// where it need not know. None.
+    pub announcements: Option<Sink<Announcement>>,
     /// How often something is sent on a stream of events. 20 s.
     pub ping_interval: Duration,
     /// For how long a stream of events goes on before the client asks for the next one. 240 s.
@@ -43,28 +43,6 @@ pub struct Settings {
     pub absence: Duration,
     /// How long a socket may take nothing of what is written to it. 10 s.
     pub write_timeout: Duration,
-}
-
-/// Whoever is told what the relay has to know, before those are who will ask the relay for it. It
-/// must not wait for anything.
-#[derive(Clone)]
-pub struct Announcements(Arc<dyn Fn(Announcement) + Send + Sync>);
-
-impl Announcements {
-    /// Has `tell` told.
-    pub fn new(tell: impl Fn(Announcement) + Send + Sync + 'static) -> Self {
-        Self(Arc::new(tell))
-    }
-
-    pub(super) fn tell(&self, announcement: Announcement) {
-        (self.0)(announcement);
-    }
-}
-
-impl fmt::Debug for Announcements {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Announcements").finish_non_exhaustive()
-    }
 }
 
 impl Default for Settings {

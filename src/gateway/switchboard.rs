@@ -8,11 +8,10 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use super::outbox::{NotTaken, Outgoing, Slot};
-use super::redemptions::RedemptionSink;
-use super::settings::Announcements;
+use super::sink::Sink;
 use crate::metrics::SignalCounters;
 use crate::net::Clock;
-use crate::signal::{Close, ConnectionId, Event, Hub, Input, Message};
+use crate::signal::{Announcement, Close, ConnectionId, Event, Hub, Input, Message, Redemption};
 use crate::time::{Instant, Now};
 
 /// How long to sleep when nothing is due.
@@ -34,9 +33,9 @@ pub(super) struct Switchboard {
 struct Board {
     hub: Hub,
     slots: HashMap<ConnectionId, Slot>,
-    announcements: Option<Announcements>,
+    announcements: Option<Sink<Announcement>>,
     counters: Arc<SignalCounters>,
-    redemptions: Option<RedemptionSink>,
+    redemptions: Option<Sink<Redemption>>,
     /// Until when the keeper of the clock sleeps.
     asleep_until: Option<Instant>,
     is_over: bool,
@@ -47,7 +46,7 @@ impl Switchboard {
     pub(super) fn start(
         hub: Hub,
         counters: Arc<SignalCounters>,
-        (redemptions, announcements): (Option<RedemptionSink>, Option<Announcements>),
+        (redemptions, announcements): (Option<Sink<Redemption>>, Option<Sink<Announcement>>),
     ) -> Arc<Self> {
         let sooner = Arc::new(Notify::new());
         let board = Board {
@@ -234,7 +233,7 @@ impl Board {
             return;
         };
         while let Some(announcement) = self.hub.poll_announcement() {
-            announcements.tell(announcement);
+            announcements.take(announcement);
         }
     }
 

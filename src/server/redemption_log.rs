@@ -2,6 +2,7 @@
 //! long as they could be shown. A thread of its own writes them, so that nobody waits for the disk.
 
 use std::iter;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -12,7 +13,7 @@ use tracing::warn;
 use super::journal::{Entry, Journal};
 use super::now;
 use super::state::{StateDirectory, StateError};
-use crate::gateway::RedemptionSink;
+use crate::gateway::Sink;
 use crate::signal::{Redemption, SessionId};
 
 /// The file in the state directory.
@@ -52,13 +53,8 @@ impl RedemptionLog {
     }
 
     /// Where signaling says which token has been used.
-    pub(super) fn sink(&self) -> RedemptionSink {
-        let inbox = self.inbox.clone();
-        RedemptionSink::new(move |redemption| {
-            if inbox.try_send(Told::Used(redemption)).is_err() {
-                warn!("a used token is not kept: the disk is too slow, or the server stops");
-            }
-        })
+    pub(super) fn sink(&self) -> Sink<Redemption> {
+        handing_to(self.inbox.clone())
     }
 }
 
@@ -70,6 +66,19 @@ impl Drop for RedemptionLog {
             drop(writer.join());
         }
     }
+}
+
+/// Hands what comes to the writer, if there is room. A disk that is too slow is told of once, until
+/// there is room again, and not with every token: signaling waits meanwhile.
+fn handing_to(inbox: SyncSender<Told>) -> Sink<Redemption> {
+    let is_full = AtomicBool::new(false);
+    Sink::new(move |redemption| {
+        let is_lost = inbox.try_send(Told::Used(redemption)).is_err();
+        let was_full = is_full.swap(is_lost, Ordering::Relaxed);
+        if is_lost && !was_full {
+            warn!("used tokens are not kept: the disk is too slow, or the server stops");
+        }
+    })
 }
 
 fn write_all(mut journal: Journal<Redemption>, told: &Receiver<Told>) {
@@ -165,6 +174,28 @@ mod tests {
             ..used(id)
         };
         assert_eq!(known, (0..3_000).map(later).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn who_finds_the_queue_full_does_not_wait_and_what_comes_later_is_kept() {
+        let session = "6f0c7c1e-5d0b-4c55-9a3e-1f6c2f6f3c11";
+        let used = |id: &str| Redemption {
+            token_id: id.into(),
+            session: SessionId::parse(session).expect("an id"),
+            until: Duration::from_secs(1),
+        };
+        let (inbox, told) = sync_channel(1);
+        let sink = handing_to(inbox);
+        for id in ["a", "b", "c"] {
+            sink.take(used(id));
+        }
+        let next = || match told.try_recv() {
+            Ok(Told::Used(redemption)) => Some(redemption),
+            _ => None,
+        };
+        assert_eq!([next(), next()], [Some(used("a")), None]);
+        sink.take(used("d"));
+        assert_eq!(next(), Some(used("d")));
     }
 
     #[test]

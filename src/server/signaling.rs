@@ -12,7 +12,7 @@ use super::error::StartError;
 use super::redemption_log::RedemptionLog;
 use super::revocation_log::Kept;
 use crate::auth::Secret;
-use crate::gateway::{self, Announcements, Gateway};
+use crate::gateway::{self, Gateway, Sink};
 use crate::metrics::SignalCounters;
 use crate::net::Clock;
 use crate::relay::{Listener, Rooms};
@@ -248,8 +248,8 @@ fn gateway_settings(settings: &Settings) -> gateway::Settings {
 }
 
 /// Has the relay learn what its allocations may reach.
-fn announcements(rooms: Arc<Rooms>) -> Announcements {
-    Announcements::new(move |announcement| match announcement {
+fn announcements(rooms: Arc<Rooms>) -> Sink<Announcement> {
+    Sink::new(move |announcement| match announcement {
         Announcement::Entered { session, room } => rooms.enter(&session.to_string(), &room),
         Announcement::Left { session, room } => rooms.leave(&session.to_string(), &room),
         Announcement::Addresses {

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use peerage::gateway::{Announcements, Settings};
+use peerage::gateway::{Settings, Sink};
 use peerage::signal::{Announcement, Config};
 use serde_json::json;
 
@@ -14,7 +14,7 @@ use crate::world::Server;
 async fn the_relay_knows_of_members_and_their_addresses_before_anybody_else() {
     let known = Arc::new(Mutex::new(Vec::new()));
     let relay = Arc::clone(&known);
-    let announcements = Announcements::new(move |announcement| {
+    let announcements = Sink::new(move |announcement| {
         // A relay that is slow to learn: were anybody told before, that one would be faster. Other
         // tasks of this thread go on meanwhile.
         tokio::task::block_in_place(|| std::thread::sleep(Duration::from_millis(100)));
