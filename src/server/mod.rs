@@ -9,6 +9,7 @@ pub mod interfaces;
 pub mod state;
 pub mod tls;
 
+mod addresses;
 mod audit;
 mod bind;
 mod claims;
@@ -19,17 +20,23 @@ mod journal;
 mod key_fetch;
 mod key_keeper;
 mod key_schedule;
+mod own_certificate;
 mod redemption_log;
+mod relay_settings;
 mod relay_users;
 mod revocation_log;
 mod revoker;
 mod running;
+mod serving;
 mod signaling;
+mod signaling_settings;
+mod sockets;
 
+pub use addresses::Addresses;
 pub use claims::{Bearer, access_claims};
 pub use error::StartError;
 pub use relay_users::relay_secret;
-pub use running::{Addresses, Server};
+pub use running::Server;
 
 /// What the time is.
 #[must_use]
