@@ -16,11 +16,12 @@ import type {
   Welcome,
 } from "./messages.js";
 import type { Entry, Settle } from "./outbox.js";
-import { Room, type RoomPort } from "./room.js";
+import { Room } from "./room.js";
 import type { Self } from "./room_events.js";
+import type { Account } from "./room_messages.js";
+import type { RoomPort } from "./room_port.js";
 import { Seal } from "./sealing.js";
 import { keepTime } from "./timers.js";
-import type { Account } from "./room_messages.js";
 import type { TransportFactory } from "./transport.js";
 import { transports } from "./transports.js";
 import { onNetworkChange, onWake } from "./wake.js";

@@ -2,31 +2,26 @@ import type { ChannelData } from "./channel.js";
 import { Emitter } from "./emitter.js";
 import { ConnectionError, PeerageError } from "./errors.js";
 import type { LocalMedia } from "./media.js";
-import type {
-  ClientMessage,
-  Json,
-  LeaveReason,
-  Meeting,
-  Member,
-  Presence,
-  Signal,
-} from "./messages.js";
-import type { Entry, Settle } from "./outbox.js";
+import type { ClientMessage, Json, Meeting, Member, Presence, Signal } from "./messages.js";
+import { Opening } from "./opening.js";
+import type { Settle } from "./outbox.js";
 import { Peer, type PeerPort } from "./peer.js";
-import { type Broadcast, HeardBroadcasts, Repeats } from "./repeats.js";
+import type { Broadcast } from "./repeats.js";
 import type { RoomEvents, Self, SendResult } from "./room_events.js";
+import { RoomKnocks } from "./room_knocks.js";
+import { RoomMembers } from "./room_members.js";
 import type {
   Account,
   BroadcastReceipt,
   Duplicates,
   Knocker,
-  KnockState,
   Permission,
   Role,
   RoomNews,
   RoomSettings,
 } from "./room_messages.js";
-import { RoomState } from "./room_state.js";
+import type { RoomPort } from "./room_port.js";
+import { RoomState, type StateOptions } from "./room_state.js";
 import {
   aboutBroadcast,
   aboutMember,
@@ -37,20 +32,6 @@ import {
   openNews,
 } from "./sealed_room.js";
 import type { Seal } from "./sealing.js";
-
-/** @internal What a room is given. */
-export interface RoomPort {
-  createConnection(): RTCPeerConnection;
-  send(message: ClientMessage, settle?: Settle): Entry;
-  request<Answer>(message: ClientMessage): Promise<Answer>;
-  /** A number for what is said, larger than those before in this session. */
-  number(): number;
-  /** The public id of this session. */
-  session(): string;
-  isConnected(): boolean;
-  doubtServer(): void;
-  readonly bufferBytes: number;
-}
 
 /** A room that this session is a member of. */
 export class Room extends Emitter<RoomEvents> {
@@ -63,17 +44,9 @@ export class Room extends Emitter<RoomEvents> {
   readonly #port: RoomPort;
   /** @internal */
   readonly seal: Seal | undefined;
-  /** What the server says is taken in one by one, since to open it takes a moment. */
-  #queue: Promise<void> = Promise.resolve();
-  readonly #peers = new Map<string, Peer>();
-  /** Those who were here before the server was restarted, and have not come back yet. */
-  readonly #awaited = new Set<string>();
-  #patience: ReturnType<typeof setTimeout> | undefined;
-  readonly #repeats: Repeats;
-  readonly #heard = new Map<string, HeardBroadcasts>();
-  /** Whether the server that there is now has this member. */
-  #entered = false;
-  readonly #knocks = new Map<string, Knocker>();
+  readonly #opening: Opening;
+  readonly #members: RoomMembers;
+  readonly #knocks: RoomKnocks;
   /** Small values that the room keeps for its members. */
   readonly state: RoomState;
   #role: Role = "member";
@@ -91,19 +64,19 @@ export class Room extends Emitter<RoomEvents> {
     this.media = media;
     this.#self = self;
     this.#port = port;
-    this.#repeats = new Repeats((message, settle) => port.send(message, settle));
-    this.state = new RoomState(async (key, value, { expiresIn, whilePresent, ifVersion }) =>
-      this.#ask({
-        type: "set_state",
-        room: this.serverName,
-        key,
-        // What takes an entry out has nothing to hide.
-        value: seal && value !== null ? await seal.seal(aboutState(key), value) : value,
-        ...(expiresIn !== undefined && { expires_in_ms: expiresIn }),
-        ...(whilePresent && { while_present: true }),
-        ...(ifVersion !== undefined && { if_version: ifVersion }),
-      }),
-    );
+    this.#opening = new Opening(seal);
+    this.#members = new RoomMembers({
+      connect: (member) => this.#connect(member),
+      say: (message, settle) => port.send(message, settle),
+      joined: (peer) => this.emit("peerjoined", peer),
+      updated: (peer) => this.emit("peerupdated", peer),
+      left: (peer, reason) => this.emit("peerleft", { peer, reason }),
+    });
+    this.#knocks = new RoomKnocks({
+      waits: (knocker) => this.emit("knock", knocker),
+      ended: (knocker, state) => this.emit("knockended", { knocker, state }),
+    });
+    this.state = new RoomState((key, value, options) => this.#setState(key, value, options));
   }
 
   /** What this member is here. */
@@ -123,7 +96,7 @@ export class Room extends Emitter<RoomEvents> {
 
   /** Who waits to be let in, by session; empty for those who may not let in. */
   get knocks(): ReadonlyMap<string, Knocker> {
-    return this.#knocks;
+    return this.#knocks.waiting;
   }
 
   /** From now on who wants to come in has to knock. Needs `moderate`, like all that follows. */
@@ -186,9 +159,23 @@ export class Room extends Emitter<RoomEvents> {
     return this.#closed ? Promise.reject(gone()) : this.#port.request(message);
   }
 
+  async #setState(key: string, value: Json, options: StateOptions): Promise<void> {
+    const { expiresIn, whilePresent, ifVersion } = options;
+    await this.#ask({
+      type: "set_state",
+      room: this.serverName,
+      key,
+      // What takes an entry out has nothing to hide.
+      value: this.seal && value !== null ? await this.seal.seal(aboutState(key), value) : value,
+      ...(expiresIn !== undefined && { expires_in_ms: expiresIn }),
+      ...(whilePresent && { while_present: true }),
+      ...(ifVersion !== undefined && { if_version: ifVersion }),
+    });
+  }
+
   /** The others, by the ids of their sessions. */
   get peers(): ReadonlyMap<string, Peer> {
-    return this.#peers;
+    return this.#members.peers;
   }
 
   /** What the others see of this member. */
@@ -213,7 +200,7 @@ export class Room extends Emitter<RoomEvents> {
   send(data: ChannelData): SendResult {
     const sent: Peer[] = [];
     const failed: { peer: Peer; error: PeerageError }[] = [];
-    for (const peer of this.#peers.values()) {
+    for (const peer of this.peers.values()) {
       try {
         peer.send(data);
         sent.push(peer);
@@ -235,45 +222,15 @@ export class Room extends Emitter<RoomEvents> {
 
   /** @internal The server's account of the room. Whoever is awaited may still come. */
   enter(account: Account, isNew = false, entered?: () => void): void {
-    this.#inOrder(account, openAccount, (opened) => {
+    this.#opening.take(account, openAccount, (opened) => {
       this.#enter(opened, isNew);
       entered?.();
     });
   }
 
-  /** Takes something in, behind what has come before it; at once where nothing is sealed. */
-  #inOrder<Sealed>(
-    sealed: Sealed,
-    open: (seal: Seal, sealed: Sealed) => Promise<Sealed | undefined>,
-    take: (opened: Sealed) => void,
-  ): void {
-    const seal = this.seal;
-    if (!seal) {
-      take(sealed);
-      return;
-    }
-    this.#queue = this.#queue.then(async () => {
-      const opened = await open(seal, sealed);
-      if (opened !== undefined && !this.#closed) take(opened);
-    });
-    this.#queue = this.#queue.catch((error: unknown) => {
-      // As where nothing is sealed, it is uncaught, and what comes after is taken in.
-      setTimeout(() => {
-        throw error;
-      });
-    });
-  }
-
   #enter(account: Account, isNew: boolean): void {
     this.#learn(account);
-    const { members } = account;
-    const here = new Set([...members.map(({ session }) => session), ...this.#awaited]);
-    for (const peer of [...this.#peers.values()]) {
-      if (!here.has(peer.session)) this.#part(peer, "replaced");
-    }
-    for (const member of members) this.#meet(member);
-    this.#entered = true;
-    this.#release();
+    this.#members.enter(account.members);
     const keys = this.state.replace(account.state ?? []);
     if (!isNew && keys.length > 0) this.emit("state", { keys });
   }
@@ -282,28 +239,12 @@ export class Room extends Emitter<RoomEvents> {
     this.#role = role;
     this.#permissions = permissions;
     this.#settings = settings;
-    const waiting = new Map((knocks ?? []).map((knocker) => [knocker.session, knocker]));
-    for (const knocker of [...this.#knocks.values()]) {
-      if (!waiting.has(knocker.session)) this.#hearKnock(knocker, "withdrawn");
-    }
-    for (const knocker of waiting.values()) {
-      if (!this.#knocks.has(knocker.session)) this.#hearKnock(knocker, "waiting");
-    }
-  }
-
-  #hearKnock(knocker: Knocker, state: KnockState): void {
-    if (state === "waiting") {
-      this.#knocks.set(knocker.session, knocker);
-      this.emit("knock", knocker);
-    } else {
-      this.#knocks.delete(knocker.session);
-      this.emit("knockended", { knocker, state });
-    }
+    this.#knocks.replace(knocks ?? []);
   }
 
   /** @internal What has changed about the room, beside its members. */
   hear(news: RoomNews): void {
-    this.#inOrder(news, openNews, (opened) => this.#hear(opened));
+    this.#opening.take(news, openNews, (opened) => this.#hear(opened));
   }
 
   #hear(news: RoomNews): void {
@@ -324,13 +265,13 @@ export class Room extends Emitter<RoomEvents> {
       case "knock": {
         const { session, name, data, state } = news;
         const given = { ...(name !== undefined && { name }), ...(data !== undefined && { data }) };
-        this.#hearKnock({ session, ...given }, state);
+        this.#knocks.hear({ session, ...given }, state);
         return;
       }
       case "broadcast": {
         const { body, from, nr } = news;
-        if (!this.#isNew(from, nr)) return;
-        const peer = this.#peers.get(from);
+        if (!this.#members.isNew(from, nr)) return;
+        const peer = this.peers.get(from);
         this.emit("broadcast", { body, from, ...(peer && { peer }) });
         return;
       }
@@ -350,75 +291,62 @@ export class Room extends Emitter<RoomEvents> {
    * @returns what to tell the server of the meetings that have not ended
    */
   hold(): Meeting[] {
-    this.#entered = false;
-    this.#repeats.hold();
-    for (const peer of this.#peers.values()) {
-      peer.hold();
-      this.#awaited.add(peer.session);
-    }
-    return [...this.#peers.values()].map(({ meeting }) => meeting);
+    return this.#members.hold();
   }
 
   /** @internal A restart of the server has left open whom this has reached. */
   repeat(message: Broadcast, settle: Settle): void {
-    this.#repeats.add(message, settle);
+    this.#members.repeat(message, settle);
   }
 
   /** @internal The server remembers nobody: there is nobody to wait for. */
   forget(error: PeerageError): void {
-    this.#awaited.clear();
-    this.#repeats.close(error);
+    this.#members.forget(error);
   }
 
   /** @internal So long the others may take to come back, in milliseconds from now. */
   await(patience: number): void {
-    clearTimeout(this.#patience);
-    this.#patience = setTimeout(() => {
-      for (const session of [...this.#awaited]) {
-        const peer = this.#peers.get(session);
-        if (peer) this.#part(peer, "expired");
-      }
-    }, patience);
+    this.#members.await(patience);
   }
 
   /** @internal */
   delivered(to: string, through: number): void {
-    this.#peers.get(to)?.delivered(through);
+    this.peers.get(to)?.delivered(through);
   }
 
   /** @internal */
   handle(message: Presence | Signal): void {
     if (this.#closed) return;
     const open = (seal: Seal) => openMessage(seal, message, this.#port.session());
-    this.#inOrder(message, open, (opened) => {
-      if (opened.type === "presence") this.#meet(opened.member);
-      else this.#peers.get(opened.from)?.handle(opened);
+    this.#opening.take(message, open, (opened) => {
+      if (opened.type === "presence") this.#members.hear(opened.member);
+      else this.peers.get(opened.from)?.handle(opened);
     });
   }
 
   /** @internal */
   configure(configuration: RTCConfiguration): void {
-    for (const peer of this.#peers.values()) peer.configure(configuration);
+    for (const peer of this.peers.values()) peer.configure(configuration);
   }
 
   /** @internal This device has another network now. */
   moved(): void {
-    for (const peer of this.#peers.values()) peer.moved();
+    for (const peer of this.peers.values()) peer.moved();
   }
 
   /** @internal The server can be reached again, and the session has gone on. */
   resumed(): void {
-    for (const peer of this.#peers.values()) peer.resumed();
+    for (const peer of this.peers.values()) peer.resumed();
   }
 
   /** @internal What has this number did not reach the peer, and is not to be said again. */
   undelivered(to: string, nr: number | undefined): void {
-    this.#peers.get(to)?.refused(nr);
+    this.peers.get(to)?.refused(nr);
   }
 
   /** @internal */
   refused(error: PeerageError, to: string | undefined): void {
-    const peer = to === undefined ? undefined : this.#peers.get(to);
+    const peer = to === undefined ? undefined : this.peers.get(to);
     this.emit("error", { error, ...(peer && { peer }) });
   }
 
@@ -426,44 +354,12 @@ export class Room extends Emitter<RoomEvents> {
   close(error?: PeerageError): void {
     if (this.#closed) return;
     this.#closed = true;
-    clearTimeout(this.#patience);
-    this.#repeats.close(error ?? gone());
-    for (const peer of this.#peers.values()) peer.close("left");
-    this.#peers.clear();
+    this.#opening.close();
+    this.#members.close(error ?? gone());
     this.emit("closed", { ...(error && { error }) });
   }
 
-  #meet(member: Member): void {
-    const known = this.#peers.get(member.session);
-    const awaited = this.#awaited.delete(member.session);
-    if (member.state === "left") {
-      if (known) this.#part(known, member.reason ?? "left");
-    } else if (known?.epoch === member.epoch) {
-      known.update(member);
-      this.emit("peerupdated", known);
-    } else if (known && awaited && known.epoch === member.continues) {
-      known.goOn(member);
-      this.emit("peerupdated", known);
-    } else {
-      if (known) this.#part(known, "replaced");
-      this.#welcome(member);
-    }
-    if (awaited) this.#release();
-  }
-
-  /** Whoever is back hears what a restart may have kept from it. */
-  #release(): void {
-    if (this.#entered) this.#repeats.release(this.#awaited.size === 0);
-  }
-
-  /** Whether a broadcast has not been heard before. */
-  #isNew(from: string, nr: number): boolean {
-    const heard = this.#heard.get(from) ?? new HeardBroadcasts();
-    this.#heard.set(from, heard);
-    return heard.take(nr);
-  }
-
-  #welcome(member: Member): void {
+  #connect(member: Member): Peer {
     const peer = new Peer(member, {
       createConnection: () => this.#port.createConnection(),
       send: (type, to, epoch, nr, body) =>
@@ -475,25 +371,12 @@ export class Room extends Emitter<RoomEvents> {
       media: this.media,
       bufferBytes: this.#port.bufferBytes,
     });
-    this.#peers.set(peer.session, peer);
     peer.on("error", (error) => this.emit("error", { error, peer }));
-    this.emit("peerjoined", peer);
+    return peer;
   }
 
   #sealFor(seal: Seal, to: string): NonNullable<PeerPort["seal"]> {
     return (type, body) => seal.seal(aboutSignal(type, this.#port.session(), to), body);
-  }
-
-  #part(peer: Peer, reason: LeaveReason): void {
-    this.#peers.delete(peer.session);
-    if (this.#awaited.delete(peer.session)) {
-      this.#repeats.miss(peer.session);
-      this.#release();
-    }
-    // Who is met anew may say again what was heard before.
-    if (reason !== "replaced") this.#heard.delete(peer.session);
-    peer.close(reason);
-    this.emit("peerleft", { peer, reason });
   }
 }
 
