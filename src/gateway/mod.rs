@@ -38,11 +38,12 @@ use axum::routing::get;
 use axum::{Extension, Router};
 use tokio::sync::Semaphore;
 
+pub(crate) use self::documents::openapi::Interface;
 use self::door::{Door, Visitor};
 pub use self::frames::{bounded, give_up, unreadable};
 use self::gate::Gate;
 pub use self::lease::Lease;
-use self::operation::{Answer, Body, Operation, Shown};
+pub(crate) use self::operation::{Answer, Body, Operation, PLAIN, Shown};
 use self::outbox::outbox;
 use self::requests::keys::Keys;
 pub use self::settings::Settings;
@@ -100,14 +101,20 @@ impl Gateway {
 
     /// Serves everything under `/v1/`.
     pub fn router(&self) -> Router {
+        self.router_beside(Vec::new())
+    }
+
+    /// The same, on a listener that also serves `others`: the OpenAPI document has them, too.
+    pub(crate) fn router_beside(&self, others: Vec<Operation>) -> Router {
         let of_requests = requests::operations::routes();
         let mut operations = vec![websocket_operation()];
         operations.extend(of_requests.into_iter().map(|(operation, _)| operation));
+        operations.extend(others);
         Router::new()
             // Over HTTP/2 it is CONNECT that opens a WebSocket (RFC 8441).
             .route("/v1/ws", get(upgrade).connect(upgrade))
             .merge(requests::router(&self.shared))
-            .merge(documents::router(&operations))
+            .merge(documents::router(operations))
             .with_state(Arc::clone(&self.shared))
     }
 
@@ -173,13 +180,13 @@ fn websocket_operation() -> Operation {
         body: None,
         answers: vec![
             answer(101, "A WebSocket from here on", Body::None),
-            answer(403, "The page's origin is not allowed", Body::Text),
-            answer(426, "This was no upgrade to a WebSocket", Body::Text),
-            answer(429, "Too many guesses from this address", Body::Text),
+            answer(403, "The page's origin is not allowed", Body::Text(PLAIN)),
+            answer(426, "This was no upgrade to a WebSocket", Body::Text(PLAIN)),
+            answer(429, "Too many guesses from this address", Body::Text(PLAIN)),
             answer(
                 503,
                 "As many connections as there may be, or too many come",
-                Body::Text,
+                Body::Text(PLAIN),
             ),
         ],
         refusals: Vec::new(),

@@ -1,73 +1,77 @@
-//! What can be asked for, as the OpenAPI document tells it.
+//! What can be asked for, as an OpenAPI document tells it.
 
 /// One method of one path.
 #[derive(Clone, Debug)]
-pub(super) struct Operation {
+pub(crate) struct Operation {
     /// In lower case.
-    pub(super) method: &'static str,
-    pub(super) path: &'static str,
+    pub(crate) method: &'static str,
+    pub(crate) path: &'static str,
     /// A name for code that is made of the document.
-    pub(super) id: &'static str,
-    pub(super) summary: &'static str,
-    pub(super) shown: Shown,
-    pub(super) parameters: &'static [Parameter],
+    pub(crate) id: &'static str,
+    pub(crate) summary: &'static str,
+    pub(crate) shown: Shown,
+    pub(crate) parameters: &'static [Parameter],
     /// The schema of the body, if there is one.
-    pub(super) body: Option<&'static str>,
+    pub(crate) body: Option<&'static str>,
     /// What is answered when all is well, or when the connection is over.
-    pub(super) answers: Vec<Answer>,
+    pub(crate) answers: Vec<Answer>,
     /// What is answered instead.
-    pub(super) refusals: Vec<Refused>,
+    pub(crate) refusals: Vec<Refused>,
 }
 
-/// How a request says to which connection it belongs.
+/// What a request shows, so that it is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Shown {
-    /// Not at all.
+pub(crate) enum Shown {
     Nothing,
-    /// By the key in `Authorization`.
+    /// The key of a connection in `Authorization`.
     Key,
-    /// By the key, or by a ticket in the query.
+    /// The key, or a ticket in the query.
     KeyOrTicket,
+    /// The operator's token in `Authorization`, where the operator has set one.
+    TokenIfSet,
 }
 
 /// A parameter. None is required.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Parameter {
-    pub(super) name: &'static str,
+pub(crate) struct Parameter {
+    pub(crate) name: &'static str,
     /// `query` or `header`.
-    pub(super) place: &'static str,
+    pub(crate) place: &'static str,
     /// `integer` or `string`.
-    pub(super) kind: &'static str,
-    pub(super) description: &'static str,
+    pub(crate) kind: &'static str,
+    pub(crate) description: &'static str,
 }
 
 /// An answer.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Answer {
-    pub(super) status: u16,
-    pub(super) description: &'static str,
-    pub(super) body: Body,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) description: &'static str,
+    pub(crate) body: Body,
     /// Whether `Retry-After` may stand there.
-    pub(super) retry_after: bool,
+    pub(crate) retry_after: bool,
 }
 
 /// What an answer carries.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Body {
+pub(crate) enum Body {
     None,
     /// JSON of this schema.
     Json(&'static str),
-    /// A stream of events.
-    Events,
-    /// Text for people.
-    Text,
+    /// A JSON object of this media type.
+    Object(&'static str),
+    /// Text of this media type.
+    Text(&'static str),
 }
+
+/// The media type of text for people.
+pub(crate) const PLAIN: &str = "text/plain; charset=utf-8";
 
 /// Why a request is refused.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Refused {
-    pub(super) status: u16,
-    pub(super) code: &'static str,
-    pub(super) text: &'static str,
-    pub(super) retry_after: bool,
+pub(crate) struct Refused {
+    pub(crate) status: u16,
+    pub(crate) code: &'static str,
+    pub(crate) text: &'static str,
+    pub(crate) retry_after: bool,
 }

@@ -216,7 +216,7 @@ impl Server {
                 Some(root) => Assets::Folder(root.clone()),
                 None => Assets::Embedded,
             };
-            let router = public_router(self.signaling.router(), assets, &self.readiness, hsts);
+            let router = public_router(&self.signaling, assets, &self.readiness, hsts);
             Service::plain(router, &self.admission)
         };
         service(false).run(http, &self.stop_public);

@@ -12,7 +12,7 @@ use super::error::StartError;
 use super::redemption_log::RedemptionLog;
 use super::revocation_log::Kept;
 use crate::auth::Secret;
-use crate::gateway::{self, Gateway, Sink};
+use crate::gateway::{self, Gateway, Operation, Sink};
 use crate::metrics::SignalCounters;
 use crate::net::Clock;
 use crate::relay::{Listener, Rooms};
@@ -95,9 +95,9 @@ impl Signaling {
         })
     }
 
-    /// The routes of its transports.
-    pub(super) fn router(&self) -> Router {
-        self.gateway.router()
+    /// The routes of its transports, on a listener that serves `others`, too.
+    pub(super) fn router_beside(&self, others: Vec<Operation>) -> Router {
+        self.gateway.router_beside(others)
     }
 
     /// Another handle of its transports.

@@ -98,12 +98,17 @@ pub(crate) fn request(to: SocketAddr, method: &str, path: &str, headers: &str) -
     exchange(connect(to), method, path, headers)
 }
 
+/// The same, with a body.
+pub(crate) fn ask(to: SocketAddr, method: &str, path: &str, headers: &str, body: &str) -> Answer {
+    let length = body.len();
+    let headers = format!("{headers}Content-Length: {length}\r\n");
+    exchange_with(connect(to), method, path, &headers, body)
+}
+
 /// The status of the answer to JSON that is posted, and its body.
 pub(crate) fn post(to: SocketAddr, path: &str, body: &Value) -> (u16, Value) {
-    let body = body.to_string();
-    let length = body.len();
-    let headers = format!("Content-Type: application/json\r\nContent-Length: {length}\r\n");
-    let answer = exchange_with(connect(to), "POST", path, &headers, &body);
+    let kind = "Content-Type: application/json\r\n";
+    let answer = ask(to, "POST", path, kind, &body.to_string());
     let body = serde_json::from_str(&answer.body).unwrap_or_default();
     (answer.status, body)
 }

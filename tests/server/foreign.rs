@@ -118,23 +118,44 @@ async fn key(server: &Server) -> String {
 const CHECKS: &str = "not_a_server_error,status_code_conformance,content_type_conformance,\
     response_schema_conformance,response_headers_conformance";
 
+/// Has Schemathesis ask for all that a document on `listener` promises: so many operations, since it
+/// does not ask for the document that it reads.
+async fn ask_for(document: &str, listener: SocketAddr, operations: usize, more: &[&str]) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let url = format!("http://{listener}");
+    let mut run = tester("schemathesis");
+    run.current_dir(folder.path());
+    run.args(["run", &format!("{url}{document}"), "--url", &url]);
+    run.args(["--checks", CHECKS, "--seed", "1"]);
+    run.args(["--max-examples", "25"]);
+    run.args(more);
+    let run = tokio::task::spawn_blocking(move || run.output());
+    let output = run.await.expect("no panic").expect("it runs");
+    assert!(output.status.success(), "{}", text(&output));
+    let tested = format!("Tested: {operations}");
+    assert!(text(&output).contains(&tested), "{}", text(&output));
+}
+
 #[tokio::test]
 async fn schemathesis_finds_no_fault() {
     let state = tempfile::tempdir().expect("a folder");
     let server = Server::start(state.path(), &[]);
-    let url = format!("http://{}", server.http);
-    let mut run = tester("schemathesis");
-    run.current_dir(state.path());
-    run.args(["run", &format!("{url}/v1/openapi.json"), "--url", &url]);
-    run.args([
-        "--header",
-        &format!("Authorization: Bearer {}", key(&server).await),
-    ]);
+    let key = format!("Authorization: Bearer {}", key(&server).await);
     // A stream of events has no end within a test's patience.
-    run.args(["--exclude-path", "/v1/events", "--checks", CHECKS]);
-    run.args(["--seed", "1", "--max-examples", "25", "--max-time", "15"]);
-    let run = tokio::task::spawn_blocking(move || run.output());
-    let output = run.await.expect("no panic").expect("it runs");
-    assert!(output.status.success(), "{}", text(&output));
-    assert!(text(&output).contains("Tested: 5"), "{}", text(&output));
+    let more = [
+        "--header",
+        &key,
+        "--exclude-path",
+        "/v1/events",
+        "--max-time",
+        "15",
+    ];
+    ask_for("/v1/openapi.json", server.http, 9, &more).await;
+}
+
+#[tokio::test]
+async fn schemathesis_finds_no_fault_with_what_operators_ask_for() {
+    let state = tempfile::tempdir().expect("a folder");
+    let server = Server::start(state.path(), &[]);
+    ask_for("/openapi.json", server.metrics, 4, &["--max-time", "5"]).await;
 }

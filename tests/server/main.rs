@@ -4,6 +4,7 @@ mod attacks;
 mod client;
 mod command;
 mod configuration;
+mod documents;
 mod foreign;
 mod http2;
 mod http2_floods;

@@ -1,41 +1,67 @@
-//! The OpenAPI document of the requests.
+//! OpenAPI documents: what can be asked for on a listener.
+
+use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
 use super::super::operation::{Answer, Body, Operation, Parameter, Refused, Shown};
-use super::schemas::{of_messages, of_requests};
 
-/// The document of these operations.
-pub(super) fn document(operations: &[Operation]) -> String {
-    let mut paths = Map::new();
-    for operation in operations {
-        let path = paths.entry(operation.path).or_insert_with(|| json!({}));
-        path[operation.method] = described(operation);
-    }
-    let mut schemas = of_messages();
-    schemas.extend(of_requests());
-    let document = json!({
-        "openapi": "3.1.0",
-        "info": {
-            "title": "Peerage signaling",
-            "version": "1",
-            "description": "Sessions over plain requests, for those whose network passes no WebSocket; \
-                docs/protocol.md says what a client does with them.",
-            "license": {"name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0"},
-        },
-        "servers": [{"url": "/"}],
-        "paths": paths,
-        "components": {
-            "schemas": schemas,
-            "securitySchemes": {
-                "key": {"type": "http", "scheme": "bearer",
-                    "description": "The `connection` that the answer to `POST /v1/connect` brought."},
-                "ticket": {"type": "apiKey", "in": "query", "name": "ticket",
-                    "description": "Good for one request within 30 seconds."},
+/// What a document is made of.
+#[derive(Clone, Debug)]
+pub(crate) struct Interface<'a> {
+    pub(crate) title: &'static str,
+    pub(crate) description: &'static str,
+    pub(crate) operations: &'a [Operation],
+    /// The schemas of bodies, and what these refer to.
+    pub(crate) schemas: Map<String, Value>,
+}
+
+impl Interface<'_> {
+    /// The document.
+    pub(crate) fn document(self) -> String {
+        let mut paths = Map::new();
+        let mut schemes = BTreeMap::new();
+        for operation in self.operations {
+            let path = paths.entry(operation.path).or_insert_with(|| json!({}));
+            path[operation.method] = described(operation);
+            let shown = ways(operation.shown).iter().flatten();
+            schemes.extend(shown.map(|name| (*name, scheme(name))));
+        }
+        let document = json!({
+            "openapi": "3.1.0",
+            "info": {
+                "title": self.title,
+                "version": "1",
+                "description": self.description,
+                "license": {"name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0"},
             },
-        },
-    });
-    document.to_string()
+            "servers": [{"url": "/"}],
+            "paths": paths,
+            "components": {"schemas": self.schemas, "securitySchemes": schemes},
+        });
+        document.to_string()
+    }
+}
+
+/// What may be shown, by the names of security schemes; any of them is enough.
+const fn ways(shown: Shown) -> &'static [Option<&'static str>] {
+    match shown {
+        Shown::Nothing => &[],
+        Shown::Key => &[Some("key")],
+        Shown::KeyOrTicket => &[Some("key"), Some("ticket")],
+        Shown::TokenIfSet => &[Some("token"), None],
+    }
+}
+
+fn scheme(name: &str) -> Value {
+    match name {
+        "ticket" => json!({"type": "apiKey", "in": "query", "name": "ticket",
+            "description": "Good for one request within 30 seconds."}),
+        "token" => json!({"type": "http", "scheme": "bearer",
+            "description": "`metrics.token`, where it is set."}),
+        _ => json!({"type": "http", "scheme": "bearer",
+            "description": "The `connection` that the answer to `POST /v1/connect` brought."}),
+    }
 }
 
 fn described(operation: &Operation) -> Value {
@@ -44,10 +70,10 @@ fn described(operation: &Operation) -> Value {
         "summary": operation.summary,
         "responses": responses(operation),
     });
-    match operation.shown {
-        Shown::Nothing => {}
-        Shown::Key => described["security"] = json!([{"key": []}]),
-        Shown::KeyOrTicket => described["security"] = json!([{"key": []}, {"ticket": []}]),
+    let way = |name: &Option<&str>| name.map_or_else(|| json!({}), |name| json!({name: []}));
+    let ways = ways(operation.shown);
+    if !ways.is_empty() {
+        described["security"] = ways.iter().map(way).collect();
     }
     if !operation.parameters.is_empty() {
         described["parameters"] = operation.parameters.iter().map(parameter).collect();
@@ -95,11 +121,10 @@ fn response(answer: &Answer) -> Value {
     match answer.body {
         Body::None => {}
         Body::Json(schema) => response["content"] = json_content(schema),
-        Body::Events => {
-            response["content"] = json!({"text/event-stream": {"schema": {"type": "string"}}});
+        Body::Object(kind) => {
+            response["content"] = json!({kind: {"schema": {"type": "object"}}});
         }
-        Body::Text => {
-            let kind = "text/plain; charset=utf-8";
+        Body::Text(kind) => {
             response["content"] = json!({kind: {"schema": {"type": "string"}}});
         }
     }

@@ -144,7 +144,7 @@ fn streaming() -> Operation {
         parameters: &[CURSOR, LAST_EVENT_ID],
         body: None,
         answers: vec![Answer {
-            body: Body::Events,
+            body: Body::Text("text/event-stream"),
             ..answer(200, EVENTS, "")
         }],
         refusals: told(&[

@@ -58,7 +58,12 @@ pub(super) async fn revoke(revoker: &Revoker, headers: &HeaderMap, body: Body) -
         let text = r#"the body must be {"subject": …}, {"token_id": …} or {"session": …}"#;
         return refuse(StatusCode::BAD_REQUEST, text);
     };
-    match revoker.revoke(revocation).await {
+    report(revoker.revoke(revocation).await)
+}
+
+/// Says what has become of it.
+fn report(outcome: Result<usize, NotRevoked>) -> Response {
+    match outcome {
         Ok(sessions) => answer(StatusCode::OK, &json!({"sessions": sessions})),
         Err(NotRevoked::NotKept(sessions)) => {
             let text = "revoked until the server stops, but it cannot be kept; see its log";
@@ -86,7 +91,25 @@ fn answer(status: StatusCode, body: &Value) -> Response {
 
 #[cfg(test)]
 mod tests {
+    use super::super::operations;
     use super::*;
+
+    #[test]
+    fn the_document_has_every_outcome() {
+        let operation = operations::revoke();
+        for (outcome, status) in [
+            (Ok(2), StatusCode::OK),
+            (
+                Err(NotRevoked::NotKept(2)),
+                StatusCode::INTERNAL_SERVER_ERROR,
+            ),
+            (Err(NotRevoked::Refused), StatusCode::SERVICE_UNAVAILABLE),
+        ] {
+            assert_eq!(report(outcome).status(), status);
+            let mut told = operation.answers.iter().map(|answer| answer.status);
+            assert!(told.any(|told| told == status), "{status}");
+        }
+    }
 
     #[test]
     fn exactly_one_thing_is_revoked_at_a_time() {

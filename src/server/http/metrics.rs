@@ -8,6 +8,9 @@ use subtle::ConstantTimeEq;
 use crate::auth::Secret;
 use crate::metrics::Registry;
 
+/// The media type of the page.
+pub(super) const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
 /// The page that a Prometheus scraper reads.
 #[derive(Debug)]
 pub(in crate::server) struct MetricsPage {
@@ -23,13 +26,7 @@ impl MetricsPage {
         if !self.allows(headers) {
             return self.ask();
         }
-        let headers = [
-            (
-                CONTENT_TYPE,
-                "application/openmetrics-text; version=1.0.0; charset=utf-8",
-            ),
-            (CACHE_CONTROL, "no-store"),
-        ];
+        let headers = [(CONTENT_TYPE, OPEN_METRICS), (CACHE_CONTROL, "no-store")];
         (headers, self.registry.exposition()).into_response()
     }
 

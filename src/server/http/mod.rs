@@ -11,6 +11,7 @@ mod http2;
 mod listener;
 mod metrics;
 mod occupancy;
+mod operations;
 mod router;
 
 pub(super) use admission::Admission;

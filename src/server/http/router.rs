@@ -3,22 +3,25 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, Bytes};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::http::{HeaderMap, Request};
 use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 
 use super::super::revoker::Revoker;
+use super::super::signaling::Signaling;
 use super::admin;
 use super::assets::Assets;
 use super::headers::{Dress, dress};
 use super::health::{Readiness, alive};
 use super::metrics::MetricsPage;
+use super::operations::{self, Route, metrics_document};
 
 /// What the public sees: signaling, health and the page. `hsts` is for TLS with a certificate
 /// that the world trusts.
 pub(in crate::server) fn public_router(
-    signaling: Router,
+    signaling: &Signaling,
     assets: Assets,
     readiness: &Arc<Readiness>,
     hsts: bool,
@@ -27,13 +30,17 @@ pub(in crate::server) fn public_router(
         let assets = assets.clone();
         async move { assets.respond(&request.into_parts().0).await }
     };
-    health(readiness)
+    let health = health(readiness);
+    let operations = health.iter().map(|(operation, _)| operation.clone());
+    let signaling = signaling.router_beside(operations.collect());
+    serve(health)
         .merge(signaling)
         .fallback(page)
         .layer(from_fn_with_state(Dress { hsts }, dress))
 }
 
-/// What the operator's network sees: metrics, health, and what takes something back.
+/// What the operator's network sees: metrics, health, what takes something back, and the document
+/// that describes these.
 pub(in crate::server) fn metrics_router(
     page: MetricsPage,
     revoker: Revoker,
@@ -55,15 +62,40 @@ pub(in crate::server) fn metrics_router(
         let page = Arc::clone(&page);
         async move { page.respond(&headers) }
     };
-    health(readiness)
-        .route("/metrics", get(metrics))
-        .route("/admin/revoke", post(revoke))
-        .layer(from_fn_with_state(Dress { hsts: false }, dress))
+    let mut routes = health(readiness);
+    routes.extend([
+        (operations::metrics(), get(metrics)),
+        (operations::revoke(), post(revoke)),
+    ]);
+    describe(&mut routes);
+    serve(routes).layer(from_fn_with_state(Dress { hsts: false }, dress))
 }
 
-fn health(readiness: &Arc<Readiness>) -> Router {
+fn health(readiness: &Arc<Readiness>) -> Vec<Route> {
     let readiness = Arc::clone(readiness);
-    Router::new()
-        .route("/healthz", get(|| async { alive() }))
-        .route("/readyz", get(move || async move { readiness.respond() }))
+    vec![
+        (operations::alive(), get(|| async { alive() })),
+        (
+            operations::ready(),
+            get(move || async move { readiness.respond() }),
+        ),
+    ]
+}
+
+/// Adds the document of these routes, which is one of them.
+fn describe(routes: &mut Vec<Route>) {
+    let operation = operations::document();
+    let told = routes.iter().map(|(operation, _)| operation.clone());
+    let told: Vec<_> = told.chain([operation.clone()]).collect();
+    let text = Bytes::from(metrics_document(&told));
+    let headers = [
+        (CONTENT_TYPE, "application/json"),
+        (CACHE_CONTROL, "no-cache"),
+    ];
+    routes.push((operation, get(move || async move { (headers, text) })));
+}
+
+fn serve(routes: Vec<Route>) -> Router {
+    let add = |router: Router, (operation, handler): Route| router.route(operation.path, handler);
+    routes.into_iter().fold(Router::new(), add)
 }

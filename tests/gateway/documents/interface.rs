@@ -82,7 +82,7 @@ async fn the_openapi_document_is_whole_and_names_every_route_once() {
             assert!(answer.headers().contains_key("content-type"), "{path}");
         }
     }
-    assert_eq!(names.len(), 6);
+    assert_eq!(names.len(), 9);
 }
 
 #[tokio::test]
