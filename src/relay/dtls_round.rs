@@ -1,10 +1,11 @@
 //! What a worker does with its clients' DTLS associations.
 
 use super::associations::{Associations, Due, Heard};
+use super::datagram_round::{five_tuple, post};
 use super::dtls_step::{Arrival, Plaintexts};
 use super::outflow::{Connected, Outflow};
 use super::post::Postbox;
-use super::worker::{Worker, five_tuple, post};
+use super::worker::Worker;
 use crate::stun::refuse_classic;
 use crate::time::Now;
 use crate::turn::{FiveTuple, Transport};

@@ -1,9 +1,8 @@
 //! A worker: one thread that owns its listeners, its relay sockets, its TURN server and its
 //! buffers. Nothing on the way of a packet is shared or locked.
 //!
-//! It works in rounds: datagrams are taken from the sockets that have some, many a call, until
-//! the inbox is full or nothing more is there; then each is routed, and what leaves by the same
-//! socket leaves together. Payloads stay where the kernel has put them.
+//! It works in rounds. What it does in one with datagrams, streams, associations and the
+//! connections of TCP allocations stands in a file for each.
 
 use std::collections::VecDeque;
 use std::io;
@@ -14,15 +13,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
-use mio::{Events, Poll, Token, Waker};
+use mio::{Events, Poll, Waker};
 
 use super::associations::Associations;
 use super::audit::{AuditSink, Audited};
-use super::binding::Binding;
 use super::counted::publish;
 use super::dtls_step::Plaintexts;
 use super::fairness::Fairness;
-use super::outflow::{Connected, Outflow};
 use super::peers::Peers;
 use super::post::{LETTERS, Letter, Packet, Postbox};
 use super::siblings::OfWorker;
@@ -32,29 +29,16 @@ use super::terms::Notice;
 use crate::auth::RelayCredentials;
 use crate::metrics::RelayCounters;
 use crate::net::{
-    Admission, Alarm, Arrived, Clock, Cookies, DtlsConfig, Outgoing, ReceiveBatch, SendSpace,
-    TlsConfig, UdpSocket, Undelivered,
+    Admission, Alarm, Clock, Cookies, DtlsConfig, ReceiveBatch, SendSpace, TlsConfig, UdpSocket,
 };
 use crate::time::{Instant, Now};
-use crate::turn::{
-    Action, AllocationId, BindFailed, Cidr, FiveTuple, Icmp, Sender, Server, Transport,
-};
+use crate::turn::{AllocationId, Cidr, Server, Transport};
 
 /// How many arrivals are handled in one go.
 const INBOX: usize = 64;
 
-/// How many arrivals of one socket are taken before the others get their turn. All listeners
-/// together get as many of every inbox, however many relay sockets there are.
-const TURN_OF_A_SOCKET: usize = 32;
-
 /// How many ready sockets one call of the poller tells about.
 const EVENTS: usize = 1_024;
-
-/// How many reports of datagrams that did not arrive are taken from one socket in one go.
-const REPORTS: usize = 16;
-
-/// Room for any answer.
-const ANSWER: usize = 2_000;
 
 /// What a worker is made of.
 pub(super) struct Parts {
@@ -88,14 +72,14 @@ pub(super) struct Worker {
     alarm: Alarm,
     pub(super) counters: Arc<RelayCounters>,
     /// Listeners that may have datagrams waiting, each at most once, and relay sockets.
-    ready_listeners: VecDeque<Source>,
-    ready_relays: VecDeque<Source>,
+    pub(super) ready_listeners: VecDeque<Source>,
+    pub(super) ready_relays: VecDeque<Source>,
     pub(super) fairness: Fairness,
     pub(super) inbox: ReceiveBatch,
     /// Where each arrival in the inbox has come from.
-    origins: Vec<Origin>,
+    pub(super) origins: Vec<Origin>,
     pub(super) outflow: SendSpace,
-    answers: SendSpace,
+    pub(super) answers: SendSpace,
     pub(super) streams: Streams,
     /// What TCP allocations have.
     pub(super) peers: Peers,
@@ -105,7 +89,7 @@ pub(super) struct Worker {
     /// What has come in a datagram of an association.
     pub(super) plaintexts: Plaintexts,
     /// Relay sockets that have reports of datagrams that did not arrive.
-    failing: Vec<RelayPlace>,
+    pub(super) failing: Vec<RelayPlace>,
     notice: Arc<Notice>,
     /// Whether what was granted before has not all been held against new terms yet.
     is_reviewing: bool,
@@ -274,150 +258,6 @@ impl Worker {
         }
     }
 
-    /// The socket of this token may have something; with an error, also a report of a datagram
-    /// that did not arrive.
-    fn queue(&mut self, token: Token, is_error: bool) {
-        let Some(source) = self.sockets.source(token) else {
-            return;
-        };
-        if self.sockets.set_queued(source, true) == Some(false) {
-            self.put_in_line(source);
-        }
-        if let Source::Relay(place) = source
-            && is_error
-            && !self.failing.contains(&place)
-        {
-            self.failing.push(place);
-        }
-    }
-
-    fn put_in_line(&mut self, source: Source) {
-        match source {
-            Source::Listener(_) => self.ready_listeners.push_back(source),
-            Source::Relay(_) => self.ready_relays.push_back(source),
-        }
-    }
-
-    /// Gives every ready relay socket its turn, and the listeners theirs before each inbox that
-    /// these fill: half of what a relay does comes through the listeners.
-    fn serve_round(&mut self, boxes: &[Postbox], now: Now) {
-        let mut relays = self.ready_relays.len();
-        loop {
-            self.take_from_listeners(boxes, now);
-            while relays > 0
-                && self.inbox.room() > 0
-                && let Some(source) = self.ready_relays.pop_front()
-            {
-                relays -= 1;
-                self.take_from(source, TURN_OF_A_SOCKET, now);
-            }
-            self.handle_inbox(boxes, now);
-            if relays == 0 {
-                return;
-            }
-        }
-    }
-
-    fn take_from_listeners(&mut self, boxes: &[Postbox], now: Now) {
-        let count = self.ready_listeners.len();
-        for _ in 0..count {
-            if let Some(source) = self.ready_listeners.pop_front() {
-                self.take_from(source, (TURN_OF_A_SOCKET / count).max(1), now);
-            }
-            if self.inbox.room() == 0 {
-                self.handle_inbox(boxes, now);
-            }
-        }
-    }
-
-    /// Takes what `source` has, up to `limit`, into the inbox; it comes again if it may have more.
-    fn take_from(&mut self, source: Source, limit: usize, now: Now) {
-        let limit = limit.min(self.inbox.room());
-        let taken = self
-            .sockets
-            .receive(source, &mut self.inbox, limit, now.instant);
-        let (count, is_drained) = match taken {
-            Ok(count) => (count, count < limit),
-            // An error that an earlier datagram has brought says nothing of the next one.
-            Err(error) => (0, error.kind() == io::ErrorKind::WouldBlock),
-        };
-        let origin = match source {
-            Source::Listener(index) => {
-                self.fairness.note(count, is_drained);
-                Some(if self.sockets.is_for_dtls(index) {
-                    Origin::Association
-                } else {
-                    Origin::Client
-                })
-            }
-            Source::Relay(place) => self.sockets.allocation(place).map(Origin::Peer),
-        };
-        // A socket that is gone has given nothing.
-        if let Some(origin) = origin {
-            self.origins.extend(std::iter::repeat_n(origin, count));
-        }
-        if is_drained {
-            self.sockets.set_queued(source, false);
-        } else {
-            self.put_in_line(source);
-        }
-    }
-
-    /// Routes all that is in the inbox, and empties it.
-    fn handle_inbox(&mut self, boxes: &[Postbox], now: Now) {
-        let mut next = 0;
-        while next < self.inbox.len() {
-            next = self.route_from(next, boxes, now);
-            self.follow_up(now);
-            while let Some(Origin::Association) = self.origins.get(next) {
-                self.serve_sealed(next, boxes, now);
-                next += 1;
-            }
-        }
-        self.inbox.clear();
-        self.origins.clear();
-    }
-
-    /// Routes arrivals from number `first` on. Stops behind one that the server has something to
-    /// say about, and before one that has to be decrypted; gives the number of the next.
-    fn route_from(&mut self, first: usize, boxes: &[Postbox], now: Now) -> usize {
-        let connected = Connected {
-            streams: &mut self.streams,
-            associations: &mut self.associations,
-            siblings: &self.siblings,
-            boxes,
-        };
-        let mut out = Outflow::new(&mut self.outflow, &self.sockets, connected, &self.counters);
-        for number in first..self.inbox.len() {
-            let Some(arrived) = self.inbox.arrived(number) else {
-                continue;
-            };
-            out.set_traffic_class(arrived.traffic_class);
-            match self.origins[number] {
-                Origin::Client if !self.fairness.admits(arrived.from, arrived.bytes) => {
-                    let datagrams = arrived.datagrams().count() as u64;
-                    self.counters.packets_shed.add(datagrams);
-                }
-                Origin::Client => {
-                    let client = five_tuple(&arrived, Transport::Udp);
-                    let sender = self.server.sender(&client);
-                    match strange_owner(&self.server, sender, &self.siblings, &arrived) {
-                        Some(owner) => post(&boxes[owner], client, &arrived, &self.counters),
-                        None => route_client(&mut self.server, sender, &arrived, now, &mut out),
-                    }
-                }
-                Origin::Peer(allocation) => {
-                    route_peer(&mut self.server, allocation, &arrived, now, &mut out);
-                }
-                Origin::Association => return number,
-            }
-            if self.server.has_output() {
-                return number + 1;
-            }
-        }
-        self.inbox.len()
-    }
-
     /// Handles what others have posted.
     fn take_letters(&mut self, boxes: &[Postbox], letters: &Receiver<Letter>, now: Now) {
         for letter in letters.try_iter().take(LETTERS) {
@@ -438,61 +278,6 @@ impl Worker {
         }
     }
 
-    fn route_packet(&mut self, packet: &Packet, boxes: &[Postbox], now: Now) {
-        let connected = Connected {
-            streams: &mut self.streams,
-            associations: &mut self.associations,
-            siblings: &self.siblings,
-            boxes,
-        };
-        let mut out = Outflow::new(&mut self.outflow, &self.sockets, connected, &self.counters);
-        match packet {
-            Packet::FromClient {
-                client,
-                datagram,
-                traffic_class,
-            } => {
-                out.set_traffic_class(*traffic_class);
-                if let Some(route) = self.server.handle_client(*client, datagram, now) {
-                    out.push(&route.to, &datagram[route.payload]);
-                }
-            }
-            Packet::ToClient { to, payload } => out.push_to_client(to, payload),
-        }
-        drop(out);
-        self.follow_up(now);
-    }
-
-    /// Tells clients of datagrams that did not arrive. A socket that is flooded with reports has
-    /// to wait for the next round with the rest.
-    fn take_undelivered(&mut self, now: Now) {
-        if self.failing.is_empty() {
-            return;
-        }
-        let mut failing = std::mem::take(&mut self.failing);
-        failing.retain(|&place| {
-            for _ in 0..REPORTS {
-                let report = self.sockets.take_undelivered(place);
-                let Some((allocation, report)) = report else {
-                    return false;
-                };
-                if let Some(Undelivered {
-                    to,
-                    kind,
-                    code,
-                    mtu,
-                }) = report
-                {
-                    let icmp = Icmp { kind, code, mtu };
-                    self.server.handle_icmp(allocation, to, icmp, now);
-                }
-            }
-            true
-        });
-        self.failing = failing;
-        self.follow_up(now);
-    }
-
     /// Takes over new terms, and holds some of what was granted before against them.
     fn heed_notice(&mut self, now: Now) {
         if let Some(terms) = self.notice.take() {
@@ -511,72 +296,6 @@ impl Worker {
             self.server.handle_rooms_changed(client);
         }
         self.follow_up(now);
-    }
-
-    /// Does what the server wants done, and sends its answers.
-    pub(super) fn follow_up(&mut self, now: Now) {
-        if !self.server.has_output() {
-            return;
-        }
-        self.carry_out_actions(now);
-        let mut buffer = [0; ANSWER];
-        while let Some(transmit) = self.server.poll_transmit(&mut buffer) {
-            self.answer(transmit.client, &buffer[..transmit.length]);
-        }
-    }
-
-    pub(super) fn answer(&mut self, client: FiveTuple, bytes: &[u8]) {
-        if client.transport == Transport::Dtls {
-            // The client asks again.
-            let _ = self.associations.push_answer(client, bytes, &self.sockets);
-            return;
-        }
-        if client.transport != Transport::Udp {
-            // Who does not read gets no answer.
-            let _ = self.streams.push_answer(client, bytes);
-            return;
-        }
-        let Some(listener) = self.sockets.socket_of(client) else {
-            return;
-        };
-        let mut batch = self.answers.batch();
-        batch.push(Outgoing {
-            to: client.client,
-            from: Some(client.server.ip()),
-            prefix: &[],
-            payload: bytes,
-            padding: 0,
-        });
-        self.counters
-            .packets_unsent
-            .add(batch.send(listener).unsent);
-    }
-
-    fn carry_out_actions(&mut self, now: Now) {
-        while let Some(action) = self.server.poll_action() {
-            let mut binding = Binding {
-                sockets: &mut self.sockets,
-                registry: self.poll.registry(),
-                siblings: &self.siblings.siblings,
-                range: self.relay_ports.as_ref(),
-            };
-            match action {
-                Action::Bind {
-                    allocation,
-                    address,
-                    port,
-                } => {
-                    let port = binding.bind(allocation, address, port).ok_or(BindFailed);
-                    self.server.handle_bound(allocation, address, port, now);
-                }
-                Action::Unbind {
-                    allocation,
-                    relayed,
-                } => binding.unbind(allocation, relayed),
-                Action::Release { relayed } => binding.release(relayed),
-                Action::Tcp(action) => self.carry_out_for_tcp(action, now),
-            }
-        }
     }
 
     /// Ends what has expired, and sets the alarm for what will be next.
@@ -615,88 +334,9 @@ impl Worker {
 /// Where an arrival has come from. A peer's is tied to the allocation, not to its place: that may
 /// be another's by the time the arrival is routed.
 #[derive(Clone, Copy, Debug)]
-enum Origin {
+pub(super) enum Origin {
     Client,
     /// A client's, encrypted.
     Association,
     Peer(AllocationId),
-}
-
-/// Who has sent what has arrived.
-pub(super) fn five_tuple(arrived: &Arrived<'_>, transport: Transport) -> FiveTuple {
-    FiveTuple {
-        client: arrived.from,
-        server: arrived.to,
-        transport,
-    }
-}
-
-/// The other worker that has the allocation of `client`, where there is one.
-fn strange_owner(
-    server: &TurnServer,
-    sender: Sender<'_>,
-    siblings: &OfWorker,
-    arrived: &Arrived<'_>,
-) -> Option<usize> {
-    if sender.has_allocation() {
-        return None;
-    }
-    let owner = siblings.other_owner(five_tuple(arrived, Transport::Udp));
-    owner.or_else(|| {
-        // A client that moves may be new here, and yet have an allocation.
-        let moved = server.moved_client(arrived.datagrams().next()?)?;
-        siblings.other_owner(moved)
-    })
-}
-
-/// Hands a client's datagrams to the worker that has its allocation.
-pub(super) fn post(
-    to: &Postbox,
-    client: FiveTuple,
-    arrived: &Arrived<'_>,
-    counters: &RelayCounters,
-) {
-    for datagram in arrived.datagrams() {
-        let posted = to.post(Letter::Packet(Packet::FromClient {
-            client,
-            datagram: datagram.into(),
-            traffic_class: arrived.traffic_class,
-        }));
-        let counter = if posted {
-            &counters.packets_posted
-        } else {
-            &counters.packets_unsent
-        };
-        counter.add(1);
-    }
-}
-
-/// Routes what a client has sent.
-fn route_client<'p>(
-    server: &mut TurnServer,
-    sender: Sender<'_>,
-    arrived: &Arrived<'p>,
-    now: Now,
-    out: &mut Outflow<'p>,
-) {
-    for datagram in arrived.datagrams() {
-        if let Some(route) = server.handle_sender(sender, datagram, now) {
-            out.push(&route.to, &datagram[route.payload]);
-        }
-    }
-}
-
-/// Routes what has arrived at a relayed address.
-fn route_peer<'p>(
-    server: &mut TurnServer,
-    allocation: AllocationId,
-    arrived: &Arrived<'p>,
-    now: Now,
-    out: &mut Outflow<'p>,
-) {
-    for datagram in arrived.datagrams() {
-        if let Some(to) = server.handle_peer(allocation, arrived.from, datagram.len(), now) {
-            out.push_to_client(&to, datagram);
-        }
-    }
 }
