@@ -3,51 +3,61 @@
 //! They share a socket, the listener, and are told from each other by their addresses. Everything
 //! has a bound: how many there are, how long a handshake may take and a client may be silent, and
 //! how long a datagram may be. Nothing waits to be sent: what is sealed leaves at once or is lost.
-//!
-//! A new handshake from the address of an association runs beside it, and takes its place when it
-//! is done: the client may have started anew, but whoever only says so changes nothing.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use ahash::RandomState;
 
+use super::delivery::Delivery;
 use super::dtls_step::{Arrival, Plaintexts, Progress, Way, progress, take_in};
 use super::sockets::Sockets;
-use super::streams::{Delivery, FIRST_MESSAGE, SILENCE, STRANGERS_MESSAGE};
+use super::strangers::{STRANGERS_MESSAGE, spared_until};
 use crate::metrics::RelayCounters;
 use crate::net::{
-    Admission, ClientHello, Clock, Cookies, DtlsConfig, DtlsSession, Place, Refusal, SendSpace,
+    Admission, ClientHello, Clock, Cookies, DtlsConfig, DtlsSession, Place, SendSpace,
 };
 use crate::time::{Deadlines, Instant};
 use crate::turn::{FiveTuple, ToClient};
 
 /// The associations, known by their clients.
 pub(super) struct Associations {
-    by_client: HashMap<FiveTuple, Box<Association>, RandomState>,
-    deadlines: Deadlines<Timer>,
-    config: Option<DtlsConfig>,
-    cookies: Cookies,
-    admission: Arc<Admission>,
-    clock: Clock,
+    pub(super) by_client: HashMap<FiveTuple, Box<Association>, RandomState>,
+    pub(super) deadlines: Deadlines<Timer>,
+    pub(super) config: Option<DtlsConfig>,
+    pub(super) cookies: Cookies,
+    pub(super) admission: Arc<Admission>,
+    pub(super) clock: Clock,
     /// What is encrypted, and what becomes of it.
     plain: Vec<u8>,
     sealed: Box<[u8]>,
-    space: SendSpace,
+    pub(super) space: SendSpace,
 }
 
 #[derive(Debug)]
-struct Association {
-    session: DtlsSession,
+pub(super) struct Association {
+    pub(super) session: DtlsSession,
     /// A new handshake of the same client.
-    successor: Option<Box<DtlsSession>>,
+    pub(super) successor: Option<Box<DtlsSession>>,
     /// When the client's last message came, if there was one.
-    heard: Option<Instant>,
+    pub(super) heard: Option<Instant>,
     _place: Place,
 }
 
+impl Association {
+    /// One whose client has said nothing yet.
+    pub(super) fn new(session: DtlsSession, place: Place) -> Self {
+        Self {
+            session,
+            successor: None,
+            heard: None,
+            _place: place,
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-enum Timer {
+pub(super) enum Timer {
     /// A client is silent.
     Silence(FiveTuple),
     /// A part of a handshake may have been lost.
@@ -138,119 +148,8 @@ impl Associations {
         self.advance(arrival, plaintexts, now)
     }
 
-    /// Answers a ClientHello: begins a handshake if the cookie is good, or else gives one.
-    fn greet(
-        &mut self,
-        arrival: Arrival<'_>,
-        hello: &ClientHello<'_>,
-        plaintexts: &mut Plaintexts,
-        counters: &RelayCounters,
-        now: Instant,
-    ) -> Heard {
-        let FiveTuple { client, server, .. } = arrival.client;
-        if !hello.is_current() {
-            let refusal = hello.refusal(Refusal::ProtocolVersion);
-            self.way(arrival).send(&refusal);
-            return Heard::Messages;
-        }
-        if !self.cookies.knows(hello, client, server, now) {
-            let cookie = self.cookies.cookie(hello, client, server, now);
-            let request = hello.verify_request(&cookie);
-            self.way(arrival).send(&request);
-            return Heard::Messages;
-        }
-        let Some(association) = self.by_client.get(&arrival.client) else {
-            return self.take_client(arrival, hello, plaintexts, counters, now);
-        };
-        let successor = association.successor.as_ref();
-        if association.session.was_begun_by(hello) {
-            // Sent again: the answer may be lost. After the handshake nobody waits for it.
-            if association.session.is_established() {
-                return Heard::Messages;
-            }
-            return self.advance(arrival, plaintexts, now);
-        }
-        if successor.is_some_and(|successor| successor.was_begun_by(hello)) {
-            return self.advance_successor(arrival, plaintexts, now);
-        }
-        self.begin_successor(arrival, hello, plaintexts, now)
-    }
-
-    /// Begins a handshake with a client that has no association.
-    fn take_client(
-        &mut self,
-        arrival: Arrival<'_>,
-        hello: &ClientHello<'_>,
-        plaintexts: &mut Plaintexts,
-        counters: &RelayCounters,
-        now: Instant,
-    ) -> Heard {
-        let client = arrival.client;
-        let Some(place) = self.admission.admit(client.client.ip().to_canonical()) else {
-            counters.connections_refused.add(1);
-            return Heard::Messages;
-        };
-        let Some((session, until)) = self.begin(arrival, hello, plaintexts, now) else {
-            return Heard::Messages;
-        };
-        let association = Association {
-            session,
-            successor: None,
-            heard: None,
-            _place: place,
-        };
-        self.by_client.insert(client, Box::new(association));
-        self.deadlines
-            .set(Timer::Silence(client), now + FIRST_MESSAGE);
-        self.deadlines.set(Timer::Flight(client), until);
-        counters.connections_made.add(1);
-        Heard::Messages
-    }
-
-    /// Begins a handshake beside the association of a client.
-    fn begin_successor(
-        &mut self,
-        arrival: Arrival<'_>,
-        hello: &ClientHello<'_>,
-        plaintexts: &mut Plaintexts,
-        now: Instant,
-    ) -> Heard {
-        let begun = self.begin(arrival, hello, plaintexts, now);
-        if let Some((session, until)) = begun
-            && let Some(association) = self.by_client.get_mut(&arrival.client)
-        {
-            association.successor = Some(Box::new(session));
-            let timer = Timer::SuccessorsFlight(arrival.client);
-            self.deadlines.set(timer, until);
-        }
-        Heard::Messages
-    }
-
-    /// A new session, and when it wants to be asked again. A client that cannot be agreed with is
-    /// told so.
-    fn begin(
-        &mut self,
-        arrival: Arrival<'_>,
-        hello: &ClientHello<'_>,
-        plaintexts: &mut Plaintexts,
-        now: Instant,
-    ) -> Option<(DtlsSession, Instant)> {
-        let identity = self.config.as_ref()?.load();
-        let system = self.clock.system(now);
-        let begun = DtlsSession::begin(&identity, hello, arrival.datagram, system);
-        let mut way = self.way(arrival);
-        if let Ok(mut session) = begun
-            && let Progress::Wait(until) = progress(&mut session, plaintexts, &mut way)
-            && session.has_answered()
-        {
-            return Some((session, self.clock.instant(until)));
-        }
-        way.send(&hello.refusal(Refusal::HandshakeFailure));
-        None
-    }
-
     /// Gives a datagram to the session of a client.
-    fn advance(
+    pub(super) fn advance(
         &mut self,
         arrival: Arrival<'_>,
         plaintexts: &mut Plaintexts,
@@ -284,53 +183,6 @@ impl Associations {
             return Heard::Over;
         }
         Heard::Messages
-    }
-
-    /// Gives a datagram to the new handshake of a client, which takes the place of the association
-    /// when it is done.
-    fn advance_successor(
-        &mut self,
-        arrival: Arrival<'_>,
-        plaintexts: &mut Plaintexts,
-        now: Instant,
-    ) -> Heard {
-        let client = arrival.client;
-        let timer = Timer::SuccessorsFlight(client);
-        let system = self.clock.system(now);
-        let Some(association) = self.by_client.get_mut(&client) else {
-            return Heard::Stranger;
-        };
-        let Some(mut successor) = association.successor.take() else {
-            return Heard::Messages;
-        };
-        let mut way = Way::new(arrival, &mut self.space);
-        match take_in(
-            &mut successor,
-            arrival.datagram,
-            plaintexts,
-            &mut way,
-            system,
-        ) {
-            Progress::Over => self.deadlines.clear(timer),
-            Progress::Wait(_) if successor.is_established() => {
-                association.session = *successor;
-                association.heard = None;
-                self.deadlines.clear(timer);
-                self.deadlines.clear(Timer::Flight(client));
-                self.deadlines
-                    .set(Timer::Silence(client), now + FIRST_MESSAGE);
-                return Heard::Anew;
-            }
-            Progress::Wait(until) => {
-                association.successor = Some(successor);
-                self.deadlines.set(timer, self.clock.instant(until));
-            }
-        }
-        Heard::Messages
-    }
-
-    fn way<'w>(&'w mut self, arrival: Arrival<'w>) -> Way<'w> {
-        Way::new(arrival, &mut self.space)
     }
 
     /// Seals a payload for a client, with a header before it, and sends it.
@@ -457,13 +309,7 @@ impl Associations {
         let Some(association) = self.by_client.get(&client) else {
             return false;
         };
-        let heard = if has_allocation {
-            Some(now)
-        } else {
-            association.heard
-        };
-        let until = heard.map(|heard| heard + SILENCE);
-        let until = until.filter(|until| *until > now);
+        let until = spared_until(association.heard, has_allocation, now);
         if let Some(until) = until {
             self.deadlines.set(Timer::Silence(client), until);
         }
@@ -515,179 +361,8 @@ fn is_plain(datagram: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::dtls_testing::{Client, FLIGHTS, World};
     use super::*;
-    use std::net::{SocketAddr, UdpSocket as StdSocket};
-    use std::time::{Duration, Instant as SystemInstant};
-
-    use arc_swap::ArcSwap;
-    use dimpl::{Config, Dtls, DtlsCertificate, Output};
-
-    use super::super::sockets::Reception;
-    use crate::net::{DtlsIdentity, UdpSocket};
-    use crate::turn::Transport;
-
-    /// A listener, a client's socket, and what is between them, under virtual time.
-    struct World {
-        associations: Associations,
-        sockets: Sockets,
-        plaintexts: Plaintexts,
-        counters: RelayCounters,
-        socket: StdSocket,
-        client: FiveTuple,
-        now: Instant,
-        _poll: mio::Poll,
-    }
-
-    fn certificate() -> DtlsCertificate {
-        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]);
-        let made = made.expect("a certificate");
-        DtlsCertificate {
-            certificate: made.cert.der().to_vec(),
-            private_key: made.signing_key.serialize_der(),
-        }
-    }
-
-    impl World {
-        fn new(places: usize) -> Self {
-            let any = SocketAddr::from(([127, 0, 0, 1], 0));
-            let listener = UdpSocket::listen(any, false).expect("bound");
-            let server = listener.local();
-            let poll = mio::Poll::new().expect("a poller");
-            let reception = Reception {
-                batching: true,
-                traffic_class: false,
-            };
-            let sockets = Sockets::new(vec![], vec![listener], reception, poll.registry());
-            let socket = StdSocket::bind(any).expect("bound");
-            socket.set_nonblocking(true).expect("not blocking");
-            let DtlsCertificate {
-                certificate,
-                private_key,
-            } = certificate();
-            let identity = DtlsIdentity::new(&certificate, &private_key).expect("fit");
-            let associations = Associations::new(
-                Some(Arc::new(ArcSwap::from_pointee(identity))),
-                Cookies::new().expect("randomness"),
-                Arc::new(Admission::new(places, 0)),
-                Clock::start(),
-            );
-            Self {
-                associations,
-                sockets: sockets.expect("registered"),
-                plaintexts: Plaintexts::new(true),
-                counters: RelayCounters::default(),
-                client: FiveTuple {
-                    client: socket.local_addr().expect("bound"),
-                    server,
-                    transport: Transport::Dtls,
-                },
-                socket,
-                now: Instant::from_start(Duration::from_secs(100)),
-                _poll: poll,
-            }
-        }
-
-        fn hear(&mut self, datagram: &[u8]) -> Heard {
-            let socket = self.sockets.socket_of(self.client).expect("there is one");
-            let arrival = Arrival {
-                client: self.client,
-                datagram,
-                socket,
-            };
-            self.associations
-                .hear(arrival, &mut self.plaintexts, &self.counters, self.now)
-        }
-
-        /// What has been sent to the client.
-        fn sent(&self) -> Vec<Vec<u8>> {
-            let mut buffer = [0; 4_096];
-            let next = || Some(self.socket.recv(&mut buffer).ok()?).map(|n| buffer[..n].to_vec());
-            std::iter::from_fn(next).collect()
-        }
-
-        /// What the server wants when its time has come, until `seconds` later.
-        fn wait(&mut self, seconds: u64, has_allocation: bool) -> Vec<Due> {
-            let end = self.now + Duration::from_secs(seconds);
-            let mut over = Vec::new();
-            while let Some(next) = self
-                .associations
-                .next_deadline()
-                .filter(|next| *next <= end)
-            {
-                self.now = self.now.max(next);
-                let (sockets, plaintexts) = (&self.sockets, &mut self.plaintexts);
-                while let Some(due) = self.associations.pop_due(sockets, plaintexts, self.now) {
-                    let is_spared = due == Due::Silent(self.client)
-                        && self
-                            .associations
-                            .spare(self.client, has_allocation, self.now);
-                    if !is_spared {
-                        over.push(due);
-                    }
-                }
-            }
-            self.now = end;
-            over
-        }
-
-        fn is_known(&self) -> bool {
-            self.associations.by_client.contains_key(&self.client)
-        }
-    }
-
-    /// The other side.
-    struct Client(Dtls);
-
-    impl Client {
-        fn new() -> Self {
-            let config = Config::builder().build().expect("a configuration");
-            let now = SystemInstant::now();
-            let mut dtls = Dtls::new_12(Arc::new(config), certificate(), now);
-            dtls.set_active(true);
-            dtls.handle_timeout(now).expect("a client");
-            Self(dtls)
-        }
-
-        /// What it says next; whether it has been told that the handshake is done.
-        fn says(&mut self) -> (Vec<Vec<u8>>, bool) {
-            let (mut datagrams, mut is_done) = (Vec::new(), false);
-            let mut buffer = [0; 4_096];
-            loop {
-                match self.0.poll_output(&mut buffer) {
-                    Output::Packet(datagram) => datagrams.push(datagram.to_vec()),
-                    Output::Connected => is_done = true,
-                    Output::Timeout(_) => return (datagrams, is_done),
-                    _ => {}
-                }
-            }
-        }
-
-        fn take(&mut self, datagrams: Vec<Vec<u8>>) {
-            for datagram in datagrams {
-                self.0.handle_packet(&datagram).expect("understood");
-            }
-        }
-
-        /// Goes on with the handshake for so many flights; gives what came of the last.
-        fn shake(&mut self, world: &mut World, flights: usize) -> Heard {
-            let mut heard = Heard::Messages;
-            for _ in 0..flights {
-                for datagram in self.says().0 {
-                    heard = world.hear(&datagram);
-                }
-                self.take(world.sent());
-            }
-            heard
-        }
-
-        fn seals(&mut self, message: &[u8]) -> Vec<u8> {
-            self.0.send_application_data(message).expect("connected");
-            self.says().0.remove(0)
-        }
-    }
-
-    /// The hello, that with the cookie, and the rest.
-    const FLIGHTS: usize = 3;
 
     #[test]
     fn a_message_arrives_once() {
@@ -700,53 +375,6 @@ mod tests {
         assert_eq!(world.plaintexts.message(0), Some(&b"hello"[..]));
         assert_eq!(world.hear(&datagram), Heard::Messages);
         assert_eq!(world.plaintexts.message(0), None);
-    }
-
-    #[test]
-    fn a_hello_without_a_cookie_is_answered_and_forgotten() {
-        let mut world = World::new(1);
-        let (hellos, _) = Client::new().says();
-        assert_eq!(world.hear(&hellos[0]), Heard::Messages);
-        let answer = world.sent();
-        assert!(answer[0].len() < hellos[0].len() && answer.len() == 1);
-        assert!(!world.is_known());
-        assert_eq!(world.associations.next_deadline(), None);
-        assert_eq!(world.counters.connections_made.read(), 0);
-    }
-
-    #[test]
-    fn where_there_is_no_place_nothing_begins() {
-        let mut world = World::new(0);
-        Client::new().shake(&mut world, 2);
-        assert!(!world.is_known());
-        assert_eq!(world.counters.connections_refused.read(), 1);
-    }
-
-    #[test]
-    fn what_is_lost_of_a_handshake_is_sent_again() {
-        let mut world = World::new(1);
-        let mut client = Client::new();
-        client.shake(&mut world, 1);
-        for datagram in client.says().0 {
-            world.hear(&datagram);
-        }
-        let lost = world.sent();
-        assert_eq!(world.wait(2, false), []);
-        let again = world.sent();
-        assert_eq!(again.len(), lost.len());
-        client.take(again);
-        client.shake(&mut world, 1);
-        assert!(client.says().1);
-    }
-
-    #[test]
-    fn a_handshake_that_stops_is_over_after_ten_seconds() {
-        let mut world = World::new(1);
-        Client::new().shake(&mut world, 2);
-        assert!(world.is_known());
-        assert_eq!(world.wait(9, false), []);
-        let over = world.wait(1, false);
-        assert!(!over.is_empty());
     }
 
     #[test]
@@ -769,70 +397,6 @@ mod tests {
         let mut world = World::new(1);
         Client::new().shake(&mut world, FLIGHTS);
         assert_eq!(world.wait(3_600, true), []);
-    }
-
-    #[test]
-    fn a_new_handshake_takes_the_place_when_it_is_done_and_not_before() {
-        let mut world = World::new(1);
-        let mut before = Client::new();
-        before.shake(&mut world, FLIGHTS);
-        before.says();
-        let mut after = Client::new();
-        after.shake(&mut world, 2);
-        assert_eq!(world.hear(&before.seals(b"still here")), Heard::Messages);
-        assert_eq!(world.plaintexts.message(0), Some(&b"still here"[..]));
-        assert_eq!(after.shake(&mut world, 1), Heard::Anew);
-        assert!(after.says().1);
-        world.hear(&before.seals(b"gone"));
-        assert_eq!(world.plaintexts.message(0), None);
-        world.hear(&after.seals(b"here"));
-        assert_eq!(world.plaintexts.message(0), Some(&b"here"[..]));
-        assert_eq!(world.counters.connections_made.read(), 1);
-    }
-
-    #[test]
-    fn a_new_handshake_that_stops_leaves_the_association_as_it_was() {
-        let mut world = World::new(1);
-        let mut before = Client::new();
-        before.shake(&mut world, FLIGHTS);
-        before.says();
-        Client::new().shake(&mut world, 2);
-        assert_eq!(world.wait(20, true), []);
-        let association = &world.associations.by_client[&world.client];
-        assert!(association.successor.is_none());
-        world.hear(&before.seals(b"still here"));
-        assert_eq!(world.plaintexts.message(0), Some(&b"still here"[..]));
-    }
-
-    #[test]
-    fn nobody_ends_an_association_from_outside() {
-        let mut world = World::new(1);
-        let mut client = Client::new();
-        let hello = client.says().0;
-        world.hear(&hello[0]);
-        client.take(world.sent());
-        let with_cookie = client.says().0;
-        world.hear(&with_cookie[0]);
-        client.take(world.sent());
-        client.shake(&mut world, 1);
-        client.says();
-        let mut foreign = client.seals(b"something");
-        foreign[20] ^= 1;
-        let alerts = [[2, 40], [1, 0]].map(|alert: [u8; 2]| {
-            let header = [21, 254, 253, 0, 0, 0, 0, 0, 0, 0, 99, 0, 2];
-            [&header[..], &alert].concat()
-        });
-        let plain = [&[23, 254, 253, 0, 0, 0, 0, 0, 0, 0, 98, 0, 2][..], b"hi"].concat();
-        let epoch_2 = [&[23, 254, 253, 0, 2, 0, 0, 0, 0, 0, 98, 0, 2][..], b"hi"].concat();
-        let ccs = vec![20, 254, 253, 0, 0, 0, 0, 0, 0, 0, 97, 0, 1, 1];
-        let many = [&hello[0], &with_cookie[0], &alerts[0], &alerts[1]];
-        let many = many.into_iter().chain([&foreign, &plain, &epoch_2, &ccs]);
-        for (number, datagram) in many.enumerate() {
-            assert_eq!(world.hear(datagram), Heard::Messages, "{number}");
-            assert_eq!(world.plaintexts.message(0), None, "{number}");
-        }
-        world.hear(&client.seals(b"still here"));
-        assert_eq!(world.plaintexts.message(0), Some(&b"still here"[..]));
     }
 
     #[test]

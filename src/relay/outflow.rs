@@ -4,10 +4,11 @@
 use std::net::{IpAddr, SocketAddr};
 
 use super::associations::Associations;
+use super::delivery::Delivery;
 use super::post::{Letter, Packet, Postbox};
 use super::siblings::OfWorker;
 use super::sockets::{RelayPlace, Sockets};
-use super::streams::{Delivery, Streams};
+use super::streams::Streams;
 use crate::metrics::RelayCounters;
 use crate::net::{Outgoing, SendBatch, SendSpace, Sent, UdpSocket};
 use crate::turn::{Destination, EncodedHeader, FiveTuple, ToClient, Transport};

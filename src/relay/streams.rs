@@ -7,42 +7,27 @@
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
 use std::io;
-use std::net::{TcpListener as StdListener, TcpStream as StdStream};
+use std::net::TcpListener as StdListener;
 use std::sync::Arc;
-use std::time::Duration;
 
 use mio::event::Event;
-use mio::net::{TcpListener, TcpStream};
+use mio::net::TcpListener;
 use mio::{Interest, Registry, Token};
 
 use super::connection::{Connection, Taken, Then};
+use super::delivery::Delivery;
+use super::strangers::{FIRST_MESSAGE, STRANGERS_MESSAGE, spared_until};
 use crate::metrics::RelayCounters;
 use crate::net::{Admission, TlsConfig, TlsSession};
 use crate::stun::{Frame, padding};
 use crate::time::{Deadlines, Instant};
-use crate::turn::{Cidr, FiveTuple, ToClient, Transport};
+use crate::turn::{Cidr, FiveTuple, ToClient};
 
 /// Tokens from here on are those of listeners and connections.
 const FIRST: usize = usize::MAX / 2;
 
-/// How many connections of one listener are taken before others get their turn.
-const TURN_OF_A_LISTENER: usize = 32;
-
 /// How many connections are read in a round.
 const ROUND: usize = 16;
-
-/// How long a listener rests that could not take a connection, mostly because no file descriptor
-/// is free.
-const REST: Duration = Duration::from_millis(100);
-
-/// How long a client may take for its first message, a handshake included.
-pub(super) const FIRST_MESSAGE: Duration = Duration::from_secs(10);
-
-/// How long a client without allocation may be silent.
-pub(super) const SILENCE: Duration = Duration::from_secs(30);
-
-/// The longest message of a client without allocation.
-pub(super) const STRANGERS_MESSAGE: usize = 4_096;
 
 /// How many bytes are read in one go.
 pub(super) const READ: usize = 64 << 10;
@@ -53,40 +38,29 @@ pub(super) const BUFFER: usize = Frame::LONGEST + TlsSession::room_for(READ);
 /// Listeners and connections, known to the poller by their tokens.
 #[derive(Debug)]
 pub(super) struct Streams {
-    listeners: Vec<TcpListener>,
+    pub(super) listeners: Vec<TcpListener>,
     connections: Vec<Option<Box<Connection>>>,
     free: Vec<usize>,
-    by_client: HashMap<FiveTuple, usize>,
+    pub(super) by_client: HashMap<FiveTuple, usize>,
     /// Listeners that may have connections waiting.
-    inviting: Vec<usize>,
+    pub(super) inviting: Vec<usize>,
     /// Connections that may have something to read, each at most once.
     ready: VecDeque<usize>,
     /// Connections that have something to send, each at most once.
     unsent: Vec<usize>,
-    deadlines: Deadlines<Timer>,
-    admission: Arc<Admission>,
+    pub(super) deadlines: Deadlines<Timer>,
+    pub(super) admission: Arc<Admission>,
     tls: Option<TlsConfig>,
     /// Who must say whose connection it is.
-    proxies: Arc<[Cidr]>,
+    pub(super) proxies: Arc<[Cidr]>,
     /// What is read before it is decrypted.
     wire: Box<[u8]>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-enum Timer {
+pub(super) enum Timer {
     Listener(usize),
     Connection(usize),
-}
-
-/// What has become of a message for a client.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Delivery {
-    /// It will be sent.
-    Done,
-    /// There was no room for it.
-    Lost,
-    /// The client has no connection here.
-    Elsewhere,
 }
 
 impl Streams {
@@ -145,36 +119,6 @@ impl Streams {
     /// When to call [`Streams::pop_due`].
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         self.deadlines.next()
-    }
-
-    /// Takes the connections that wait.
-    pub(super) fn accept(&mut self, registry: &Registry, counters: &RelayCounters, now: Instant) {
-        for listener in std::mem::take(&mut self.inviting) {
-            match self.accept_some(listener, registry, counters, now) {
-                Ok(()) => self.invite(listener),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(_) => self.deadlines.set(Timer::Listener(listener), now + REST),
-            }
-        }
-    }
-
-    /// Takes as many as one listener may give before the others.
-    fn accept_some(
-        &mut self,
-        listener: usize,
-        registry: &Registry,
-        counters: &RelayCounters,
-        now: Instant,
-    ) -> io::Result<()> {
-        for _ in 0..TURN_OF_A_LISTENER {
-            match self.listeners[listener].accept() {
-                Ok((socket, _)) => self.take_in(socket, None, registry, counters, now),
-                // A client that has gone before it was taken.
-                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
     }
 
     /// How many connections are to be read before other sockets get their turn. A handshake takes
@@ -306,13 +250,7 @@ impl Streams {
         let Some(connection) = self.connection_mut(index) else {
             return false;
         };
-        let heard = if has_allocation {
-            Some(now)
-        } else {
-            connection.heard()
-        };
-        let until = heard.map(|heard| heard + SILENCE);
-        let until = until.filter(|until| *until > now);
+        let until = spared_until(connection.heard(), has_allocation, now);
         if let Some(until) = until {
             self.deadlines.set(Timer::Connection(index), until);
         }
@@ -332,56 +270,6 @@ impl Streams {
         }
         self.by_client.remove(&client);
         Some(client)
-    }
-
-    /// Takes in a connection that somebody else has taken, and whose TLS session has begun.
-    pub(super) fn adopt(
-        &mut self,
-        socket: StdStream,
-        session: TlsSession,
-        registry: &Registry,
-        counters: &RelayCounters,
-        now: Instant,
-    ) {
-        let socket = TcpStream::from_std(socket);
-        self.take_in(socket, Some(session), registry, counters, now);
-    }
-
-    fn take_in(
-        &mut self,
-        socket: TcpStream,
-        session: Option<TlsSession>,
-        registry: &Registry,
-        counters: &RelayCounters,
-        now: Instant,
-    ) {
-        // Whoever is gone again has no addresses any more.
-        let Some(client) = five_tuple(&socket, session.is_some()) else {
-            return;
-        };
-        let peer = client.client.ip().to_canonical();
-        let is_proxied = session.is_none() && self.proxies.iter().any(|range| range.contains(peer));
-        let place = if is_proxied {
-            self.admission.admit_proxied()
-        } else {
-            self.admission.admit(peer)
-        };
-        let Some(place) = place.filter(|_| !self.by_client.contains_key(&client)) else {
-            counters.connections_refused.add(1);
-            return;
-        };
-        // What is relayed is real-time: it does not wait for more.
-        if socket.set_nodelay(true).is_err() {
-            return;
-        }
-        let connection = match session {
-            Some(session) => Connection::with_session(socket, client, session, place),
-            None if is_proxied => Connection::proxied(socket, client, place),
-            None => Connection::new(socket, client, place),
-        };
-        if self.insert(Box::new(connection), registry, now) {
-            counters.connections_made.add(1);
-        }
     }
 
     /// Takes a connection in that another worker has taken; `false`, and it is closed, if that
@@ -427,7 +315,7 @@ impl Streams {
         Some(connection)
     }
 
-    fn invite(&mut self, listener: usize) {
+    pub(super) fn invite(&mut self, listener: usize) {
         if !self.inviting.contains(&listener) {
             self.inviting.push(listener);
         }
@@ -454,26 +342,17 @@ impl Streams {
     }
 }
 
-fn five_tuple(socket: &TcpStream, has_session: bool) -> Option<FiveTuple> {
-    Some(FiveTuple {
-        client: socket.peer_addr().ok()?,
-        server: socket.local_addr().ok()?,
-        transport: if has_session {
-            Transport::Tls
-        } else {
-            Transport::Tcp
-        },
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use std::io::{Read, Write};
+    use std::net::TcpStream as StdStream;
+    use std::time::Duration;
 
     use mio::{Events, Poll};
 
     use super::*;
     use crate::net::listen_tcp;
+    use crate::turn::Transport;
 
     const PATIENCE: Option<Duration> = Some(Duration::from_secs(20));
 
