@@ -10,8 +10,10 @@
     clippy::iter_over_hash_type
 )]
 
+mod account;
 mod action;
 mod allocate;
+mod allocated;
 mod allocation;
 mod alternate;
 mod authenticate;
@@ -32,6 +34,7 @@ mod data;
 mod data_connection;
 mod dispatch;
 mod ending;
+mod even_port;
 mod five_tuple;
 mod icmp;
 mod indication;
@@ -46,6 +49,7 @@ mod peer_connections;
 mod peer_tally;
 mod permissions;
 mod policy;
+mod publish;
 mod reachable;
 mod record;
 mod refresh;
@@ -64,6 +68,7 @@ mod tcp_action;
 mod tcp_allocate;
 mod terms;
 mod ticket;
+mod wanted;
 
 #[cfg(test)]
 mod world;

@@ -1,6 +1,5 @@
 //! Refresh (RFC 8656 section 8.2).
 
-use super::allocate::requested_family;
 use super::allocation::{expiry, granted_lifetime};
 use super::record::End;
 use super::request::{Request, User};
@@ -8,6 +7,7 @@ use super::response::Body;
 use super::server::Server;
 use super::siblings::Siblings;
 use super::table::AllocationId;
+use super::wanted::requested_family;
 use crate::auth::Credentials;
 use crate::stun::{Attribute, ErrorCode, Family};
 

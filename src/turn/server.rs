@@ -2,18 +2,15 @@
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::sync::Arc;
 
 use super::action::Action;
-use super::allocation::Allocation;
 use super::alternate::Alternates;
 use super::config::Config;
 use super::five_tuple::FiveTuple;
 use super::indication::Indication;
 use super::nonce::Nonces;
 use super::peer_connections::PeerConnections;
-use super::reachable::Reachable;
-use super::record::{End, Event, Record};
+use super::record::{End, Record};
 use super::reservation::Reservations;
 use super::response::{Challenge, Response};
 use super::review::Review;
@@ -141,13 +138,6 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
         }
     }
 
-    /// Also keeps account of every allocation: see [`Server::poll_record`].
-    #[must_use]
-    pub fn with_records(mut self) -> Self {
-        self.records = Some(VecDeque::new());
-        self
-    }
-
     /// Also makes TCP allocations (RFC 6062), unless relayed addresses have no sockets. After
     /// [`Server::poll_transmit`], [`Server::poll_bound`] may then have something.
     #[must_use]
@@ -158,16 +148,6 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
         let connections = || Box::new(PeerConnections::new(&nonce_keys[0], *seed));
         self.tcp = (!self.config.portless).then(connections);
         self
-    }
-
-    /// Whether account is kept.
-    pub(super) fn has_records(&self) -> bool {
-        self.records.is_some()
-    }
-
-    /// What has happened to allocations since the last call.
-    pub fn poll_record(&mut self) -> Option<Record> {
-        self.records.as_mut()?.pop_front()
     }
 
     /// The server stops: all allocations end.
@@ -298,64 +278,6 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
             Err(why) => {
                 self.tally.refuse_packet(why);
                 None
-            }
-        }
-    }
-
-    /// Something has happened to an allocation.
-    pub(super) fn record(&mut self, id: AllocationId, event: Event) {
-        if self.has_records()
-            && let Some(allocation) = self.table.allocation(id)
-        {
-            let record = self.record_of(allocation, event);
-            self.records.get_or_insert_default().push_back(record);
-        }
-    }
-
-    pub(super) fn record_of(&self, allocation: &Allocation, event: Event) -> Record {
-        let relayed = allocation.all_relayed();
-        let relayed = relayed.map(|it| self.config.policy.advertised(it.address()));
-        let extras = allocation.extras.as_ref();
-        Record {
-            event,
-            user: allocation.username.clone(),
-            client: allocation.client(),
-            is_tcp: allocation.is_tcp(),
-            relayed: relayed.collect(),
-            traffic: extras.and_then(|it| it.traffic).unwrap_or_default(),
-        }
-    }
-
-    /// Replaces what stands behind an allocation's relayed addresses.
-    pub(super) fn change<E>(
-        &mut self,
-        id: AllocationId,
-        change: impl FnOnce(&mut Reachable) -> Result<(), E>,
-    ) -> Result<(), E> {
-        let Some(allocation) = self.table.allocation_mut(id) else {
-            return Ok(());
-        };
-        let mut reachable = Reachable::clone(&allocation.reachable);
-        change(&mut reachable)?;
-        allocation.reachable = Arc::new(reachable);
-        self.publish(id);
-        Ok(())
-    }
-
-    /// Lets all servers of the process know what stands behind an allocation's relayed addresses.
-    pub(super) fn publish(&self, id: AllocationId) {
-        let Some(allocation) = self.table.allocation(id) else {
-            return;
-        };
-        for relayed in allocation.all_relayed() {
-            if allocation.is_tcp() {
-                let party = allocation.reachable.circle.as_ref();
-                let party = party.map(|circle| Arc::clone(&circle.party));
-                self.siblings.set_party(relayed.address(), party);
-                self.siblings.set_listening(relayed.address(), true);
-            } else {
-                let published = Arc::clone(&allocation.reachable);
-                self.siblings.publish(relayed.address(), Some(published));
             }
         }
     }
