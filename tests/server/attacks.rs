@@ -3,7 +3,6 @@
 use std::io::{Read, Write};
 use std::time::Duration;
 
-use tokio_tungstenite::tungstenite::stream::MaybeTlsStream;
 use tokio_tungstenite::tungstenite::{Message, connect};
 
 use crate::client::{connect as connect_to, get, read_to_end, request, tls_with};
@@ -51,89 +50,6 @@ fn slow_clients_of_every_kind_are_cut_and_others_are_served() {
     }
     for mut stream in [silent, endless] {
         read_to_end(&mut stream);
-    }
-    assert_eq!(get(server.http, "/healthz").status, 200);
-}
-
-/// A frame of a client, with a mask that changes nothing.
-fn frame(first: u8, length: u64, payload: &[u8]) -> Vec<u8> {
-    let mut frame = vec![first];
-    match u8::try_from(length) {
-        Ok(short @ ..126) => frame.push(0x80 | short),
-        _ => {
-            frame.push(0xff);
-            frame.extend(length.to_be_bytes());
-        }
-    }
-    frame.extend([0; 4]);
-    frame.extend(payload);
-    frame
-}
-
-/// Messages that never end, in pieces of one byte and in large ones, with pings between them; and
-/// the head of one that is a gibibyte long.
-fn endless_messages() -> [Vec<u8>; 3] {
-    const TEXT: u8 = 1;
-    const GOES_ON: u8 = 0;
-    const PING: u8 = 0x89;
-    let in_pieces = |piece: &[u8], pieces: usize, between: usize| {
-        let mut all = frame(TEXT, piece.len() as u64, piece);
-        for number in 1..pieces {
-            all.extend(frame(GOES_ON, piece.len() as u64, piece));
-            if number % between == 0 {
-                all.extend(frame(PING, 0, b""));
-            }
-        }
-        all
-    };
-    [
-        in_pieces(b"x", 1_000_000, 1_000),
-        in_pieces(&[b'x'; 60_000], 100, 10),
-        frame(0x81, 1 << 30, &[b'x'; 60_000]),
-    ]
-}
-
-#[test]
-fn messages_that_never_end_are_cut_and_cost_less_than_a_megabyte_each() {
-    const EACH: usize = 8;
-    let state = tempfile::tempdir().expect("a folder");
-    let server = Server::start(state.path(), &[]);
-    let url = format!("ws://{}/v1/ws", server.http);
-    let messages = endless_messages();
-    let mut attacks: Vec<_> = (0..EACH)
-        .flat_map(|_| &messages)
-        .map(|message| {
-            let (mut socket, _) = connect(&*url).expect("it upgrades");
-            let hello = r#"{"type":"hello","version":1}"#;
-            socket.send(Message::text(hello)).expect("it reads");
-            assert!(socket.read().expect("the welcome").is_text());
-            (socket, message)
-        })
-        .collect();
-    let before = server.resident();
-    std::thread::scope(|scope| {
-        for (socket, message) in &mut attacks {
-            let MaybeTlsStream::Plain(stream) = socket.get_mut() else {
-                panic!("not plain");
-            };
-            // It stops reading when there is too much; whatever that does to the rest.
-            let patience = Some(Duration::from_secs(2));
-            stream.set_write_timeout(patience).expect("set");
-            scope.spawn(move || drop(stream.write_all(message)));
-        }
-    });
-    let grown = server.resident().saturating_sub(before);
-    assert!(grown < attacks.len() << 20, "{grown} bytes");
-    for (mut socket, _) in attacks {
-        let end = loop {
-            match socket.read() {
-                Ok(Message::Close(frame)) => break frame.map(|frame| u16::from(frame.code)),
-                Ok(_) => {}
-                // What was on its way to a closed socket may take the reason with it.
-                Err(_) => break None,
-            }
-        };
-        assert!(end.is_none_or(|code| code == 1009), "{end:?}");
     }
     assert_eq!(get(server.http, "/healthz").status, 200);
 }

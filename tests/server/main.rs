@@ -5,6 +5,7 @@ mod client;
 mod command;
 mod configuration;
 mod documents;
+mod floods;
 mod foreign;
 mod http2;
 mod http2_floods;

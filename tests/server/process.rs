@@ -107,11 +107,20 @@ impl Server {
 
     /// How many bytes of memory the process has.
     pub(crate) fn resident(&self) -> usize {
+        self.memory("VmRSS:")
+    }
+
+    /// How many it has had at most.
+    pub(crate) fn peak(&self) -> usize {
+        self.memory("VmHWM:")
+    }
+
+    fn memory(&self, name: &str) -> usize {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()));
         let status = status.expect("it runs");
-        let line = status.lines().find(|line| line.starts_with("VmRSS:"));
+        let line = status.lines().find(|line| line.starts_with(name));
         let kilobytes = line.and_then(|line| line.split_whitespace().nth(1)?.parse().ok());
-        let kilobytes: usize = kilobytes.unwrap_or_else(|| panic!("no VmRSS in {status}"));
+        let kilobytes: usize = kilobytes.unwrap_or_else(|| panic!("no {name} in {status}"));
         1024 * kilobytes
     }
 
