@@ -2,6 +2,7 @@
 //! wrong. The package beside runs them under libFuzzer, `tests/fuzz_corpora.rs` on the corpora.
 
 mod access_tokens;
+mod announcements;
 mod bytes;
 mod channel_data;
 mod client;
@@ -23,6 +24,7 @@ pub(crate) type Target = (&'static str, fn(&[u8]));
 
 pub(crate) const TARGETS: &[Target] = &[
     ("access_tokens", access_tokens::run),
+    ("announcements", announcements::run),
     ("channel_data", channel_data::run),
     ("client", client::run),
     ("client_hello", client_hello::run),
