@@ -76,6 +76,21 @@ test(
   },
 );
 
+test("the key after the one that opens the chat is typed into it", { timeout }, async () => {
+  const ada = await stage.enter("Ada", { room: stage.newRoom() });
+  const focused = await ada.page.evaluate(async () => {
+    document.dispatchEvent(new KeyboardEvent("keydown", { key: "c", cancelable: true }));
+    // The next key comes in a task of its own, whether or not a picture has been drawn before.
+    await new Promise((next) => {
+      const { port1, port2 } = new MessageChannel();
+      port1.onmessage = next;
+      port2.postMessage(null);
+    });
+    return document.activeElement.getAttribute("aria-label");
+  });
+  assert.equal(focused, "Message");
+});
+
 test("the path to somebody opens and closes with the keyboard", { timeout }, async () => {
   const { ada } = await stage.pair();
   const badge = ada.badge("Grace");

@@ -1,6 +1,6 @@
 import { useSignal } from "@preact/signals";
 import type { JSX } from "preact";
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { SendIcon } from "../controls/icons.js";
 import type { Call } from "../state/call.js";
 import { type ChatMessage, LONGEST_TEXT } from "../state/chat.js";
@@ -59,7 +59,8 @@ function Message({ message }: { readonly message: ChatMessage }): JSX.Element {
 function ChatForm({ say }: { readonly say: (text: string) => void }): JSX.Element {
   const text = useSignal("");
   const field = useRef<HTMLTextAreaElement>(null);
-  useEffect(() => field.current?.focus(), []);
+  // Before the next key comes: it is meant for the field, and would be taken for a shortcut.
+  useLayoutEffect(() => field.current?.focus(), []);
   const send = () => {
     say(text.value);
     text.value = "";
