@@ -8,124 +8,17 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 
 use super::access_token::TokenKeys;
+use super::credentials::{Claim, Credentials, Verified};
 use super::key::Key;
+use super::listed::{KeyPair, Listed};
 use super::opaque_string::prepare;
-use super::secret::{Secret, is_holder, password};
+use super::secret::{Secret, password};
+use super::username::{expiry, holder_of, without_expiry};
 use crate::stun::PasswordAlgorithm;
 use crate::time::Now;
 
 /// How long after its expiry a time-limited user name is still taken, for clocks that differ.
 const CLOCK_SKEW: Duration = Duration::from_secs(60);
-
-/// Who a request says it is from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Claim<'a> {
-    /// USERNAME, whatever its bytes.
-    Name(&'a [u8]),
-    /// USERHASH.
-    Hash(&'a [u8]),
-    /// USERNAME and ACCESS-TOKEN (RFC 7635).
-    Token {
-        /// The name of the key that the token was made with.
-        kid: &'a [u8],
-        /// The token.
-        token: &'a [u8],
-    },
-}
-
-/// A user who has signed.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Verified {
-    /// The user's name, also where only its hash was given.
-    pub name: Arc<str>,
-    /// What the user has signed with.
-    pub key: Key,
-    /// When the credentials are no longer taken, in time since 1970; `None`: they do not end.
-    pub expires: Option<Duration>,
-}
-
-/// The one question that the relay asks: is this user known, and is the signature the user's?
-pub trait Credentials {
-    /// The user behind `claim`, if `signed` says yes to a key of that user made by `algorithm`.
-    /// For a user who does not exist, `signed` is asked about a key that nobody has, so that the
-    /// answer takes as long as that to a wrong password.
-    fn verify(
-        &self,
-        claim: Claim<'_>,
-        algorithm: PasswordAlgorithm,
-        now: Now,
-        signed: &mut dyn FnMut(&Key) -> bool,
-    ) -> Option<Verified>;
-
-    /// By which name access tokens are made for this server; `None` if none are taken.
-    fn token_server_name(&self) -> Option<&str>;
-}
-
-impl<C: Credentials + ?Sized> Credentials for Arc<C> {
-    fn verify(
-        &self,
-        claim: Claim<'_>,
-        algorithm: PasswordAlgorithm,
-        now: Now,
-        signed: &mut dyn FnMut(&Key) -> bool,
-    ) -> Option<Verified> {
-        (**self).verify(claim, algorithm, now, signed)
-    }
-
-    fn token_server_name(&self) -> Option<&str> {
-        (**self).token_server_name()
-    }
-}
-
-/// Whom a user name stands for: that of a time-limited name without its expiry, so that one
-/// person stays one person when new credentials come. Where signaling says who holds a session
-/// ([`TimeLimited::mint_held`](super::TimeLimited::mint_held)), it is the holder, so that one
-/// person stays one person in several sessions.
-#[must_use]
-pub fn account(username: &str) -> &str {
-    let name = without_expiry(username);
-    holder_of(name).map_or(name, |(_, holder)| holder)
-}
-
-/// The session whose credentials these are, as signaling makes them: `<expiry>:<session>`, perhaps
-/// with a holder behind it. `None` for every other name.
-#[must_use]
-pub fn session_of(username: &str) -> Option<&str> {
-    let name = without_expiry(username);
-    if name.len() == username.len() {
-        return None;
-    }
-    let session = holder_of(name).map_or(name, |(session, _)| session);
-    is_session(session).then_some(session)
-}
-
-/// A time-limited name without its expiry.
-fn without_expiry(username: &str) -> &str {
-    match username.split_once(':') {
-        Some((expiry, name)) if expiry.bytes().all(|byte| byte.is_ascii_digit()) => name,
-        _ => username,
-    }
-}
-
-/// The session and its holder in `<session>:<holder>`; `None` for every other name.
-fn holder_of(name: &str) -> Option<(&str, &str)> {
-    let (session, holder) = name.split_at_checked(SESSION)?;
-    let holder = holder.strip_prefix(':')?;
-    (is_session(session) && is_holder(holder)).then_some((session, holder))
-}
-
-/// How long the name of a session is.
-const SESSION: usize = 36;
-
-/// Whether `name` has the form of a session's.
-fn is_session(name: &str) -> bool {
-    let mut bytes = name.bytes().enumerate();
-    name.len() == SESSION
-        && bytes.all(|(index, byte)| match index {
-            8 | 13 | 18 | 23 => byte == b'-',
-            _ => byte.is_ascii_hexdigit(),
-        })
-}
 
 /// The USERHASH of a user in a realm (RFC 8489 section 14.4).
 #[must_use]
@@ -152,38 +45,6 @@ pub struct RelayCredentials {
     nobody: Arc<Listed>,
     /// As many keys as any listed user has: so many are tried for everybody.
     tries: usize,
-}
-
-/// A user of the configuration. Only keys are kept, not the password.
-#[derive(Debug)]
-struct Listed {
-    name: Arc<str>,
-    /// As the RFC wants them; and as clients make them that prepare nothing, where that differs.
-    keys: Vec<KeyPair>,
-}
-
-/// One password's keys.
-#[derive(Debug)]
-struct KeyPair {
-    md5: Key,
-    sha256: Key,
-}
-
-impl KeyPair {
-    fn new(username: &str, realm: &str, password: &str) -> Self {
-        let key = |algorithm| Key::new(algorithm, username, realm, password);
-        Self {
-            md5: key(PasswordAlgorithm::Md5),
-            sha256: key(PasswordAlgorithm::Sha256),
-        }
-    }
-
-    fn by(&self, algorithm: PasswordAlgorithm) -> &Key {
-        match algorithm {
-            PasswordAlgorithm::Md5 => &self.md5,
-            PasswordAlgorithm::Sha256 => &self.sha256,
-        }
-    }
 }
 
 impl RelayCredentials {
@@ -309,9 +170,7 @@ impl RelayCredentials {
             |found, key| if signed(&key) { Some(key) } else { found },
         )
     }
-}
 
-impl RelayCredentials {
     /// The user of a token, named as the token's key.
     fn verify_token(
         &self,
@@ -330,23 +189,6 @@ impl RelayCredentials {
             key,
             expires: Some(now.unix + grant.remaining),
         })
-    }
-}
-
-impl Listed {
-    /// The key that is the signature's, if any is; always after as many tries.
-    fn key(
-        &self,
-        algorithm: PasswordAlgorithm,
-        tries: usize,
-        signed: &mut dyn FnMut(&Key) -> bool,
-    ) -> Option<Key> {
-        let keys = self.keys.iter().cycle().take(tries);
-        let keys = keys.map(|pair| pair.by(algorithm));
-        keys.fold(
-            None,
-            |found, key| if signed(key) { Some(*key) } else { found },
-        )
     }
 }
 
@@ -389,14 +231,6 @@ impl Credentials for RelayCredentials {
     fn token_server_name(&self) -> Option<&str> {
         self.tokens.as_deref().map(TokenKeys::server_name)
     }
-}
-
-/// When a time-limited name ends, in time since 1970.
-fn expiry(username: &str) -> Option<Duration> {
-    let expiry = username.split(':').next()?;
-    let is_number = expiry.bytes().all(|byte| byte.is_ascii_digit());
-    let seconds = expiry.parse().ok().filter(|_| is_number)?;
-    Some(Duration::from_secs(seconds))
 }
 
 #[cfg(test)]
@@ -560,35 +394,6 @@ mod tests {
         for name in ["1:ada", "9000:ada"] {
             let claim = Claim::Name(name.as_bytes());
             assert_eq!(verified(&credentials, claim, at(5_000), wrong), (None, 2));
-        }
-    }
-
-    #[test]
-    fn the_account_of_a_time_limited_name_is_the_name() {
-        for (username, expected) in [
-            ("1000:ada", "ada"),
-            ("ada", "ada"),
-            ("ada:1000", "ada:1000"),
-            ("1000", "1000"),
-            ("1000:ada:grace", "ada:grace"),
-            (
-                "1000:6f0c7c1e-5d0b-4c55-9a3e-1f6c2f6f3c11",
-                "6f0c7c1e-5d0b-4c55-9a3e-1f6c2f6f3c11",
-            ),
-            (
-                "1000:6f0c7c1e-5d0b-4c55-9a3e-1f6c2f6f3c11:AbCdEfGhIjKlMn_-",
-                "AbCdEfGhIjKlMn_-",
-            ),
-            (
-                "1000:6f0c7c1e-5d0b-4c55-9a3e-1f6c2f6f3c11:short",
-                "6f0c7c1e-5d0b-4c55-9a3e-1f6c2f6f3c11:short",
-            ),
-            (
-                "6f0c7c1e-5d0b-4c55-9a3e-1f6c2f6f3c1g:AbCdEfGhIjKlMn_-",
-                "6f0c7c1e-5d0b-4c55-9a3e-1f6c2f6f3c1g:AbCdEfGhIjKlMn_-",
-            ),
-        ] {
-            assert_eq!(account(username), expected);
         }
     }
 

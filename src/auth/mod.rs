@@ -10,15 +10,18 @@
 pub mod jwt;
 
 mod access_token;
+mod credentials;
 mod key;
+mod listed;
 mod long_term;
 mod opaque_string;
 mod secret;
+mod username;
 
 pub use access_token::{TokenKeyError, TokenKeys};
+pub use credentials::{Claim, Credentials, Verified};
 pub use key::Key;
-pub use long_term::{
-    Claim, Credentials, RelayCredentials, Verified, account, session_of, userhash,
-};
+pub use long_term::{RelayCredentials, userhash};
 pub use opaque_string::prepare;
 pub use secret::{Secret, TimeLimited, holder};
+pub use username::{account, session_of};

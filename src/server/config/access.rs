@@ -12,7 +12,7 @@ use super::error::ConfigError;
 use super::key_source::{KeySetUrl, KeySource, RemoteKeys};
 use super::model::Auth;
 use super::reader::Reader;
-use super::values::Secrets;
+use super::secrets::Secrets;
 use crate::auth::Secret;
 use crate::auth::jwt::{
     AccessTokens, LEAST_SECRET, MOST_KEYS, TokenRules, VerifyingKey, read_jwks,

@@ -5,6 +5,7 @@
 //! in which every value is checked and typed, and remembers where each came from.
 
 mod access;
+mod addresses;
 mod changes;
 mod error;
 mod explain;
@@ -12,9 +13,12 @@ mod key_source;
 mod keys;
 mod model;
 mod nearest;
+mod origins;
 mod reader;
 mod resolve;
+mod secrets;
 mod sources;
+mod value;
 mod values;
 
 pub use changes::Changes;

@@ -6,7 +6,7 @@ use super::error::{ConfigError, Origin};
 use super::key_source::KeySource;
 use super::keys::Key;
 use super::sources::{Raw, Sources};
-use super::values::Value;
+use super::value::Value;
 
 /// A key as it was resolved.
 #[derive(Clone, Debug)]

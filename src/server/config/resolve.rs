@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::access::auth;
+use super::addresses::Alternate;
 use super::error::ConfigError;
 use super::explain::explain;
 use super::model::{
@@ -14,8 +15,9 @@ use super::model::{
     Turn,
 };
 use super::reader::{Entry, Reader};
+use super::secrets::{Secrets, Users};
 use super::sources::Sources;
-use super::values::{Alternate, Bandwidth, Secrets, Users};
+use super::values::Bandwidth;
 use crate::auth::{Secret, TokenKeys, prepare};
 use crate::relay::{Listener, RelayAddress};
 use crate::server::interfaces::Interfaces;
