@@ -5,7 +5,12 @@ use super::message::LONGEST;
 
 #[derive(Debug)]
 pub(super) enum Item {
-    Message { id: u64, text: Box<str> },
+    Message {
+        id: u64,
+        text: Box<str>,
+    },
+    /// The server wants a sign of life.
+    Asked,
     Closed(Told),
 }
 
@@ -88,6 +93,7 @@ impl Begun {
                 id: self.id.ok_or("an event without an id")?,
                 text: self.data.into(),
             })),
+            "ping" => Ok(Some(Item::Asked)),
             "closed" => {
                 let closed = serde_json::from_str(&self.data);
                 Ok(Some(Item::Closed(closed.map_err(|_| "a bad end")?)))
@@ -113,13 +119,14 @@ mod tests {
 
     #[test]
     fn events_are_found_however_the_bytes_are_cut() {
-        let text = ": hello\n\nid: 7\ndata: {\"type\":\"pong\"}\n\nevent: closed\n\
-            data: {\"code\":4409,\"reason\":\"ä\"}\n\n";
+        let text = ": hello\n\nevent: ping\ndata: {}\n\nevent: later\ndata: {}\n\n\
+            id: 7\ndata: {\"type\":\"pong\"}\n\nevent: closed\ndata: {\"code\":4409,\"reason\":\"ä\"}\n\n";
         for step in 1..text.len() {
             let mut stream = EventStream::default();
             for bytes in text.as_bytes().chunks(step) {
                 stream.take(bytes).expect("events");
             }
+            assert!(matches!(stream.next(), Some(Item::Asked)));
             let first = stream.next();
             assert!(
                 matches!(&first, Some(Item::Message { id: 7, text }) if text.contains("pong")),

@@ -7,7 +7,7 @@ use http_body_util::BodyExt;
 use hyper::Method;
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 
 use super::closing::{End, Told};
@@ -110,10 +110,11 @@ async fn carry(
         Ok(begun) => begun,
         Err(end) => return end,
     };
+    let asked = Notify::new();
     let reading = async {
         let reader = Http::open(target, Some(key)).await?;
         match transport {
-            Transport::Events => read_events(reader, cursor, tell).await,
+            Transport::Events => read_events(reader, cursor, &asked, tell).await,
             Transport::HeldPoll => poll(reader, cursor, Some(HELD), target, tell).await,
             _ => poll(reader, cursor, None, target, tell).await,
         }
@@ -121,7 +122,7 @@ async fn carry(
     // Either ends only with the end of the connection.
     tokio::select! {
         end = reading => end.err(),
-        end = post(http, to_send, tell) => end.err(),
+        end = post(http, to_send, &asked, tell) => end.err(),
     }
     .unwrap_or_default()
 }
@@ -154,34 +155,55 @@ async fn all_taken(tell: &Tell) -> Result<(), End> {
     place.map(drop).map_err(|_| End::default())
 }
 
-async fn post(mut http: Http, mut to_send: mpsc::Receiver<String>, tell: &Tell) -> Result<(), End> {
-    let mut batch = String::new();
-    let mut next = to_send.recv().await;
-    while let Some(text) = next.take() {
-        batch.clear();
-        batch.push('[');
-        batch.push_str(&text);
-        let mut count = 1;
-        while let Ok(text) = to_send.try_recv() {
-            if count == MESSAGES || batch.len() + text.len() > BYTES {
-                next = Some(text);
-                break;
+/// Sends what there is to send, and says that this client is there whenever it has been asked.
+async fn post(
+    mut http: Http,
+    mut to_send: mpsc::Receiver<String>,
+    asked: &Notify,
+    tell: &Tell,
+) -> Result<(), End> {
+    let mut next = None;
+    loop {
+        let batch = tokio::select! {
+            // It asks for an answer of its own, which says nothing else.
+            biased;
+            () = asked.notified() => "[]".to_owned(),
+            text = first(&mut next, &mut to_send) => {
+                let text = text.ok_or_else(End::default)?;
+                batch(&text, &mut next, &mut to_send)
             }
-            batch.push(',');
-            batch.push_str(&text);
-            count += 1;
-        }
-        batch.push(']');
-        let answer = http.ask(Method::POST, "/messages", batch.clone(), Duration::ZERO);
+        };
+        let answer = http.ask(Method::POST, "/messages", batch, Duration::ZERO);
         body(answer.await?).await?;
         tell.send(Happened::Alive)
             .await
             .map_err(|_| End::default())?;
-        if next.is_none() {
-            next = to_send.recv().await;
-        }
     }
-    Err(End::default())
+}
+
+/// What had no room in the last batch, or is the first to be sent since.
+async fn first(next: &mut Option<String>, to_send: &mut mpsc::Receiver<String>) -> Option<String> {
+    match next.take() {
+        Some(text) => Some(text),
+        None => to_send.recv().await,
+    }
+}
+
+/// An array of `text` and of what else waits, as far as there is room. What has none is `next`.
+fn batch(text: &str, next: &mut Option<String>, to_send: &mut mpsc::Receiver<String>) -> String {
+    let mut batch = format!("[{text}");
+    let mut count = 1;
+    while let Ok(text) = to_send.try_recv() {
+        if count == MESSAGES || batch.len() + text.len() > BYTES {
+            *next = Some(text);
+            break;
+        }
+        batch.push(',');
+        batch.push_str(&text);
+        count += 1;
+    }
+    batch.push(']');
+    batch
 }
 
 async fn poll(
@@ -216,7 +238,12 @@ async fn poll(
     }
 }
 
-async fn read_events(mut http: Http, mut cursor: u64, tell: &Tell) -> Result<(), End> {
+async fn read_events(
+    mut http: Http,
+    mut cursor: u64,
+    asked: &Notify,
+    tell: &Tell,
+) -> Result<(), End> {
     loop {
         all_taken(tell).await?;
         let path = format!("/events?cursor={cursor}");
@@ -237,6 +264,7 @@ async fn read_events(mut http: Http, mut cursor: u64, tell: &Tell) -> Result<(),
                         hand(tell, &text).await?;
                         cursor = id;
                     }
+                    Item::Asked => asked.notify_one(),
                     Item::Closed(told) => return Err(End::from(told)),
                 }
             }
