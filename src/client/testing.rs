@@ -159,7 +159,7 @@ impl World {
                     native::encode(offset, &message, &mut text);
                     (connection, Ok(String::from_utf8(text).expect("UTF-8")))
                 }
-                signal::Event::Ping { connection } => {
+                signal::Event::Ping { connection, .. } => {
                     // Whoever is there answers; the socket does that.
                     if self.carried.contains_key(&connection) {
                         self.hub.handle(connection, Input::Alive, self.now);

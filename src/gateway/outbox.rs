@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use crate::signal::{Ending, Message, Offset};
 
@@ -17,8 +18,8 @@ const PLACES_KEPT: usize = 8;
 pub(super) enum Outgoing {
     /// Send a message.
     Message(Option<Offset>, Arc<Message>),
-    /// Find out whether the client lives.
-    Ping,
+    /// Find out whether the client lives. It has this long to answer.
+    Ping(Duration),
     /// Close. Nothing follows.
     Close(Ending),
 }
@@ -172,14 +173,16 @@ mod tests {
     use super::*;
     use crate::signal::Close;
 
+    const PING: Outgoing = Outgoing::Ping(Duration::ZERO);
+
     fn is_ping(taken: Option<&Outgoing>) -> bool {
-        matches!(taken, Some(Outgoing::Ping))
+        matches!(taken, Some(Outgoing::Ping(_)))
     }
 
     #[tokio::test]
     async fn what_is_put_in_comes_out_in_order_also_after_the_hub_has_let_go() {
         let (slot, mut outbox) = outbox();
-        assert_eq!(slot.put(Outgoing::Ping), Ok(()));
+        assert_eq!(slot.put(PING), Ok(()));
         assert_eq!(slot.put(Outgoing::Close(Close::TooSlow.into())), Ok(()));
         assert!(!outbox.is_let_go());
         drop(slot);
@@ -200,7 +203,7 @@ mod tests {
         });
         // On this runtime of one thread the task gets its turn here, and finds nothing.
         tokio::task::yield_now().await;
-        assert_eq!(slot.put(Outgoing::Ping), Ok(()));
+        assert_eq!(slot.put(PING), Ok(()));
         tokio::task::yield_now().await;
         drop(slot);
         assert_eq!(waiting.await.expect("ended"), (true, true));
@@ -210,26 +213,26 @@ mod tests {
     async fn a_full_outbox_takes_more_once_something_is_taken_out() {
         let (slot, mut outbox) = outbox();
         for _ in 0..CAPACITY {
-            assert_eq!(slot.put(Outgoing::Ping), Ok(()));
+            assert_eq!(slot.put(PING), Ok(()));
         }
-        assert_eq!(slot.put(Outgoing::Ping), Err(NotTaken::Full));
+        assert_eq!(slot.put(PING), Err(NotTaken::Full));
         assert!(outbox.take().is_ok());
-        assert_eq!(slot.put(Outgoing::Ping), Ok(()));
+        assert_eq!(slot.put(PING), Ok(()));
         while outbox.take().is_ok() {}
         assert_eq!(outbox.take().err(), Some(Nothing::Yet));
-        assert_eq!(slot.put(Outgoing::Ping), Ok(()));
+        assert_eq!(slot.put(PING), Ok(()));
         assert!(is_ping(outbox.next().await.as_ref()));
     }
 
     #[test]
     fn nothing_goes_into_an_outbox_that_is_closed_or_gone() {
         let (slot, mut outbox) = outbox();
-        assert_eq!(slot.put(Outgoing::Ping), Ok(()));
+        assert_eq!(slot.put(PING), Ok(()));
         outbox.close();
         assert_eq!(outbox.take().err(), Some(Nothing::Yet));
-        assert_eq!(slot.put(Outgoing::Ping), Err(NotTaken::Closed));
+        assert_eq!(slot.put(PING), Err(NotTaken::Closed));
         let (slot, gone) = super::outbox();
         drop(gone);
-        assert_eq!(slot.put(Outgoing::Ping), Err(NotTaken::Closed));
+        assert_eq!(slot.put(PING), Err(NotTaken::Closed));
     }
 }

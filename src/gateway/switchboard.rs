@@ -209,7 +209,9 @@ impl Board {
                     self.count(&message);
                     self.hand(connection, Outgoing::Message(offset, message), now);
                 }
-                Event::Ping { connection } => self.hand(connection, Outgoing::Ping, now),
+                Event::Ping { connection, within } => {
+                    self.hand(connection, Outgoing::Ping(within), now);
+                }
                 Event::Redeemed(redemption) => {
                     if let Some(sink) = &self.redemptions {
                         sink.take(redemption);

@@ -192,7 +192,7 @@ impl Carrier {
     async fn queue(&mut self, outgoing: Option<Outgoing>) -> Result<(), End> {
         match outgoing {
             Some(Outgoing::Message(offset, message)) => self.send(offset, &message).await,
-            Some(Outgoing::Ping) => self.write(WsMessage::Ping(Vec::new().into())).await,
+            Some(Outgoing::Ping(_)) => self.write(WsMessage::Ping(Vec::new().into())).await,
             Some(Outgoing::Close(ending)) => Err(End::Close(ending)),
             // The hub has let go without a word: the queue was full.
             None => Err(End::from(Close::TooSlow)),

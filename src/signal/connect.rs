@@ -36,8 +36,11 @@ impl Hub {
 
     /// The connection carries `session` from now on.
     pub(super) fn carry(&mut self, connection: ConnectionId, session: SessionId, now: Now) {
+        let awaited_until = self.sessions.get(&session).map(|known| known.awaited_until);
         if let Some(carrier) = self.connections.get_mut(&connection) {
             carrier.session = Some(session);
+            // Whoever waits does so wherever the session goes on.
+            carrier.pulse.hasten(awaited_until.unwrap_or_default());
             let grant = carrier.grant.take();
             self.watch(connection, now);
             self.hold_to(session, grant, now);

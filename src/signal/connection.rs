@@ -22,17 +22,17 @@ pub(super) struct Connection {
 /// What is known of whether a connection lives.
 pub(super) struct Pulse {
     heard: Instant,
-    /// When it was asked, if it has not been heard since.
-    pub(super) asked: Option<Instant>,
+    /// When it is given up, if it has been asked and not heard since.
+    end: Option<Instant>,
     /// Until when somebody waits for what it says.
-    pub(super) urgent_until: Instant,
+    urgent_until: Instant,
 }
 
 impl Pulse {
     pub(super) fn new(now: Now) -> Self {
         Self {
             heard: now.instant,
-            asked: None,
+            end: None,
             urgent_until: now.instant,
         }
     }
@@ -40,20 +40,44 @@ impl Pulse {
     /// Something has come: whether it was asked for.
     pub(super) fn heard(&mut self, now: Now) -> bool {
         self.heard = now.instant;
-        self.asked.take().is_some()
+        self.end.take().is_some()
+    }
+
+    /// Somebody waits for what it says, until then.
+    pub(super) fn hasten(&mut self, until: Instant) {
+        self.urgent_until = self.urgent_until.max(until);
+    }
+
+    pub(super) fn is_urgent(&self, now: Now) -> bool {
+        now.instant < self.urgent_until
+    }
+
+    /// Whether it has been asked, and not been heard since.
+    pub(super) fn is_asked(&self) -> bool {
+        self.end.is_some()
+    }
+
+    /// It is asked, and has this long to be heard. A question that it has not answered still
+    /// counts: nobody is given more time by the next one.
+    pub(super) fn ask(&mut self, config: &Config, now: Now) -> Duration {
+        let (_, patience) = self.parts(config, now);
+        let end = now.instant + patience;
+        self.end = Some(self.end.map_or(end, |before| before.min(end)));
+        patience
     }
 
     /// When to ask, or to give it up.
     pub(super) fn due(&self, config: &Config, now: Now) -> Instant {
-        let is_urgent = now.instant < self.urgent_until;
-        let (silence, patience) = if is_urgent {
+        let (silence, _) = self.parts(config, now);
+        self.end.unwrap_or(self.heard + silence)
+    }
+
+    /// How long it may be silent before it is asked, and afterwards.
+    fn parts(&self, config: &Config, now: Now) -> (Duration, Duration) {
+        if self.is_urgent(now) {
             parts(config.negotiation_timeout, 2)
         } else {
             parts(config.silence_timeout, 3)
-        };
-        match self.asked {
-            None => self.heard + silence,
-            Some(asked) => asked + patience,
         }
     }
 }

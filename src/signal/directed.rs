@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Delivery, Directed, Hub, Kind, Message, Permissions, Reject, SessionId};
+use super::{Delivery, Directed, Hub, Message, Permissions, Reject, SessionId};
 use crate::time::Now;
 
 impl Hub {
@@ -22,7 +22,7 @@ impl Hub {
         if epoch != directed.epoch {
             return Err(Reject::StaleEpoch);
         }
-        let is_awaited = directed.kind != Kind::Candidate;
+        let is_awaited = directed.kind.is_awaited();
         let message = Arc::new(Message::Delivery(Delivery {
             id,
             number: directed.number.unwrap_or(id),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::timer::Timer;
-use super::{Close, ConnectionId, Event, Hub, SessionId};
+use super::{Close, ConnectionId, Event, Hub, Message, SessionId};
 use crate::time::Now;
 
 /// How long a negotiation is urgent after its last offer or answer.
@@ -34,36 +34,56 @@ impl Hub {
         let Some(session) = connection.session else {
             return self.close(id, Close::NoHello, now);
         };
-        let pulse = &mut connection.pulse;
-        if pulse.due(&self.config, now) <= now.instant {
-            if pulse.asked.is_some() {
+        if connection.pulse.due(&self.config, now) <= now.instant {
+            if connection.pulse.is_asked() {
                 return self.close(id, Close::Silent, now);
             }
-            pulse.asked = Some(now.instant);
-            self.events.push_back(Event::Ping { connection: id });
+            self.ask_whether_alive(id, now);
         }
-        let due = pulse.due(&self.config, now);
-        self.deadlines.set(Timer::Connection(id), due);
+        self.watch(id, now);
         self.renew_ticket(id, session, now);
+    }
+
+    fn ask_whether_alive(&mut self, connection: ConnectionId, now: Now) {
+        if let Some(known) = self.connections.get_mut(&connection) {
+            let within = known.pulse.ask(&self.config, now);
+            self.events.push_back(Event::Ping { connection, within });
+        }
     }
 
     /// The session has said an offer or an answer, or is told one: the other side waits, and must
     /// not wait for somebody who is gone.
     pub(super) fn hasten(&mut self, session: SessionId, now: Now) {
-        let Some(id) = self.connection_of(session) else {
+        let until = now.instant + URGENT_FOR;
+        let Some(known) = self.sessions.get_mut(&session) else {
+            return;
+        };
+        known.awaited_until = until;
+        let Some(id) = known.connection else {
             return;
         };
         let Some(connection) = self.connections.get_mut(&id) else {
             return;
         };
-        let pulse = &mut connection.pulse;
-        if pulse.urgent_until <= now.instant {
-            // Whatever was asked in peace is asked again.
-            pulse.asked = None;
+        let was_urgent = connection.pulse.is_urgent(now);
+        connection.pulse.hasten(until);
+        if !was_urgent && connection.pulse.is_asked() {
+            // That was in peace. Now it has less time, and who carries it must know.
+            self.ask_whether_alive(id, now);
         }
-        pulse.urgent_until = now.instant + URGENT_FOR;
-        let due = pulse.due(&self.config, now);
-        self.deadlines.set(Timer::Connection(id), due);
+        self.watch(id, now);
+    }
+
+    /// A session goes on, and is told again what is kept for it.
+    pub(super) fn hasten_if_awaited(&mut self, id: SessionId, now: Now) {
+        let kept = self.sessions.get(&id).map(|session| session.mailbox.kept());
+        let is_awaited = |message: &Message| match message {
+            Message::Delivery(delivery) => delivery.kind.is_awaited(),
+            _ => false,
+        };
+        if kept.is_some_and(|mut kept| kept.any(|(_, message)| is_awaited(message))) {
+            self.hasten(id, now);
+        }
     }
 }
 
@@ -140,6 +160,51 @@ mod tests {
         world.input(grace.connection, Input::Alive);
         world.wait(Duration::from_secs(5));
         assert_eq!(world.closed[&grace.connection], Close::Silent);
+    }
+
+    #[test]
+    fn an_offer_gives_a_dead_connection_no_more_time_than_it_had() {
+        let mut world = World::new(Config::default());
+        let [ada, grace] = ["blue"; 2].map(|room| world.member(room));
+        world.wait(Duration::from_millis(29_900));
+        world.input(ada.connection, Input::Alive);
+        world.ask(&ada, offer("blue", &grace, 2));
+        // Whoever carries it is asked to find out within less than before.
+        assert_eq!(world.pings(grace.connection), 2);
+        world.wait(Duration::from_millis(99));
+        assert!(world.closed.is_empty());
+        world.wait(Duration::from_millis(1));
+        assert_eq!(world.closed[&grace.connection], Close::Silent);
+    }
+
+    #[test]
+    fn whoever_waits_does_so_wherever_the_session_goes_on() {
+        for is_offerer in [true, false] {
+            let mut world = World::new(Config::default());
+            let pair = ["blue"; 2].map(|room| world.member(room));
+            world.ask(&pair[0], offer("blue", &pair[1], 2));
+            world.wait(Duration::from_secs(1));
+            for member in &pair {
+                world.say(member.connection, Command::Ack(Offset(3)));
+            }
+            let moved = world.resume(&pair[usize::from(!is_offerer)], 3);
+            world.wait(Duration::from_secs(5));
+            assert_eq!(world.closed[&moved.connection], Close::Silent);
+        }
+    }
+
+    #[test]
+    fn who_comes_back_and_is_told_an_offer_is_found_as_soon() {
+        for (seen, is_told) in [(1, true), (2, false)] {
+            let mut world = World::new(Config::default());
+            let [ada, grace] = ["blue"; 2].map(|room| world.member(room));
+            world.input(grace.connection, Input::Closed);
+            world.ask(&ada, offer("blue", &grace, 2));
+            world.wait(Duration::from_secs(20));
+            let back = world.resume(&grace, seen);
+            world.wait(Duration::from_secs(5));
+            assert_eq!(world.closed.contains_key(&back.connection), is_told);
+        }
     }
 
     #[test]

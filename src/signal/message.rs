@@ -279,6 +279,13 @@ pub enum Kind {
     Candidate,
 }
 
+impl Kind {
+    /// Whether the other side can do nothing before it has been answered.
+    pub(super) fn is_awaited(self) -> bool {
+        self != Self::Candidate
+    }
+}
+
 /// The answer to `hello`.
 #[derive(Debug)]
 pub struct Welcome {
@@ -467,6 +474,8 @@ pub enum Event {
     Ping {
         /// Which connection.
         connection: super::ConnectionId,
+        /// How long it has to answer. Less, where it has not answered a question before this.
+        within: Duration,
     },
     /// Close a connection once all before this has been sent. The hub has forgotten it already.
     Close {

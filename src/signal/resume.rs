@@ -92,6 +92,7 @@ impl Hub {
         }
         self.refuse_again(id, connection);
         self.replay(id, connection);
+        self.hasten_if_awaited(id, now);
         self.await_acknowledgement(id, now);
         if was_away {
             self.announce(id, State::Joined, now);

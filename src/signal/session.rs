@@ -28,6 +28,8 @@ pub(super) struct Session {
     pub(super) grant: Option<Arc<Grant>>,
     /// When it may guess as many rooms again as it may at once.
     pub(super) guesses: Instant,
+    /// Until when somebody waits for what it says.
+    pub(super) awaited_until: Instant,
     /// The largest id that has been applied.
     pub(super) applied: u64,
     /// Which of its tickets are good.

@@ -174,7 +174,7 @@ impl World {
                     .or_default()
                     .push((offset, message)),
                 Event::Redeemed(redemption) => self.redeemed.push(redemption),
-                Event::Ping { connection } => *self.pings.entry(connection).or_default() += 1,
+                Event::Ping { connection, .. } => *self.pings.entry(connection).or_default() += 1,
                 Event::Close { connection, ending } => {
                     assert_eq!(self.closed.insert(connection, ending.close), None);
                     self.pauses.extend(ending.after);

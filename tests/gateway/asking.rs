@@ -1,5 +1,7 @@
 //! A client that speaks the protocol by requests, by hand.
 
+use std::time::Duration;
+
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1::handshake;
@@ -33,6 +35,13 @@ pub(crate) struct Asking {
     /// What was read and not looked at.
     pub(crate) unseen: Vec<Value>,
     pub(crate) events: Option<Events>,
+    /// How often it was asked whether it lives: on a stream, or by an answer to a poll that says
+    /// nothing.
+    pub(crate) asked: u32,
+    /// Whether it answers what it is asked on a stream.
+    pub(crate) answers: bool,
+    /// For how long the last answer to a poll asks it to wait.
+    pub(crate) pause: Duration,
 }
 
 /// An event stream.
@@ -107,6 +116,13 @@ pub(crate) async fn request(
     answer.expect("an answer in time").expect("an answer")
 }
 
+/// For how long an answer asks to wait.
+fn retry_after(answer: &Response<Incoming>) -> Duration {
+    let told = answer.headers().get("retry-after");
+    let seconds = told.map(|told| told.to_str().expect("text").parse().expect("a number"));
+    Duration::from_secs(seconds.unwrap_or_default())
+}
+
 /// The body of an answer, which is JSON.
 pub(crate) async fn json_of(answer: Response<Incoming>) -> Value {
     let bytes = answer
@@ -147,6 +163,9 @@ impl Asking {
             token: text(&welcome["token"]),
             unseen: messages,
             events: None,
+            asked: 0,
+            answers: true,
+            pause: Duration::ZERO,
         };
         (client, welcome)
     }
@@ -193,10 +212,14 @@ impl Asking {
 
     /// One poll from `cursor` on.
     pub(crate) async fn poll(&self, cursor: u64, wait: u64) -> Value {
+        json_of(self.ask_for(cursor, wait).await).await
+    }
+
+    async fn ask_for(&self, cursor: u64, wait: u64) -> Response<Incoming> {
         let path = format!("/v1/poll?cursor={cursor}&wait={wait}");
         let answer = self.ask(Method::GET, &path, "").await;
         assert_eq!(answer.status(), 200);
-        json_of(answer).await
+        answer
     }
 
     /// A new event stream from `cursor` on.
@@ -222,22 +245,28 @@ impl Asking {
 
     async fn receive_at_last(&mut self) -> Option<Value> {
         while self.unseen.is_empty() {
-            if self.way == Way::Events {
-                self.read_event().await?;
-                continue;
-            }
-            let wait = if self.way == Way::Held { 25 } else { 0 };
-            let answer = self.poll(self.cursor, wait).await;
-            self.cursor = answer["cursor"].as_u64().expect("a number");
-            let messages = answer["messages"].as_array().expect("messages");
-            self.unseen.extend(messages.iter().cloned());
-            if messages.is_empty() && !answer["closed"].is_null() {
-                return None;
-            }
+            self.read().await?;
         }
         let message = self.unseen.remove(0);
         checker::received(&message);
         Some(message)
+    }
+
+    /// Reads once, be it nothing; `None` once the connection is closed.
+    pub(crate) async fn read(&mut self) -> Option<()> {
+        if self.way == Way::Events {
+            return self.read_event().await;
+        }
+        let wait = if self.way == Way::Held { 25 } else { 0 };
+        let answer = self.ask_for(self.cursor, wait).await;
+        self.pause = retry_after(&answer);
+        let answer = json_of(answer).await;
+        self.cursor = answer["cursor"].as_u64().expect("a number");
+        let messages = answer["messages"].as_array().expect("messages");
+        self.asked += u32::from(messages.is_empty());
+        self.unseen.extend(messages.iter().cloned());
+        let is_over = messages.is_empty() && !answer["closed"].is_null();
+        (!is_over).then_some(())
     }
 
     async fn read_event(&mut self) -> Option<()> {
@@ -245,6 +274,15 @@ impl Asking {
             self.events = Some(self.stream(self.cursor).await);
         }
         let (id, name, data) = self.events.as_mut()?.next().await?;
+        if name == "ping" {
+            self.asked += 1;
+            assert_eq!(data, json!({}));
+            if self.answers {
+                // Where the connection is over, the stream says so as well.
+                self.ask(Method::POST, "/v1/messages", "[]").await;
+            }
+            return Some(());
+        }
         if name != "message" {
             return None;
         }

@@ -290,7 +290,7 @@ impl Walk {
         }
         while let Some(event) = self.hub.poll_event() {
             let (Event::Send { connection, .. }
-            | Event::Ping { connection }
+            | Event::Ping { connection, .. }
             | Event::Close { connection, .. }) = event
             else {
                 unreachable!("nobody brings a token: {event:?}");

@@ -304,7 +304,7 @@ impl World {
                     offset,
                     message,
                 } => self.sent(connection, offset, message),
-                Event::Ping { connection } => {
+                Event::Ping { connection, .. } => {
                     // A client that is there answers; what the network has swallowed nobody does.
                     if self.wire(connection).answers() {
                         self.wire(connection).heard = self.now.instant;

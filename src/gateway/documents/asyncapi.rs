@@ -26,7 +26,8 @@ pub(super) fn document() -> String {
         "channels": {
             "websocket": channel("/v1/ws", "A WebSocket: each message is one text frame.", &both),
             "events": channel("/v1/events", "A stream of Server-Sent Events: each message is \
-                the data of one event, whose id is its number on the connection.", &servers),
+                the data of one event, whose id is its number on the connection. An event `ping` is \
+                answered with an empty array to /v1/messages, at once.", &servers),
             "poll": channel("/v1/poll", "A request that is held until there is something, or \
                 answered at once.", &servers),
             "messages": channel("/v1/messages", "What clients say that read events or polls.",

@@ -11,6 +11,7 @@ use super::super::door::Visitor;
 use super::super::outbox::{Outbox, Outgoing};
 use super::super::switchboard::Switchboard;
 use super::line::{Line, NeverSaid, Said};
+use super::promptness::{Promptness, Reading};
 use crate::net::Place;
 use crate::signal::{Close, Command, ConnectionId, Ending, Input, Message, Offset, Rejection};
 
@@ -26,7 +27,11 @@ pub(super) struct Carried {
 }
 
 /// The hub learns that a client is there at most this often.
-const ALIVE: Duration = Duration::from_secs(5);
+const ALIVE: Duration = Duration::from_secs(1);
+
+/// Who has no longer than this to answer is in a hurry, and for how long that lasts.
+const HURRY: Duration = Duration::from_secs(5);
+const HURRY_LASTS: Duration = Duration::from_secs(10);
 
 /// What is free for another connection once this one is forgotten.
 pub(super) type Places = (OwnedSemaphorePermit, Option<Place>);
@@ -43,6 +48,13 @@ struct State {
     seen: Instant,
     /// When the hub has last heard of it.
     told: Instant,
+    /// Whether the hub waits to hear of it.
+    is_awaited: bool,
+    /// Whether whoever reads is to ask the client for a sign of life.
+    is_asked: bool,
+    /// Until when a poll should come sooner than otherwise.
+    hurried_until: Instant,
+    promptness: Promptness,
     places: Option<Places>,
 }
 
@@ -60,6 +72,8 @@ pub(super) enum News {
     Said(Vec<Said>, Option<Ending>),
     /// Nothing, in all the time.
     Nothing,
+    /// Nothing, and the client is to give a sign of life.
+    Asked,
     /// A newer reader is there.
     Superseded,
 }
@@ -83,6 +97,10 @@ impl Carried {
                 held: 0,
                 seen: Instant::now(),
                 told: Instant::now(),
+                is_awaited: false,
+                is_asked: false,
+                hurried_until: Instant::now(),
+                promptness: Promptness::default(),
                 places: Some(places),
             }),
             changed: Notify::new(),
@@ -100,8 +118,7 @@ impl Carried {
                             break Close::TooSlow.into();
                         }
                     }
-                    // Its own patience decides that: a request that is held cannot be asked.
-                    Some(Outgoing::Ping) => self.is_there(),
+                    Some(Outgoing::Ping(within)) => self.ask(within),
                     Some(Outgoing::Close(ending)) => break ending,
                     // The hub has let go without a word: the queue was full.
                     None => break Close::TooSlow.into(),
@@ -148,6 +165,7 @@ impl Carried {
         {
             let mut state = self.state();
             (state.seen, state.told) = (now, now);
+            state.is_awaited = false;
         }
         // An error means that the hub is gone; the client learns it from what it reads.
         let _ = self.hub.tell(self.id, input);
@@ -173,17 +191,47 @@ impl Carried {
         let is_news = {
             let mut state = self.state();
             state.seen = now;
-            state.told + ALIVE <= now
+            state.is_awaited || state.told + ALIVE <= now
         };
         if is_news {
             self.take(Input::Alive);
         }
     }
 
-    /// As far as anybody can tell.
-    fn is_there(&self) {
-        // An error means that the hub is gone; then the outbox ends as well.
-        let _ = self.hub.tell(self.id, Input::Alive);
+    /// The client has answered what it is asked on a stream.
+    pub(super) fn answered(&self) {
+        self.state().promptness.answers(Instant::now());
+        self.alive();
+    }
+
+    /// A poll is answered; the client is to come back after so long.
+    pub(super) fn lets_go_for(&self, pause: Duration) {
+        let back = Instant::now() + pause;
+        self.state().promptness.is_back_at(back);
+    }
+
+    /// Whether somebody waits for what the client says.
+    pub(super) fn is_hurried(&self) -> bool {
+        Instant::now() < self.state().hurried_until
+    }
+
+    /// Asks the client for a sign of life. For one that has not shown that it gives them so soon
+    /// this answers itself: as far as anybody can tell it is there, until it stays away.
+    fn ask(&self, within: Duration) {
+        let now = Instant::now();
+        let mut state = self.state();
+        state.is_asked = true;
+        if within <= HURRY {
+            state.hurried_until = now + HURRY_LASTS;
+        }
+        state.is_awaited = state.promptness.is_held_to(within);
+        let is_held_to_it = state.is_awaited;
+        drop(state);
+        self.changed.notify_waiters();
+        if !is_held_to_it {
+            // An error means that the hub is gone; then the outbox ends as well.
+            let _ = self.hub.tell(self.id, Input::Alive);
+        }
     }
 
     /// Why nothing more is said, if so.
@@ -223,10 +271,13 @@ impl Carried {
 
 impl Reader {
     /// From now on what is said goes to this reader and no other.
-    pub(super) fn new(carried: &Arc<Carried>) -> Self {
+    pub(super) fn new(carried: &Arc<Carried>, reading: Reading) -> Self {
         let mut state = carried.state();
         state.newest += 1;
         state.held += 1;
+        // That it reads is an answer to a poll, and a stream begins with a question.
+        state.is_asked = false;
+        state.promptness.reads(reading, Instant::now());
         let number = state.newest;
         drop(state);
         carried.changed.notify_waiters();
@@ -253,13 +304,17 @@ impl Reader {
     }
 
     fn look(&self, number: u64) -> Option<News> {
-        let state = self.carried.state();
+        let mut state = self.carried.state();
         if state.newest != self.number {
             return Some(News::Superseded);
         }
         let closed = state.line.closed();
         if closed.is_none() && !state.line.has_after(number) {
-            return None;
+            let is_asked = std::mem::take(&mut state.is_asked);
+            return is_asked.then(|| {
+                state.promptness.is_asked(Instant::now());
+                News::Asked
+            });
         }
         Some(News::Said(
             state.line.after(number).cloned().collect(),

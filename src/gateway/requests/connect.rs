@@ -21,6 +21,7 @@ use super::answers::{Refusal, batch, ended, json_response};
 use super::carried::{Carried, News, Reader};
 use super::keys::Key;
 use super::line::Said;
+use super::promptness::Reading;
 use super::shown::{check_origin, shown, whole};
 use crate::dialect::native;
 use crate::signal::{Command, Ending, Input, Message, Rejection};
@@ -72,7 +73,7 @@ async fn begin(
     let visitor = Visitor::new(&shared.door, address);
     let carried = Carried::new(id, visitor, hub, absence, (place, of_address));
     let carried = Arc::new(carried);
-    let reader = Reader::new(&carried);
+    let reader = Reader::new(&carried, Reading::Poll);
     let mut command = native::decode(&body).map_err(Rejection::from);
     carried.check(&mut command);
     if let Ok(Command::Hello(hello)) = &command {
@@ -105,8 +106,10 @@ async fn first_words(reader: &Reader) -> Option<(Vec<Said>, Option<Ending>)> {
     let deadline = Instant::now() + PATIENCE;
     let mut number = 0;
     loop {
-        let News::Said(news, closed) = reader.after(number, deadline).await else {
-            return None;
+        let (news, closed) = match reader.after(number, deadline).await {
+            News::Said(news, closed) => (news, closed),
+            News::Asked => continue,
+            News::Nothing | News::Superseded => return None,
         };
         let is_refused = |said: &Said| matches!(*said.message, Message::Error(_));
         if closed.is_none() && number == 0 && !news.iter().any(is_refused) {
@@ -119,7 +122,7 @@ async fn first_words(reader: &Reader) -> Option<(Vec<Said>, Option<Ending>)> {
     }
     match reader.after(0, deadline).await {
         News::Said(said, closed) => Some((said, closed)),
-        News::Nothing | News::Superseded => None,
+        News::Nothing | News::Asked | News::Superseded => None,
     }
 }
 
@@ -133,6 +136,7 @@ async fn welcome(shared: &Shared, key: Key, reader: &Reader) -> Result<Response,
     }
     let first = first_fields(shared, key);
     let body = batch(&first, &said, cursor, None);
+    reader.carried().lets_go_for(Duration::ZERO);
     Ok(json_response(StatusCode::OK, body))
 }
 

@@ -20,6 +20,7 @@ use super::super::shared::Shared;
 use super::answers::{NO_STORE, Refusal};
 use super::carried::{Carried, News, Reader};
 use super::line::Said;
+use super::promptness::Reading;
 use super::shown::{check_origin, shown};
 use crate::dialect::native;
 use crate::signal::Ending;
@@ -32,6 +33,12 @@ const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering
 
 /// After how many milliseconds a client asks for another stream.
 const BEGINNING: &[u8] = b"retry: 1000\n\n";
+
+/// The same, and the first question: from its answer it is known how soon this client answers.
+const FIRST_QUESTION: &[u8] = b"retry: 1000\n\nevent: ping\ndata: {}\n\n";
+
+/// Asks the client for a sign of life.
+const PING: &[u8] = b"event: ping\ndata: {}\n\n";
 
 /// `GET /v1/events`: everything from `Last-Event-ID` on (`cursor` in the query says the same), with
 /// the key, or with a ticket in the query.
@@ -47,7 +54,7 @@ pub(super) async fn events(
         let confirmed = carried.confirm(cursor);
         confirmed.map_err(|_| Refusal::Malformed("this id was never given"))?;
         Ok(stream(
-            Reader::new(&carried),
+            Reader::new(&carried, Reading::Stream),
             cursor,
             Pace::of(&shared.settings),
         ))
@@ -117,7 +124,10 @@ fn stream(reader: Reader, cursor: u64, pace: Pace) -> Response {
 /// another one.
 async fn write(reader: Reader, mut cursor: u64, pieces: mpsc::Sender<Bytes>, pace: Pace) {
     let end = Instant::now() + pace.life;
-    let mut piece = Bytes::from_static(BEGINNING);
+    let mut piece = Bytes::from_static(match reader.carried().closed() {
+        Some(_) => BEGINNING,
+        None => FIRST_QUESTION,
+    });
     let mut is_over = false;
     loop {
         let written = pieces.send_timeout(piece, pace.write).await;
@@ -131,10 +141,8 @@ async fn write(reader: Reader, mut cursor: u64, pieces: mpsc::Sender<Bytes>, pac
         };
         piece = match news {
             News::Superseded => return,
-            News::Nothing => {
-                reader.carried().alive();
-                Bytes::from_static(b":\n\n")
-            }
+            News::Nothing => Bytes::from_static(b":\n\n"),
+            News::Asked => Bytes::from_static(PING),
             News::Said(said, closed) => {
                 cursor = said.last().map_or(cursor, |said| said.number);
                 is_over = closed.is_some();

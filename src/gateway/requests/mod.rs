@@ -13,6 +13,7 @@ mod line;
 pub(super) mod operations;
 mod poll;
 mod post;
+mod promptness;
 mod shown;
 
 use std::sync::Arc;

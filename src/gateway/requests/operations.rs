@@ -134,7 +134,7 @@ fn streaming() -> Operation {
         description: "As `cursor`, and before it.",
     };
     const EVENTS: &str = "Events: `id` is a message's number, `data` the message; an event `closed` \
-        ends the connection";
+        ends the connection; an event `ping` is answered with an empty array to /v1/messages, at once";
     Operation {
         method: "get",
         path: "/v1/events",

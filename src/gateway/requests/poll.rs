@@ -11,12 +11,14 @@ use tokio::time::Instant;
 use super::super::shared::Shared;
 use super::answers::{Refusal, batch, json_response, retry_after};
 use super::carried::{News, Reader};
+use super::promptness::Reading;
 use super::shown::shown;
 
 /// How long a request is held at most, and where it does not say.
 const LONGEST: Duration = Duration::from_secs(25);
 
-/// What a client should wait, in seconds, that has just been told something or nothing.
+/// What a client should wait, in seconds, that has just been told something, or for whose words
+/// somebody waits; and any other.
 const SOON: u64 = 1;
 const LATER: u64 = 2;
 
@@ -41,7 +43,7 @@ pub(super) async fn poll(
         let poll = Poll::parse(query.as_deref().unwrap_or_default())?;
         let confirmed = carried.confirm(poll.cursor);
         confirmed.map_err(|_| Refusal::Malformed("this cursor was never given"))?;
-        poll.answer(&Reader::new(&carried)).await
+        poll.answer(&Reader::new(&carried, Reading::Poll)).await
     };
     answer.await.unwrap_or_else(Refusal::into_response)
 }
@@ -69,15 +71,19 @@ impl Poll {
     async fn answer(self, reader: &Reader) -> Result<Response, Refusal> {
         let (said, closed) = match reader.after(self.cursor, Instant::now() + self.wait).await {
             News::Said(said, closed) => (said, closed),
-            News::Nothing => (Vec::new(), None),
+            News::Nothing | News::Asked => (Vec::new(), None),
             News::Superseded => return Err(Refusal::Superseded),
         };
         let cursor = said.last().map_or(self.cursor, |said| said.number);
         let body = batch("", &said, cursor, closed);
         let mut response = json_response(StatusCode::OK, body);
+        let mut pause = 0;
         if self.wait.is_zero() && closed.is_none() {
-            retry_after(&mut response, if said.is_empty() { LATER } else { SOON });
+            let is_soon = !said.is_empty() || reader.carried().is_hurried();
+            pause = if is_soon { SOON } else { LATER };
+            retry_after(&mut response, pause);
         }
+        reader.carried().lets_go_for(Duration::from_secs(pause));
         Ok(response)
     }
 }

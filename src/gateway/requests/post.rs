@@ -18,8 +18,8 @@ use crate::signal::{Ending, Input, Rejection};
 /// How many messages a request may bring.
 const MESSAGES: usize = 256;
 
-/// `POST /v1/messages`: one message, or an array of them. What becomes of each is said where the
-/// client reads, as on every transport.
+/// `POST /v1/messages`: one message, or an array of them, of none to say only that the client is
+/// there. What becomes of each is said where the client reads, as on every transport.
 pub(super) async fn messages(
     State(shared): State<Arc<Shared>>,
     headers: HeaderMap,
@@ -27,6 +27,8 @@ pub(super) async fn messages(
 ) -> Response {
     let answer = async {
         let (_, carried) = shown(&shared, &headers)?;
+        // However long the rest takes.
+        carried.alive();
         let body = whole(body).await?;
         match carried.closed() {
             Some(ending) => Ok(gone(ending)),
@@ -46,6 +48,7 @@ fn take_all(carried: &Carried, body: &[u8]) -> Result<Response, Refusal> {
         Some(messages) if messages.len() > MESSAGES => {
             return Err(Refusal::Malformed("at most 256 messages a request"));
         }
+        Some(messages) if messages.is_empty() => carried.answered(),
         Some(messages) => {
             for message in messages {
                 take(carried, message.get().as_bytes());

@@ -102,6 +102,7 @@ async fn what_is_answered_is_what_the_document_says() {
         ("post", "/v1/connect", "", evil, hello, 403),
         ("post", "/v1/connect", "", none, &long, 413),
         ("post", "/v1/messages", "", key, r#"{"type":"ping"}"#, 204),
+        ("post", "/v1/messages", "", key, "[]", 204),
         ("post", "/v1/messages", "", key, &many, 400),
         ("post", "/v1/messages", "", key, &long, 413),
         ("post", "/v1/messages", "", none, "{}", 404),
