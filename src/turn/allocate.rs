@@ -227,18 +227,8 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::world::{Client, Granted, World, address};
+    use super::super::world::{Client, World, address};
     use crate::stun::{Attribute, Message, Method};
-
-    const IN_ADDITION: Attribute = Attribute::ADDITIONAL_ADDRESS_FAMILY;
-    const V6: &[u8] = &[2, 0, 0, 0];
-    fn families(granted: &Granted) -> Vec<bool> {
-        granted.relayed.iter().map(|it| it.is_ipv4()).collect()
-    }
-
-    fn dual(world: &mut World, client: &Client) -> Result<Granted, u16> {
-        world.allocate_with(client, &[(IN_ADDITION, V6)])
-    }
 
     #[test]
     fn a_client_gets_a_relayed_address_its_own_and_a_lifetime() {
@@ -312,12 +302,12 @@ mod tests {
         let mut world = World::new();
         let client = world.client("alice");
         world.transaction(7);
-        let granted = dual(&mut world, &client).expect("both");
-        assert_eq!(families(&granted), [true, false]);
+        let granted = world.allocate_both(&client).expect("both");
+        assert_eq!(granted.families(), [true, false]);
         assert_eq!((granted.refused, granted.token.as_ref()), (None, None));
         assert_eq!(granted.lifetime, Some(600));
         world.transaction(7);
-        assert_eq!(dual(&mut world, &client), Ok(granted));
+        assert_eq!(world.allocate_both(&client), Ok(granted));
         assert_eq!((world.allocations(), world.bound_sockets()), (1, 2));
         world.release(&client);
         assert_eq!(world.left_behind(), 0);
@@ -331,8 +321,8 @@ mod tests {
         ] {
             let mut world = World::on(&[address]);
             let client = world.client("alice");
-            let granted = dual(&mut world, &client).expect("one");
-            assert_eq!(families(&granted), given);
+            let granted = world.allocate_both(&client).expect("one");
+            assert_eq!(granted.families(), given);
             assert_eq!(granted.refused, refused);
         }
         let mut world = World::on(&["2001:db8::9"]);
@@ -344,7 +334,7 @@ mod tests {
     fn what_a_dual_allocation_relays_leaves_by_the_address_of_its_family() {
         let mut world = World::new();
         let client = world.client("alice");
-        let granted = dual(&mut world, &client).expect("both");
+        let granted = world.allocate_both(&client).expect("both");
         let peers = [address("8.8.8.8:1"), address("[2a00:1450::1]:1")];
         assert_eq!(world.create_permission(&client, &peers), Ok(()));
         for (number, peer) in (0x4000..).zip(peers) {
@@ -357,7 +347,7 @@ mod tests {
         }
         // To another client of the server, it comes from the address of the same family.
         let other = world.client("bob");
-        let others = dual(&mut world, &other).expect("both");
+        let others = world.allocate_both(&other).expect("both");
         for (own, theirs) in granted.relayed.iter().zip(&others.relayed) {
             world.permit(&client, *theirs);
             world.permit(&other, *own);

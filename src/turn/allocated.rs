@@ -135,19 +135,8 @@ impl<C: Credentials, S: Siblings> Server<C, S> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::world::{Client, Granted, World};
-    use crate::stun::{Attribute, Family};
-
-    const IN_ADDITION: Attribute = Attribute::ADDITIONAL_ADDRESS_FAMILY;
-    const V6: &[u8] = &[2, 0, 0, 0];
-
-    fn families(granted: &Granted) -> Vec<bool> {
-        granted.relayed.iter().map(|it| it.is_ipv4()).collect()
-    }
-
-    fn dual(world: &mut World, client: &Client) -> Result<Granted, u16> {
-        world.allocate_with(client, &[(IN_ADDITION, V6)])
-    }
+    use super::super::world::World;
+    use crate::stun::Family;
 
     #[test]
     fn no_port_is_no_allocation() {
@@ -170,18 +159,18 @@ mod tests {
             world.fail_binds(&[failing]);
             let client = world.client("alice");
             world.transaction(7);
-            let granted = dual(&mut world, &client).expect("one");
-            assert_eq!(families(&granted), given);
+            let granted = world.allocate_both(&client).expect("one");
+            assert_eq!(granted.families(), given);
             assert_eq!(granted.refused, refused);
             world.transaction(7);
-            assert_eq!(dual(&mut world, &client), Ok(granted));
+            assert_eq!(world.allocate_both(&client), Ok(granted));
             world.release(&client);
             assert_eq!(world.left_behind(), 0);
         }
         let mut world = World::new();
         world.fail_binds(&[Family::V4, Family::V6]);
         let client = world.client("alice");
-        assert_eq!(dual(&mut world, &client), Err(508));
+        assert_eq!(world.allocate_both(&client), Err(508));
         assert_eq!(world.left_behind(), 0);
     }
 }
