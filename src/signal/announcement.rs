@@ -128,7 +128,23 @@ pub(crate) mod tests {
         let all =
             (0..2_000_u32).map(|n| candidate(&IpAddr::from((n + 1).to_be_bytes()).to_string()));
         let all: String = all.collect();
-        assert_eq!(addresses_in(&all).len(), CANDIDATES);
+        assert_eq!(addresses_in(&all).len(), 64);
+        // Those that name nothing count, too: they are work.
+        let names = candidate("somebody.local").repeat(CANDIDATES);
+        let behind = format!("{names} {}", candidate("192.0.2.1"));
+        assert_eq!(addresses_in(&behind), [] as [IpAddr; 0]);
+    }
+
+    #[test]
+    fn the_longest_candidates_and_those_of_connections_are_read() {
+        let address = "2001:db8:aaaa:bbbb:cccc:dddd:eeee:ffff";
+        let foundation = "f".repeat(32);
+        let longest = format!(
+            "candidate:{foundation} 256 sctp/dtls/udp 4294967295 {address} 65535 typ relay"
+        );
+        assert_eq!(addresses_in(&longest), addresses(&[address]));
+        let tcp = "candidate:1 1 TCP 2105524479 192.0.2.1 9 typ host tcptype active";
+        assert_eq!(addresses_in(tcp), addresses(&["192.0.2.1"]));
     }
 
     proptest! {

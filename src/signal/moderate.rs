@@ -13,7 +13,8 @@ use crate::time::Now;
 type RoomRequest = (Option<bool>, Option<Option<usize>>, Option<Duplicates>);
 
 impl Hub {
-    /// Changes what hosts decide about a room. Who is in it stays.
+    /// Changes what hosts decide about a room. Who is in it stays. Where all is like that already,
+    /// nobody else is told.
     pub(super) fn set_room(
         &mut self,
         by: SessionId,
@@ -29,11 +30,17 @@ impl Hub {
             return Err(Reject::InvalidLimit);
         }
         let members = self.rooms.find_mut(&room).ok_or(Reject::NotInRoom)?;
+        let before = members.settings(&self.config);
         members.locked = locked.unwrap_or(members.locked);
         members.limit = limit.unwrap_or(members.limit);
         members.duplicates = duplicates.or(members.duplicates);
-        let version = members.change();
         let settings = members.settings(&self.config);
+        let is_new = settings != before;
+        let version = if is_new {
+            members.change()
+        } else {
+            members.version()
+        };
         let change = |re| SettingsChange {
             re,
             room: Arc::clone(&room),
@@ -41,6 +48,9 @@ impl Hub {
             settings,
         };
         self.post(by, Message::Room(change(Some(re))), now);
+        if !is_new {
+            return Ok(());
+        }
         let message = Arc::new(Message::Room(change(None)));
         for member in self.all_but(&room, by) {
             self.post_shared(member, Arc::clone(&message), now);
@@ -206,6 +216,31 @@ mod tests {
         world.ask(&ada, set_room(None));
         world.ask(&alan, join("blue"));
         assert_eq!(world.error(&alan), None);
+    }
+
+    #[test]
+    fn what_a_room_has_already_is_confirmed_and_told_to_nobody_else() {
+        let mut world = World::new(Config {
+            room_members: 3,
+            ..Config::default()
+        });
+        let [ada, grace] = ["blue"; 2].map(|room| world.member(room));
+        let mut set = |limit| {
+            world.ask(&ada, set_room(limit));
+            let told = world.got(ada.connection);
+            let Some(Message::Room(change)) = told.last().map(|it| &**it) else {
+                panic!("not told: {told:?}");
+            };
+            let heard = world.got(grace.connection);
+            let others = heard.iter().filter(|it| matches!(***it, Message::Room(_)));
+            (change.re.is_some(), change.version, others.count())
+        };
+        let (is_answered, version, others) = set(Some(2));
+        assert_eq!((is_answered, others), (true, 1));
+        assert_eq!(set(Some(2)), (true, version, 0));
+        assert_eq!(set(None), (true, version + 1, 1));
+        // As many as the server allows, said in another way.
+        assert_eq!(set(Some(3)), (true, version + 1, 0));
     }
 
     #[test]

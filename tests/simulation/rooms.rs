@@ -133,9 +133,16 @@ impl Rooms {
                 self.roles.insert(change.room.to_string(), role);
             }
             Message::Room(change) => {
-                self.moves_on(&change.room, change.version);
                 let room = change.room.to_string();
-                self.locked.insert(room, change.settings.locked);
+                let is_locked = change.settings.locked;
+                // What is like that already is confirmed to who has asked, and no change.
+                let is_known = self.versions.get(&room) == Some(&change.version);
+                if is_known && change.re.is_some() {
+                    assert_eq!(self.locked.get(&room), Some(&is_locked));
+                } else {
+                    self.moves_on(&room, change.version);
+                    self.locked.insert(room, is_locked);
+                }
             }
             Message::State(change) => {
                 self.moves_on(&change.room, change.version);

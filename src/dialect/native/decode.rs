@@ -93,6 +93,7 @@ struct Envelope<'a> {
     id: Option<&'a RawValue>,
 }
 
+/// Here `null` is as good as nothing.
 #[derive(Deserialize)]
 struct HelloFrame<'a> {
     version: u64,
@@ -126,17 +127,19 @@ struct AckFrame {
 #[derive(Deserialize)]
 struct MemberFrame {
     room: Box<str>,
+    #[serde(default, deserialize_with = "given")]
     name: Option<Box<str>>,
     // `null` is a value like any other, not the same as nothing.
-    #[serde(default, deserialize_with = "present")]
+    #[serde(default, deserialize_with = "given")]
     data: Option<Box<RawValue>>,
 }
 
 #[derive(Deserialize)]
 struct JoinFrame<'a> {
     room: Box<str>,
+    #[serde(default, deserialize_with = "given")]
     name: Option<Box<str>>,
-    #[serde(default, deserialize_with = "present")]
+    #[serde(default, deserialize_with = "given")]
     data: Option<Box<RawValue>>,
     #[serde(default)]
     knock: bool,
@@ -155,11 +158,12 @@ struct MeetingFrame<'a> {
 #[derive(Deserialize)]
 struct SetRoomFrame<'a> {
     room: Box<str>,
-    #[serde(borrow)]
+    #[serde(borrow, default, deserialize_with = "given")]
     duplicates: Option<Cow<'a, str>>,
+    #[serde(default, deserialize_with = "given")]
     locked: Option<bool>,
     // `null` gives the limit back to the server; left out, it stays.
-    #[serde(default, deserialize_with = "present_number")]
+    #[serde(default, deserialize_with = "given")]
     limit: Option<Option<usize>>,
 }
 
@@ -186,9 +190,11 @@ struct SetStateFrame {
     room: Box<str>,
     key: Box<str>,
     value: Box<RawValue>,
+    #[serde(default, deserialize_with = "given")]
     expires_in_ms: Option<u64>,
     #[serde(default)]
     while_present: bool,
+    #[serde(default, deserialize_with = "given")]
     if_version: Option<u64>,
 }
 
@@ -203,6 +209,7 @@ struct DirectedFrame<'a> {
     #[serde(borrow)]
     to: Cow<'a, str>,
     epoch: u64,
+    #[serde(default, deserialize_with = "given")]
     nr: Option<u64>,
     body: Box<RawValue>,
 }
@@ -210,16 +217,18 @@ struct DirectedFrame<'a> {
 #[derive(Deserialize)]
 struct BroadcastFrame {
     room: Box<str>,
+    #[serde(default, deserialize_with = "given")]
     nr: Option<u64>,
     body: Box<RawValue>,
 }
 
-fn present<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Box<RawValue>>, D::Error> {
-    Box::deserialize(from).map(Some)
-}
-
-fn present_number<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Option<usize>>, D::Error> {
-    Option::deserialize(from).map(Some)
+/// What may be left out, but is not `null` unless that is a value of it.
+fn given<'de, D, T>(from: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    T::deserialize(from).map(Some)
 }
 
 /// The longest time after which an entry of a room's state may go: a day, in milliseconds.

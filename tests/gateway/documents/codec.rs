@@ -100,6 +100,28 @@ fn the_examples_of_clients_are_read_and_lack_nothing() {
 }
 
 #[test]
+fn where_null_is_no_value_it_is_refused_and_not_taken_for_nothing() {
+    let schema = schema();
+    let mut values = BTreeSet::new();
+    for kind in types("client") {
+        let name = format!("client_{kind}");
+        let fields = schema["$defs"][&name]["properties"].as_object();
+        for field in fields.expect("fields").keys() {
+            let mut message = examples(&name).swap_remove(0);
+            message[field] = Value::Null;
+            let is_message = of_client(&message).is_ok();
+            let read = decode(message.to_string().as_bytes());
+            assert_eq!(read.is_ok(), is_message, "{message}: {read:?}");
+            values.extend(is_message.then(|| field.clone()));
+        }
+    }
+    let mut values: Vec<&str> = values.iter().map(String::as_str).collect();
+    let of_hello = ["access_token", "client", "resume"];
+    values.retain(|field| !of_hello.contains(field));
+    assert_eq!(values, ["body", "data", "limit", "value"]);
+}
+
+#[test]
 fn the_examples_of_the_server_are_of_the_schema() {
     for kind in types("server") {
         for example in examples(&format!("server_{kind}")) {
