@@ -35,7 +35,12 @@ async function talk({ ada, grace }) {
 
 test("where no WebSocket passes, a stream of events carries the call", { timeout }, async () => {
   const people = await pairAcross({});
+  // The server asks whether the page is there, soon while somebody waits: it has its answers, and
+  // takes nobody for gone.
+  const connections = proxy.asked.get("/v1/connect");
+  await eventually("the answers", () => assert.ok(proxy.answered >= 2), { within: 60_000 });
   await talk(people);
+  assert.equal(proxy.asked.get("/v1/connect"), connections);
   assert.ok(proxy.asked.get("/v1/events") > 0);
   assert.equal(proxy.asked.get("/v1/poll"), undefined);
 });

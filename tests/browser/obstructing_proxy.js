@@ -15,6 +15,8 @@ export class ObstructingProxy {
   patience = Infinity;
   /** What was asked for, by path. */
   asked = new Map();
+  /** How often the page has said no more than that it is there: by an empty array. */
+  answered = 0;
   #streams = new Set();
   #upgraded = new Set();
 
@@ -50,6 +52,7 @@ export class ObstructingProxy {
     const path = page.url.split("?")[0];
     this.asked.set(path, (this.asked.get(path) ?? 0) + 1);
     const { method, headers, url } = page;
+    if (path === "/v1/messages" && headers["content-length"] === "2") this.answered += 1;
     const onward = request({ ...this.#target, agent: this.#agent, method, headers, path: url });
     const late =
       this.patience === Infinity ? undefined : setTimeout(() => onward.destroy(), this.patience);
