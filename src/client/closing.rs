@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::event::Ended;
+use super::message::Goaway;
 use crate::signal::Advice;
 
 /// How a connection has ended, as its transport knows it.
@@ -18,6 +19,19 @@ pub struct End {
     pub advice: Option<Advice>,
     /// How long the server wants the client to wait.
     pub retry_after: Option<Duration>,
+    /// The base URL of the server to which this one sends the client.
+    pub elsewhere: Option<Box<str>>,
+}
+
+/// What the server said before it closed.
+#[derive(Debug, Default)]
+pub(super) struct Farewell {
+    /// Why.
+    pub(super) said: Option<Box<str>>,
+    /// After which time to come back.
+    pub(super) wait: Option<Duration>,
+    /// Where to.
+    pub(super) elsewhere: Option<Box<str>>,
 }
 
 impl End {
@@ -63,9 +77,21 @@ impl End {
             .map_or(by_code, |advice| advice == Advice::Authorize)
     }
 
+    /// Whether nobody has answered: no server has closed it, and none wants the client to wait.
+    pub(super) fn is_silent(&self) -> bool {
+        self.code.is_none() && self.retry_after.is_none()
+    }
+
     /// The least wait before the next connection.
     pub(super) fn pause(&self) -> Duration {
         self.retry_after.unwrap_or_default()
+    }
+}
+
+impl Farewell {
+    pub(super) fn take(&mut self, goaway: Goaway) {
+        self.wait = Some(Duration::from_millis(goaway.reconnect_in_ms));
+        self.elsewhere = goaway.url;
     }
 }
 
@@ -76,15 +102,18 @@ pub(super) struct Told {
     reason: Box<str>,
     advice: Option<Box<str>>,
     after_ms: Option<u64>,
+    url: Option<Box<str>>,
 }
 
 impl From<Told> for End {
     fn from(told: Told) -> Self {
+        let advice = told.advice.as_deref().and_then(Advice::of_name);
         Self {
             code: told.code,
             reason: told.reason,
-            advice: told.advice.as_deref().and_then(Advice::of_name),
+            advice,
             retry_after: told.after_ms.map(Duration::from_millis),
+            elsewhere: told.url.filter(|_| advice == Some(Advice::Elsewhere)),
         }
     }
 }
@@ -113,6 +142,17 @@ mod tests {
         let later = End::closed(1009, later);
         assert_eq!(later.ended(), None);
         assert_eq!(later.pause(), Duration::from_millis(7_100));
+    }
+
+    #[test]
+    fn a_url_counts_with_the_advice_to_go_there() {
+        let url = "https://green.example";
+        for (advice, elsewhere) in [("elsewhere", Some(url)), ("retry", None), ("dance", None)] {
+            let reason = format!(r#"{{"reason":"going_away","advice":"{advice}","url":"{url}"}}"#);
+            let end = End::closed(1001, &reason);
+            assert_eq!(end.elsewhere.as_deref(), elsewhere, "{advice}");
+            assert_eq!(end.ended(), None);
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::closing::End;
+use super::closing::{End, Farewell};
 use super::event::{Ended, Event, Resumed};
 use super::member::IceServer;
 use super::message::Welcome;
@@ -25,7 +25,8 @@ impl Session {
         let is_first = self.identity.is_none();
         self.identity = Some((welcome.session, welcome.token));
         self.phase = Phase::Connected;
-        self.farewell = (None, None);
+        self.farewell = Farewell::default();
+        self.destination.answered();
         self.backoff.reset();
         self.refusals = 0;
         self.applied = welcome.applied;
@@ -172,6 +173,7 @@ impl Session {
         if let Phase::Leaving(_) = self.phase {
             return self.finish(Ended::Closed);
         }
+        let was_connected = self.phase == Phase::Connected;
         self.drop_connection();
         if let Some(ended) = end.ended() {
             return self.finish(ended);
@@ -179,17 +181,41 @@ impl Session {
         if end.is_about_access() && self.is_locked_out(end) {
             return;
         }
-        let (said, wait) = std::mem::take(&mut self.farewell);
-        let retry_in = wait.unwrap_or_else(|| end.pause() + self.backoff.next());
+        let Farewell {
+            said,
+            wait,
+            elsewhere,
+        } = std::mem::take(&mut self.farewell);
+        self.choose_server(end, elsewhere, was_connected);
+        // Who was not even let in waits longer each time, also between two servers.
+        let retry_in = match wait {
+            Some(wait) if was_connected => wait,
+            wait => wait.unwrap_or_default().max(end.pause()) + self.backoff.next(),
+        };
         self.phase = Phase::Waiting(now + retry_in);
         let why = said.unwrap_or_else(|| end.reason.clone());
         self.events.push_back(Event::Disconnected { why, retry_in });
     }
 
+    /// Where the next connection is made. What was said before the end counts where the end itself
+    /// says nothing.
+    fn choose_server(&mut self, end: &End, said: Option<Box<str>>, was_connected: bool) {
+        let said = said.filter(|_| end.advice.is_none());
+        if let Some(url) = end.elsewhere.clone().or(said) {
+            if self.destination.follow(&url) {
+                self.events.push_back(Event::Moved { url });
+            }
+        } else if !end.is_silent() {
+            self.destination.answered();
+        } else if !was_connected {
+            self.destination.failed();
+        }
+    }
+
     /// The access token was refused: whether that ends the session.
     fn is_locked_out(&mut self, end: &End) -> bool {
         self.refusals += 1;
-        let reason = self.farewell.0.clone();
+        let reason = self.farewell.said.clone();
         let reason = reason.unwrap_or_else(|| end.reason.clone());
         let is_over = self.access.is_none() || self.refusals >= REFUSALS;
         if is_over {
@@ -218,6 +244,7 @@ impl Session {
 #[cfg(test)]
 mod tests {
     use super::super::request::{Body, Kind, Request};
+    use super::super::settings::{Settings, Trust};
     use super::super::testing::{ROOM, World, delivered, said};
     use super::*;
     use crate::signal::{Config, Hub};
@@ -295,5 +322,41 @@ mod tests {
         session.handle_timeout(silent + Duration::from_secs(10));
         let steps: Vec<_> = std::iter::from_fn(|| session.poll_step()).collect();
         assert_eq!(steps, [Step::Drop]);
+    }
+
+    /// What a session that has come by TLS does when it is sent to `url`: where it goes next, and
+    /// what it tells.
+    fn sent_to(url: &str) -> (String, Vec<Event>) {
+        let mut settings = Settings::new("wss://blue.example/v1/ws").expect("a URL");
+        settings.trust = Trust::Anybody;
+        let mut session = Session::new(&settings, 1);
+        let now = Instant::default();
+        session.handle_timeout(now);
+        let reason = format!(r#"{{"reason":"going_away","advice":"elsewhere","url":"{url}"}}"#);
+        session.handle_end(&End::closed(1001, &reason), now);
+        let events = std::iter::from_fn(|| session.poll_event()).collect();
+        (session.place().authority(), events)
+    }
+
+    #[test]
+    fn who_is_sent_elsewhere_goes_there() {
+        let (place, events) = sent_to("https://green.example:8443");
+        assert_eq!(place, "green.example:8443");
+        assert!(
+            matches!(&events[0], Event::Moved { url } if &**url == "https://green.example:8443")
+        );
+        assert!(matches!(events[1], Event::Disconnected { .. }));
+    }
+
+    #[test]
+    fn from_tls_to_plain_text_or_to_what_is_no_server_is_advice_to_come_back() {
+        for url in ["http://green.example", "https://green.example/v1", "green"] {
+            let (place, events) = sent_to(url);
+            assert_eq!(place, "blue.example:443");
+            assert!(
+                matches!(events[..], [Event::Disconnected { .. }]),
+                "{events:?}"
+            );
+        }
     }
 }

@@ -15,7 +15,7 @@ impl Session {
         match message {
             Message::Welcome(welcome) => self.welcome(*welcome, now),
             Message::Pong => {}
-            Message::Goaway { reconnect_in } => self.farewell.1 = Some(reconnect_in),
+            Message::Goaway(goaway) => self.farewell.take(goaway),
             Message::Refusal(refusal) => self.refuse(refusal, now),
             Message::IceServers(ice) => {
                 self.tell_ice_servers(ice.ice_servers, ice.ice_servers_expire_in_ms);
@@ -156,7 +156,7 @@ impl Session {
 
     fn refuse(&mut self, refusal: Refusal, now: Instant) {
         if self.phase != Phase::Connected {
-            self.farewell.0 = Some(refusal.message);
+            self.farewell.said = Some(refusal.message);
             return;
         }
         if let (Some(id), "rate_limited") = (refusal.re, &*refusal.code) {

@@ -191,6 +191,14 @@ impl Client {
 
     fn open(&mut self) {
         self.is_welcome = false;
+        let place = self.session.place();
+        if self.target.settings.place != *place {
+            let mut settings = Settings::clone(&self.target.settings);
+            settings.place = place.clone();
+            self.target.settings = Arc::new(settings);
+            // Another network may pass what the first did not.
+            self.transport = 0;
+        }
         let transport = self.target.settings.transports[self.transport];
         let (carrier, is_open) = Carrier::open(&self.target, transport);
         self.carrier = carrier;

@@ -139,6 +139,11 @@ pub enum Event {
         /// After which time the next one is tried.
         retry_in: Duration,
     },
+    /// The server has sent the client to another one, and there the next connection is made.
+    Moved {
+        /// Its base URL, such as `https://green.example.org`.
+        url: Box<str>,
+    },
     /// The session is over. Nothing follows.
     Ended(Ended),
 }

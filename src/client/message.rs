@@ -34,7 +34,7 @@ pub(super) enum Message {
     Snapshot { rooms: Vec<RoomMembers> },
     IceServers(IceServers),
     Pong,
-    Goaway { reconnect_in: Duration },
+    Goaway(Goaway),
     Refusal(Refusal),
     Unknown(Box<str>),
 }
@@ -149,9 +149,10 @@ struct SnapshotFields {
     rooms: Vec<RoomMembers>,
 }
 
-#[derive(Deserialize)]
-struct GoawayFields {
-    reconnect_in_ms: u64,
+#[derive(Debug, Deserialize)]
+pub(super) struct Goaway {
+    pub(super) reconnect_in_ms: u64,
+    pub(super) url: Option<Box<str>>,
 }
 
 /// Reads one message, and its position where it has one.
@@ -195,11 +196,7 @@ pub(super) fn decode(text: &str) -> serde_json::Result<(Option<u64>, Message)> {
         },
         "ice_servers" => Message::IceServers(serde_json::from_str(text)?),
         "pong" => Message::Pong,
-        "goaway" => {
-            let GoawayFields { reconnect_in_ms } = serde_json::from_str(text)?;
-            let reconnect_in = Duration::from_millis(reconnect_in_ms);
-            Message::Goaway { reconnect_in }
-        }
+        "goaway" => Message::Goaway(serde_json::from_str(text)?),
         "error" => Message::Refusal(serde_json::from_str(text)?),
         _ => Message::Unknown(text.into()),
     };

@@ -20,6 +20,9 @@
 //! other side says so, too ([`Member::continues`]); what was not confirmed is said again, to one and
 //! to all, and heard once.
 //!
+//! A server that stops may send the client to another one ([`Event::Moved`]); it goes there, never from
+//! TLS to plain text, and stays.
+//!
 //! Nothing here is unbounded: what waits for the server or for a receipt has a capacity
 //! ([`Settings::outbox`]), beyond which [`Client::ask`] refuses, and nothing is read from the
 //! connection before the application has taken what came before.
@@ -51,6 +54,7 @@ mod backoff;
 mod carrier;
 mod closing;
 mod connection;
+mod destination;
 mod dispatch;
 mod driver;
 mod error;

@@ -25,6 +25,8 @@ const SILENCE: Duration = Duration::from_secs(45);
 /// How many messages go into one request, and how many bytes.
 const MESSAGES: usize = 256;
 const BYTES: usize = 60_000;
+/// How long what the server has said last may take to be read: longer than the pause between polls.
+const LAST_WORDS: Duration = Duration::from_secs(3);
 /// How many messages may wait to be sent.
 const QUEUE: usize = 256;
 
@@ -174,7 +176,10 @@ async fn post(
             }
         };
         let answer = http.ask(Method::POST, "/messages", batch, Duration::ZERO);
-        body(answer.await?).await?;
+        match answer.await {
+            Ok(answer) => drop(body(answer).await?),
+            Err(end) => return Err(last_words(end).await),
+        }
         tell.send(Happened::Alive)
             .await
             .map_err(|_| End::default())?;
@@ -204,6 +209,15 @@ fn batch(text: &str, next: &mut Option<String>, to_send: &mut mpsc::Receiver<Str
     }
     batch.push(']');
     batch
+}
+
+/// Where the server has closed the connection, it may have said something before, such as the
+/// ticket for another server: whoever reads has the time for that, and hears of the end, too.
+async fn last_words(end: End) -> End {
+    if end.code.is_some() {
+        tokio::time::sleep(LAST_WORDS).await;
+    }
+    end
 }
 
 async fn poll(

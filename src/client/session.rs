@@ -6,11 +6,12 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::backoff::Backoff;
-use super::closing::End;
+use super::closing::{End, Farewell};
+use super::destination::Destination;
 use super::error::Full;
 use super::event::{Ended, Event};
 use super::heard::{Broadcasts, Heard};
-use super::inbox::{Inbox, Place};
+use super::inbox::{Inbox, Place as Position};
 use super::message::decode;
 use super::outbox::{Entry, Outbox};
 use super::pacer::Pacer;
@@ -19,7 +20,7 @@ use super::request::{AccessToken, Request, RequestId};
 use super::returning::Returning;
 use super::room::Rooms;
 use super::seal::Seal;
-use super::settings::Settings;
+use super::settings::{Place, Settings};
 use crate::signal::SessionId;
 use crate::time::Instant;
 
@@ -82,8 +83,8 @@ pub struct Session {
     pub(super) heard: (Instant, bool),
     /// When the pacer lets the next message out, if it holds one back.
     pub(super) held_back: Option<Instant>,
-    /// What the server said before it closed: why, and after which time to come back.
-    pub(super) farewell: (Option<Box<str>>, Option<Duration>),
+    pub(super) farewell: Farewell,
+    pub(super) destination: Destination,
     /// What the server had applied when the connection began.
     pub(super) applied: u64,
     pub(super) texts: VecDeque<String>,
@@ -115,7 +116,8 @@ impl Session {
             last_request: 0,
             heard: (Instant::default(), false),
             held_back: None,
-            farewell: (None, None),
+            farewell: Farewell::default(),
+            destination: Destination::new(settings),
             applied: 0,
             texts: VecDeque::new(),
             events: VecDeque::new(),
@@ -198,14 +200,14 @@ impl Session {
             Ok(numbered) => numbered,
             Err(error) => return self.lose(&End::broken(&error.to_string()), now),
         };
-        match seq.map_or(Place::Next, |seq| self.inbox.take(seq, now)) {
-            Place::Next => {
+        match seq.map_or(Position::Next, |seq| self.inbox.take(seq, now)) {
+            Position::Next => {
                 if let Some(message) = self.opened(message) {
                     self.take(message, now);
                 }
             }
-            Place::Repeated => {}
-            Place::Gap => self.lose(&End::broken("a message is missing"), now),
+            Position::Repeated => {}
+            Position::Gap => self.lose(&End::broken("a message is missing"), now),
         }
         self.acknowledge(now);
     }
@@ -281,6 +283,11 @@ impl Session {
         self.texts.pop_front()
     }
 
+    /// Where the next connection is to be made.
+    pub(super) fn place(&self) -> &Place {
+        self.destination.place()
+    }
+
     /// Whether something is to be sent.
     #[must_use]
     pub fn has_text(&self) -> bool {
@@ -312,12 +319,17 @@ mod tests {
     use super::super::member::MemberState;
     use super::super::testing::{ROOM, World};
     use super::*;
+    use crate::signal::Drain;
 
     #[test]
     fn who_is_told_to_come_back_later_does_and_others_hear_of_both() {
         let mut world = World::new(2);
         world.join();
-        world.hub.handle_drain(Duration::from_secs(9), world.now);
+        let drain = Drain {
+            within: Duration::from_secs(9),
+            elsewhere: None,
+        };
+        world.hub.handle_drain(drain, world.now);
         world.collect();
         world.settle();
         let waits = world.people[0].events.iter().find_map(|event| match event {

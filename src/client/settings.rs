@@ -89,7 +89,7 @@ pub struct Settings {
 }
 
 /// Where the server is.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Place {
     pub(super) is_secure: bool,
     pub(super) host: Box<str>,
@@ -136,6 +136,21 @@ impl Place {
             port: uri.port_u16().unwrap_or(if is_secure { 443 } else { 80 }),
             prefix: prefix.into(),
         })
+    }
+
+    /// Where a server is by its base URL, `https://HOST:PORT` or `http://…`; `None` where this is
+    /// anything else.
+    pub(super) fn of_server(url: &str) -> Option<Self> {
+        let (scheme, authority) = url.split_once("://")?;
+        let socket = match scheme {
+            "https" => "wss",
+            "http" => "ws",
+            _ => return None,
+        };
+        if authority.contains(['/', '?', '#', '@', '\\']) {
+            return None;
+        }
+        Self::new(&format!("{socket}://{authority}/v1/ws")).ok()
     }
 
     /// The host to connect to: brackets are the URL's.

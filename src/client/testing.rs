@@ -168,7 +168,7 @@ impl World {
                 }
                 signal::Event::Redeemed(_) => continue,
                 signal::Event::Close { connection, ending } => {
-                    let reason = native::encode_reason(ending);
+                    let reason = native::encode_reason(&ending);
                     (connection, Err(End::closed(ending.close.code(), &reason)))
                 }
             };

@@ -45,13 +45,13 @@ pub fn unreadable(error: axum::Error) -> Option<Close> {
 
 /// Closes a WebSocket that can be read no more.
 pub async fn give_up(socket: &mut WebSocket, why: Close) {
-    if close(socket, why.into()).await {
+    if close(socket, &why.into()).await {
         tokio::time::sleep(LINGER).await;
     }
 }
 
 /// Says that this is the end; gives whether that could be said.
-pub(super) async fn close(socket: &mut WebSocket, ending: Ending) -> bool {
+pub(super) async fn close(socket: &mut WebSocket, ending: &Ending) -> bool {
     let code = ending.close.code();
     let reason = Utf8Bytes::from(native::encode_reason(ending));
     let frame = Message::Close(Some(CloseFrame { code, reason }));

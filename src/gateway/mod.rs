@@ -9,6 +9,7 @@
 mod admission;
 mod documents;
 mod door;
+mod farewell;
 mod frames;
 mod gate;
 mod guesses;
@@ -26,7 +27,6 @@ mod websocket;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
 
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::ws::{WebSocket, WebSocketUpgrade};
@@ -40,6 +40,7 @@ use tokio::sync::Semaphore;
 
 pub(crate) use self::documents::openapi::Interface;
 use self::door::{Door, Visitor};
+pub use self::farewell::Farewell;
 pub use self::frames::{bounded, give_up, unreadable};
 use self::gate::Gate;
 pub use self::lease::Lease;
@@ -94,6 +95,7 @@ impl Gateway {
                 settings,
                 hub,
                 ready: AtomicBool::new(true),
+                sends_on: AtomicBool::new(false),
                 connections: AtomicU64::new(0),
             }),
         }
@@ -141,22 +143,6 @@ impl Gateway {
     pub fn revoke(&self, revocation: Revocation) -> Option<Revoked> {
         let revoke = |hub: &mut Hub, now| hub.handle_revocation(revocation, now);
         self.shared.hub.ask(revoke).ok()?.ok()
-    }
-
-    /// Lets nobody in any more, tells every client to come back after a time of its own of up to
-    /// `within`, and closes all connections. Returns once all are closed, at the latest after
-    /// `within`; then the hub is gone.
-    pub async fn drain(&self, within: Duration) {
-        self.shared.ready.store(false, Ordering::Relaxed);
-        // Errors mean that the hub is gone already.
-        let drain = |hub: &mut Hub, now| hub.handle_drain(within, now);
-        let _ = self.shared.hub.ask(drain);
-        let all = self
-            .shared
-            .places
-            .acquire_many(self.shared.settings.max_connections);
-        let _ = tokio::time::timeout(within, all).await;
-        self.shared.hub.stop();
     }
 }
 

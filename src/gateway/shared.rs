@@ -19,6 +19,8 @@ pub(super) struct Shared {
     pub(super) settings: Settings,
     pub(super) hub: Arc<Switchboard>,
     pub(super) ready: AtomicBool,
+    /// Whether those who come too late are let in for as long as it takes to send them on.
+    pub(super) sends_on: AtomicBool,
     /// One for each connection that there may be.
     pub(super) places: Arc<Semaphore>,
     /// Those of each address that requests carry: they outlive the sockets that are counted.
@@ -35,7 +37,8 @@ pub(super) struct Shared {
 impl Shared {
     /// A place for one more connection, if there is one and not too many come.
     pub(super) fn place(&self) -> Result<OwnedSemaphorePermit, TurnedBack> {
-        if !self.ready.load(Ordering::Relaxed) {
+        let is_open = self.ready.load(Ordering::Relaxed) || self.sends_on.load(Ordering::Relaxed);
+        if !is_open {
             return Err(self.gate.turn_back(Refused::Stopping));
         }
         let place = Arc::clone(&self.places).try_acquire_owned();

@@ -236,7 +236,7 @@ impl Carrier {
 
     async fn goodbye(&mut self, end: End) {
         let is_over = match end {
-            End::Close(ending) => frames::close(&mut self.socket, ending).await,
+            End::Close(ending) => frames::close(&mut self.socket, &ending).await,
             End::Unreadable(close) => return frames::give_up(&mut self.socket, close).await,
             End::Closed(_) => true,
             End::Gone => false,

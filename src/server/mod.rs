@@ -21,6 +21,7 @@ mod key_fetch;
 mod key_keeper;
 mod key_schedule;
 mod own_certificate;
+mod parting;
 mod redemption_log;
 mod relay_settings;
 mod relay_users;

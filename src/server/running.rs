@@ -14,11 +14,12 @@ use super::bind::Bound;
 use super::config::Config;
 use super::error::StartError;
 use super::http::{
-    Admission, Assets, MetricsPage, Readiness, State, metrics_router, public_router,
+    Admission, Assets, Dress, MetricsPage, Readiness, State, metrics_router, public_router,
 };
 use super::interfaces::Interfaces;
 use super::key_keeper::KeyKeeper;
 use super::own_certificate;
+use super::parting::Parting;
 use super::redemption_log::RedemptionLog;
 use super::relay_settings::relay_settings;
 use super::relay_users::{RelayUsers, relay_terms};
@@ -33,8 +34,6 @@ use super::tls::Tls;
 use crate::metrics::{Counter, KeySetCounters, Registry};
 use crate::relay::{self, Relay};
 
-/// How long signaling may take to send its clients away.
-const DRAIN: Duration = Duration::from_millis(2500);
 /// How long HTTP connections may then take to end.
 const LAST_ANSWERS: Duration = Duration::from_millis(1000);
 /// How long the relay's workers may take to end.
@@ -58,6 +57,7 @@ pub struct Server {
     /// The present terms of the relay, without its users.
     terms: Arc<Mutex<relay::Terms>>,
     revocations: Arc<Mutex<RevocationLog>>,
+    parting: Parting,
     admission: Arc<Admission>,
     relay: Option<Arc<Relay>>,
     audit: Option<AuditLog>,
@@ -103,6 +103,7 @@ impl Server {
             readiness,
             keys,
             key_set,
+            parting: Parting::of(config),
             admission: Arc::new(Admission::new(
                 config.http.connections,
                 config.http.connections_per_address,
@@ -130,9 +131,9 @@ impl Server {
         self.tls.as_ref()?.local_ca.as_deref()
     }
 
-    /// Takes over what can be changed while the server runs: certificates, the keys of access
-    /// tokens, the relay's secret and users, allowed peers and limits. Calls go on; allocations of
-    /// users that are gone end within a second.
+    /// Takes over what can be changed while the server runs: certificates, the keys of
+    /// access tokens, the relay's secret and users, allowed peers and limits, and how the server
+    /// parts with its clients. Calls go on; allocations of users that are gone end within a second.
     ///
     /// # Errors
     /// If a certificate or the state directory cannot be used. Nothing changes then.
@@ -153,6 +154,7 @@ impl Server {
             keys.follow(&config.auth);
         }
         lock(&self.revocations).follow(&config.auth);
+        self.parting.follow(config);
         let (users, before) = {
             let mut present = lock(&self.users);
             let mut users = users;
@@ -172,17 +174,28 @@ impl Server {
     }
 
     /// Takes no more connections, sends signaling's clients away, lets requests finish, and ends
-    /// the relay. Takes less than 5 seconds, whatever clients do.
+    /// the relay. Takes less than 5 seconds, whatever clients do. Where they go elsewhere, all goes
+    /// on until they are there, for as long as the drain and 5 seconds more.
     pub async fn stop(self) {
-        info!("draining");
         self.readiness.set(State::Draining);
-        self.stop_public.send_replace(true);
-        if let Some(relay) = &self.relay {
-            relay.drain();
+        let (farewell, most) = self.parting.farewell();
+        let close = || {
+            self.stop_public.send_replace(true);
+            if let Some(relay) = &self.relay {
+                relay.drain();
+            }
+        };
+        match &farewell.drain.elsewhere {
+            Some(url) => info!("draining, clients go to {url}"),
+            None => {
+                info!("draining");
+                close();
+            }
         }
-        if timeout(DRAIN, self.signaling.drain(DRAIN)).await.is_err() {
+        if timeout(most, self.signaling.drain(farewell)).await.is_err() {
             warn!("signaling did not drain in time");
         }
+        close();
         if timeout(LAST_ANSWERS, self.admission.all_gone())
             .await
             .is_err()
@@ -216,7 +229,8 @@ impl Server {
                 Some(root) => Assets::Folder(root.clone()),
                 None => Assets::Embedded,
             };
-            let router = public_router(&self.signaling, assets, &self.readiness, hsts);
+            let dress = Dress::new(hsts, self.parting.other_servers());
+            let router = public_router(&self.signaling, assets, &self.readiness, dress);
             Service::plain(router, &self.admission)
         };
         service(false).run(http, &self.stop_public);

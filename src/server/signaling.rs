@@ -12,7 +12,7 @@ use super::error::StartError;
 use super::redemption_log::RedemptionLog;
 use super::revocation_log::Kept;
 use crate::auth::Secret;
-use crate::gateway::{self, Gateway, Operation, Sink};
+use crate::gateway::{self, Farewell, Gateway, Operation, Sink};
 use crate::metrics::SignalCounters;
 use crate::net::Clock;
 use crate::relay::{Listener, Rooms};
@@ -120,10 +120,9 @@ impl Signaling {
         self.by_token
     }
 
-    /// Tells clients to go and closes their connections; returns within `within`, once it is
-    /// written which tokens they have used.
-    pub(super) async fn drain(self, within: Duration) {
-        self.gateway.drain(within).await;
+    /// Parts with all clients; returns once it is written which tokens they have used.
+    pub(super) async fn drain(self, farewell: Farewell) {
+        self.gateway.drain(farewell).await;
         // To drop it waits for the disk. An error means that it has panicked.
         let written = tokio::task::spawn_blocking(move || drop(self.redemptions));
         drop(written.await);
@@ -287,6 +286,8 @@ mod tests {
                 resume_window: Duration::from_secs(1),
                 empty_room_life: Duration::ZERO,
                 presence_grace: Duration::ZERO,
+                drain: Duration::ZERO,
+                elsewhere: None,
             },
             connections_per_address: 0,
             auth: Auth {

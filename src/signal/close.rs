@@ -1,5 +1,6 @@
 //! Why the server ends a connection, and what its client had better do.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Why the server ends a connection; each has a close code on the wire.
@@ -44,6 +45,8 @@ pub enum Close {
 pub enum Advice {
     /// Come back, and resume.
     Retry,
+    /// Go to another server, and resume there.
+    Elsewhere,
     /// Get another access token, come back with it, and resume.
     Authorize,
     /// Not come back: it would only end in the same way.
@@ -51,17 +54,35 @@ pub enum Advice {
 }
 
 /// The end of a connection as its client is told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Ending {
     /// Why.
     pub close: Close,
     /// For how long the client should stay away at least. `None`: as it likes, spread at random.
     pub after: Option<Duration>,
+    /// The base URL of the server to which the client should go, such as
+    /// `https://green.example.org`.
+    pub elsewhere: Option<Arc<str>>,
 }
 
 impl From<Close> for Ending {
     fn from(close: Close) -> Self {
-        Self { close, after: None }
+        Self {
+            close,
+            after: None,
+            elsewhere: None,
+        }
+    }
+}
+
+impl Ending {
+    /// What the client had better do.
+    #[must_use]
+    pub fn advice(&self) -> Advice {
+        match self.elsewhere {
+            Some(_) => Advice::Elsewhere,
+            None => self.close.advice(),
+        }
     }
 }
 
@@ -69,7 +90,7 @@ impl Advice {
     /// What a word on the wire means; `None` for one that is not known here.
     #[must_use]
     pub fn of_name(name: &str) -> Option<Self> {
-        let all = [Self::Retry, Self::Authorize, Self::Never];
+        let all = [Self::Retry, Self::Elsewhere, Self::Authorize, Self::Never];
         all.into_iter().find(|advice| advice.name() == name)
     }
 
@@ -78,6 +99,7 @@ impl Advice {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Retry => "retry",
+            Self::Elsewhere => "elsewhere",
             Self::Authorize => "authorize",
             Self::Never => "never",
         }
@@ -97,7 +119,7 @@ impl Close {
         self.row().1
     }
 
-    /// What the client had better do.
+    /// What the client had better do where it is told of no other server.
     #[must_use]
     pub const fn advice(self) -> Advice {
         self.row().2

@@ -1,7 +1,5 @@
 //! A connection, from its first message to its last.
 
-use std::time::Duration;
-
 use super::connection::{Connection, Pulse};
 use super::limits::Buckets;
 use super::timer::Timer;
@@ -28,9 +26,12 @@ impl Hub {
         self.connections.insert(id, connection);
         let deadline = now.instant + self.config.hello_timeout;
         self.deadlines.set(Timer::Connection(id), deadline);
-        if let Some(within) = self.drain {
-            let after = Duration::from_millis(self.random.up_to(within));
-            self.close_with(id, Close::GoingAway, Some(after), now);
+        if self
+            .drain
+            .as_ref()
+            .is_some_and(|drain| drain.elsewhere.is_none())
+        {
+            self.dismiss(id, now);
         }
     }
 
@@ -53,6 +54,9 @@ impl Hub {
             return;
         };
         self.deadlines.clear(Timer::Connection(connection));
+        if self.drain.is_some() {
+            self.deadlines.clear(Timer::Dismissal(connection));
+        }
         if let Some(session) = gone.session {
             self.suspend(session, now);
         }
@@ -109,6 +113,7 @@ impl Hub {
             }
         }
         match &hello.resume {
+            resume if self.drain.is_some() => self.send_on(id, resume.as_ref(), now),
             Some(resume) => self.resume(id, resume, now),
             None => self.begin(id, now),
         }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::announcement::Announcement;
 use super::connection::Connection;
+use super::drain::Drain;
 use super::ice::Issuer;
 use super::random::Random;
 use super::redeemed::Redeemed;
@@ -41,8 +42,8 @@ pub struct Hub {
     /// Sessions that have lost their connection, and whose rooms are to be told in this call.
     /// To tell them may cost others their connection, so it is done one after the other.
     pub(super) lost: VecDeque<SessionId>,
-    /// Once the server stops: within how many milliseconds clients are to come back.
-    pub(super) drain: Option<u64>,
+    /// Once the server stops: how its clients are sent away.
+    pub(super) drain: Option<Drain>,
     pub(super) events: VecDeque<Event>,
     pub(super) announcements: VecDeque<Announcement>,
 }
@@ -92,6 +93,7 @@ impl Hub {
         while let Some(timer) = self.deadlines.pop_due(now.instant) {
             match timer {
                 Timer::Connection(connection) => self.check_silence(connection, now),
+                Timer::Dismissal(connection) => self.dismiss(connection, now),
                 Timer::Absence(session) => self.lost.push_back(session),
                 Timer::Expiry(session) => self.expire(session, now),
                 Timer::Unheard(session) => self.check_acknowledged(session, now),
@@ -101,21 +103,6 @@ impl Hub {
             }
             self.tell_of_the_lost(now);
         }
-    }
-
-    /// Sends every client away: each is told to come back after a time of its own of up to
-    /// `within`, and its connection is closed. From now on nobody is let in.
-    pub fn handle_drain(&mut self, within: Duration, now: Now) {
-        let within = u64::try_from(within.as_millis()).unwrap_or(u64::MAX);
-        self.drain = Some(within);
-        let connections: Vec<_> = self.connections.keys().copied().collect();
-        for connection in connections {
-            let reconnect_in = Duration::from_millis(self.random.up_to(within));
-            self.tell(connection, Message::Goaway { reconnect_in });
-            let after = Some(reconnect_in);
-            self.close_with(connection, Close::GoingAway, after, now);
-        }
-        self.lost.clear();
     }
 
     /// What the shell should do next; `None` once it has been told everything.
@@ -286,7 +273,12 @@ impl Hub {
         now: Now,
     ) {
         if self.connections.contains_key(&connection) {
-            let ending = Ending { close, after };
+            let drain = self.drain.as_ref().filter(|_| close == Close::GoingAway);
+            let ending = Ending {
+                close,
+                after,
+                elsewhere: drain.and_then(|drain| drain.elsewhere.clone()),
+            };
             self.events.push_back(Event::Close { connection, ending });
             self.forget_connection(connection, now);
         }
@@ -295,41 +287,11 @@ impl Hub {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use proptest::prelude::*;
 
     use super::super::testing::{World, join, leave, offer};
     use super::super::{Access, Command, Hello, Offset, Reject, Rejection};
     use super::*;
-
-    #[test]
-    fn a_drain_spreads_the_return_of_the_clients() {
-        let mut world = World::new(Config::default());
-        let clients: Vec<_> = (0..50).map(|_| world.member("blue")).collect();
-        for client in &clients {
-            world.got(client.connection);
-        }
-        world.hub.handle_drain(Duration::from_secs(10), world.now);
-        world.collect();
-        let returns: BTreeSet<_> = clients
-            .iter()
-            .map(|client| {
-                let got = world.got(client.connection);
-                assert_eq!(got.len(), 1, "the goaway alone");
-                match *got[0] {
-                    Message::Goaway { reconnect_in } => reconnect_in,
-                    _ => panic!("not the goaway"),
-                }
-            })
-            .collect();
-        assert!(returns.len() > 40, "{returns:?}");
-        let pauses: BTreeSet<_> = world.pauses.iter().copied().collect();
-        assert_eq!(pauses, returns, "the close says the same");
-        assert!(returns.iter().all(|time| *time <= Duration::from_secs(10)));
-        assert_eq!(world.closed.len(), 50);
-        assert_eq!(world.hub.connections(), 0);
-    }
 
     #[test]
     fn what_is_said_of_unknown_connections_is_ignored() {

@@ -32,7 +32,7 @@ impl Hub {
             Some((name, _)) => Arc::clone(name),
             None => RoomName::from(room),
         };
-        let meetings = self.meetings_that_count(meetings, now);
+        let meetings = self.meetings_that_count(session, meetings, now);
         let profile = Profile {
             session,
             name: profile.0,
@@ -83,6 +83,7 @@ impl Hub {
         }
         self.make_way(id, name, now);
         let made = self.rooms.open(name);
+        let meetings = meetings.present(&made.given_up(now.unix), now.unix);
         let newcomer = made.add(profile, standing, meetings);
         // The newcomer's own coming is the next change, and part of what it is told.
         let version = made.version() + 1;

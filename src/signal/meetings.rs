@@ -5,24 +5,53 @@
 //! connection away while the other keeps it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::command::Meeting;
 use super::ids::SessionId;
 
 /// The meetings of one member before a restart, by session. Most members have none.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Meetings(Option<Arc<[Meeting]>>);
+pub(super) struct Meetings(Option<Arc<Former>>);
+
+#[derive(Debug)]
+struct Former {
+    meetings: Vec<Meeting>,
+    /// Until when they count, since 1970: later the member has given the others up.
+    until: Duration,
+}
 
 impl Meetings {
-    pub(super) fn new(mut meetings: Vec<Meeting>) -> Self {
+    pub(super) fn new(mut meetings: Vec<Meeting>, until: Duration) -> Self {
         meetings.sort_unstable_by_key(|meeting| meeting.session);
-        Self((!meetings.is_empty()).then(|| meetings.into()))
+        Self((!meetings.is_empty()).then(|| Arc::new(Former { meetings, until })))
     }
 
     fn with(&self, session: SessionId) -> Option<&Meeting> {
-        let meetings = self.0.as_deref()?;
+        let meetings = &self.0.as_ref()?.meetings;
         let index = meetings.binary_search_by_key(&session, |meeting| meeting.session);
         meetings.get(index.ok()?)
+    }
+
+    /// Whether the member has given the others up by now.
+    pub(super) fn is_over(&self, now: Duration) -> bool {
+        self.0.as_ref().is_some_and(|former| former.until < now)
+    }
+
+    /// Those that count when the member comes into its room, where some of the others, in order,
+    /// have given up whom they knew before.
+    pub(super) fn present(self, given_up_by: &[SessionId], now: Duration) -> Self {
+        if self.is_over(now) {
+            return Self::default();
+        }
+        match &self.0 {
+            Some(former) if !given_up_by.is_empty() => {
+                let mut meetings = former.meetings.clone();
+                meetings.retain(|meeting| given_up_by.binary_search(&meeting.session).is_err());
+                Self::new(meetings, former.until)
+            }
+            _ => self,
+        }
     }
 
     /// The meeting of two sessions that both know alike: `self` are those of the first one, and
@@ -41,8 +70,6 @@ impl Meetings {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::super::testing::{Client, World, join};
     use super::super::{Config, Member, Message, Request};
     use super::*;

@@ -124,6 +124,8 @@ pub enum Message {
     Goaway {
         /// After which time the client should connect again.
         reconnect_in: Duration,
+        /// The base URL of the server to connect to; `None`: the same.
+        elsewhere: Option<Arc<str>>,
     },
     /// A message was not applied.
     Error(Rejection),

@@ -42,6 +42,7 @@
 //! | `refuse`, `refusals` | what was refused, until the client knows |
 //! | `snapshot` | all rooms at once, in place of what was missed |
 //! | `ticket` | the proof of being a session, also after a restart |
+//! | `drain`, `dismiss` | the end of the server: who is sent where, and when |
 //! | `access`, `grant`, `authorize` | who comes in by a token, and what it grants |
 //! | `redeem`, `redeemed` | tokens that let in one session only |
 //! | `revocations`, `revoke` | what has been taken back |
@@ -67,6 +68,8 @@ mod config;
 mod connect;
 mod connection;
 mod directed;
+mod dismiss;
+mod drain;
 mod duplicates;
 mod grant;
 mod hub;
@@ -112,6 +115,7 @@ pub use announcement::Announcement;
 pub use close::{Advice, Close, Ending};
 pub use command::{Command, Directed, ForAll, Hello, Input, Meeting, Request, Resume, SetState};
 pub use config::{Config, IceConfig, MESSAGE_BYTES};
+pub use drain::Drain;
 pub use grant::Grant;
 pub use hub::Hub;
 pub use ice::IceServers;

@@ -32,7 +32,7 @@ impl Hub {
             return Claim::Nothing;
         }
         let session = self.sessions.get(&ticket.session);
-        let is_former = ticket.number <= self.config.first_number();
+        let is_former = ticket.is_handed_over || ticket.number <= self.config.first_number();
         match session {
             Some(session) if !is_former && session.issued.is_good(ticket.number) => {
                 Claim::Living(ticket.session)
@@ -45,10 +45,11 @@ impl Hub {
         }
     }
 
-    /// With the start of this server it is as if it had suspended all sessions of the one before.
+    /// With the start of this server it is as if it had suspended all sessions of the one before,
+    /// and where that one hands a session over, as if it had done so then.
     fn is_in_time(&self, ticket: &Ticket, now: Now) -> bool {
-        now.unix <= self.config.started + self.config.resume_window
-            && now.unix_seconds() < ticket.expires
+        let is_soon = now.unix <= self.config.started + self.config.resume_window;
+        (is_soon || ticket.is_handed_over) && now.unix_seconds() < ticket.expires
     }
 
     /// Brings back a session that a server before this one had, under its name and with nothing
@@ -59,6 +60,7 @@ impl Hub {
         self.end(id, Reason::Expired, now);
         let session = Session {
             issued: Issued::after(ticket),
+            restored: now.unix,
             ..Session::default()
         };
         if self.admit(connection, id, session, now) {
@@ -66,16 +68,24 @@ impl Hub {
         }
     }
 
-    /// Of what a client says of meetings, as much as a room has members; and nothing when the
-    /// restart is so long ago that all who come back are there. Clients wait for each other a
-    /// little longer than that, so nobody is told of a meeting that it has given up.
-    pub(super) fn meetings_that_count(&self, mut meetings: Vec<Meeting>, now: Now) -> Meetings {
-        let until = self.config.started + self.config.resume_window + JOINED_WITHIN;
+    /// Of what a client says of meetings, as much as a room has members; and nothing when it is so
+    /// long ago that the session was restored, or this server began, that all who come back are
+    /// there. Clients wait for each other a little longer than that, so nobody is told of a meeting
+    /// that it has given up.
+    pub(super) fn meetings_that_count(
+        &self,
+        session: SessionId,
+        mut meetings: Vec<Meeting>,
+        now: Now,
+    ) -> Meetings {
+        let restored = self.sessions.get(&session).map(|it| it.restored);
+        let since = self.config.started.max(restored.unwrap_or_default());
+        let until = since + self.config.resume_window + JOINED_WITHIN;
         if now.unix > until {
             return Meetings::default();
         }
         meetings.truncate(self.config.room_members);
-        Meetings::new(meetings)
+        Meetings::new(meetings, until)
     }
 
     /// Gives a session a ticket that is good for longer, if the last one is not for long.
@@ -92,6 +102,7 @@ impl Hub {
                 session: id,
                 number,
                 expires,
+                is_handed_over: false,
             };
             let token = self.tickets.write(&ticket, session.bearer());
             self.tell(connection, Message::Token(token));

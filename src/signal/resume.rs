@@ -129,6 +129,7 @@ impl Hub {
             session: id,
             number,
             expires,
+            is_handed_over: false,
         };
         let welcome = Welcome {
             session: id,

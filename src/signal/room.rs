@@ -185,6 +185,15 @@ impl Room {
         members.find(|member| member.session() == session)
     }
 
+    /// The members, in order, who go on with no meeting of before any more.
+    pub(super) fn given_up(&self, now: Duration) -> Vec<SessionId> {
+        let over = |member: &&Membership| member.meetings.is_over(now);
+        let members = self.members.iter().filter(over);
+        let mut sessions: Vec<_> = members.map(Membership::session).collect();
+        sessions.sort_unstable();
+        sessions
+    }
+
     /// The epoch of two members; `None` if one of them is none.
     pub(super) fn epoch(&self, one: SessionId, other: SessionId) -> Option<u64> {
         let (one, other) = (self.find(one)?, self.find(other)?);

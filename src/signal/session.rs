@@ -1,6 +1,7 @@
 //! What the hub knows of a session.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::grant::Grant;
 use super::ids::{ConnectionId, RoomName};
@@ -34,6 +35,8 @@ pub(super) struct Session {
     pub(super) applied: u64,
     /// Which of its tickets are good.
     pub(super) issued: Issued,
+    /// When it came here from another server, since 1970; zero where it began here.
+    pub(super) restored: Duration,
     /// Whether the others have been told that it is suspended.
     pub(super) is_away: bool,
     /// Whether a timer looks after its acknowledgements.

@@ -18,6 +18,9 @@ pub(super) struct Ticket {
     pub(super) number: u64,
     /// Until when another server takes it, in seconds since 1970.
     pub(super) expires: u64,
+    /// Whether its server has sent the session away with it: then another one takes it whenever it
+    /// began itself.
+    pub(super) is_handed_over: bool,
 }
 
 /// Writes and reads tickets. They are not stored, so that an idle session costs no bytes for them:
@@ -30,6 +33,7 @@ pub(super) struct Tickets {
 /// The form of a ticket: version, session, number, expiry.
 const FIELDS: usize = 1 + 16 + 8 + 8;
 const VERSION: u8 = 1;
+const HANDED_OVER: u8 = 2;
 const MAC: usize = 16;
 
 impl Tickets {
@@ -51,7 +55,11 @@ impl Tickets {
     pub(super) fn write(&self, ticket: &Ticket, bearer: Option<&str>) -> Secret {
         let mut bytes = [0; FIELDS + MAC];
         let (fields, mac) = bytes.split_at_mut(FIELDS);
-        fields[0] = VERSION;
+        fields[0] = if ticket.is_handed_over {
+            HANDED_OVER
+        } else {
+            VERSION
+        };
         fields[1..17].copy_from_slice(ticket.session.as_bytes());
         fields[17..25].copy_from_slice(&ticket.number.to_be_bytes());
         fields[25..].copy_from_slice(&ticket.expires.to_be_bytes());
@@ -73,13 +81,14 @@ impl Tickets {
                 .verify_truncated_left(mac)
                 .is_ok()
         };
-        if fields[0] != VERSION || !self.keys.iter().any(is_ours) {
+        if !matches!(fields[0], VERSION | HANDED_OVER) || !self.keys.iter().any(is_ours) {
             return None;
         }
         Some(Ticket {
             session: SessionId::from_bytes(fields[1..17].try_into().ok()?),
             number: u64::from_be_bytes(fields[17..25].try_into().ok()?),
             expires: u64::from_be_bytes(fields[25..].try_into().ok()?),
+            is_handed_over: fields[0] == HANDED_OVER,
         })
     }
 }
@@ -150,6 +159,11 @@ impl Issued {
         self.newest
     }
 
+    /// The number of the newest ticket.
+    pub(super) fn newest(&self) -> u64 {
+        self.newest
+    }
+
     /// The number of the newest ticket with a later expiry, if its own comes within `least`
     /// seconds of `now`.
     pub(super) fn renew(&mut self, now: u64, least: u64, expires: u64) -> Option<u64> {
@@ -170,6 +184,7 @@ mod tests {
             session: SessionId::from_random([1; 16]),
             number: 5,
             expires: 1_000,
+            is_handed_over: false,
         }
     }
 
@@ -192,10 +207,14 @@ mod tests {
     fn a_ticket_is_read_as_it_was_written() {
         for keys in [&[][..], &["north"], &["north", "south"]] {
             let tickets = tickets(keys);
-            assert_eq!(
-                tickets.read(&tickets.write(&ticket(), None), None),
-                Some(ticket())
-            );
+            for is_handed_over in [false, true] {
+                let ticket = Ticket {
+                    is_handed_over,
+                    ..ticket()
+                };
+                let written = tickets.write(&ticket, None);
+                assert_eq!(tickets.read(&written, None), Some(ticket));
+            }
         }
     }
 

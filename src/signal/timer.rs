@@ -7,6 +7,8 @@ use super::ids::{ConnectionId, SessionId};
 pub(super) enum Timer {
     /// A connection has not said hello, or nothing at all, for too long.
     Connection(ConnectionId),
+    /// The server stops, and it is this connection's turn to be sent away.
+    Dismissal(ConnectionId),
     /// A session is without a connection for so long that the others are told.
     Absence(SessionId),
     /// A suspended session has not come back.

@@ -5,8 +5,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use hyper::Method;
-use peerage::gateway::Settings;
-use peerage::signal::Config;
+use peerage::gateway::{Farewell, Settings};
+use peerage::signal::{Config, Drain};
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
 
@@ -240,7 +240,7 @@ async fn a_drain_sends_everybody_away_and_lets_nobody_in() {
     let mut fresh = server.connect().await;
     assert!(server.gateway.is_ready());
     let gateway = server.gateway.clone();
-    let drain = tokio::spawn(async move { gateway.drain(Duration::from_secs(10)).await });
+    let drain = tokio::spawn(async move { gateway.drain(farewell(10)).await });
     let goaway = ada.expect("goaway").await;
     assert_eq!(goaway["reason"], "shutdown");
     assert!(goaway["reconnect_in_ms"].as_u64().expect("a time") <= 10_000);
@@ -258,6 +258,18 @@ async fn a_drain_sends_everybody_away_and_lets_nobody_in() {
     let url = format!("ws://{}/v1/ws", server.address);
     let refused = tokio_tungstenite::connect_async(url).await;
     assert!(refused.is_err());
+}
+
+/// All come back within so many seconds.
+fn farewell(seconds: u64) -> Farewell {
+    Farewell {
+        drain: Drain {
+            within: Duration::from_secs(seconds),
+            elsewhere: None,
+        },
+        closing: Duration::from_secs(600),
+        linger: Duration::ZERO,
+    }
 }
 
 /// Finishes the closing handshake.

@@ -12,6 +12,7 @@ mod bearing;
 mod closing;
 mod documents;
 mod duplicates;
+mod elsewhere;
 mod guarantee;
 mod half_open;
 mod http;

@@ -5,8 +5,8 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use hyper::Method;
-use peerage::gateway::Settings;
-use peerage::signal::Config;
+use peerage::gateway::{Farewell, Settings};
+use peerage::signal::{Config, Drain};
 use serde_json::{Value, json};
 
 use crate::asking::{Asking, WAYS, Way, json_of, request};
@@ -305,7 +305,11 @@ async fn a_server_that_stops_answers_every_held_request() {
             assert_eq!(asking.receive().await, None);
         };
         // Longer than the test may take: it does not wait for clients that have been told.
-        let drain = server.gateway.drain(Duration::from_secs(600));
+        let drain = server.gateway.drain(Farewell {
+            drain: Drain::default(),
+            closing: Duration::from_secs(600),
+            linger: Duration::ZERO,
+        });
         tokio::join!(told, drain);
     }
 }

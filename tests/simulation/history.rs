@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use peerage::signal::{Command, ConnectionId};
+use peerage::signal::{Command, ConnectionId, Drain};
 
 use crate::person::Person;
 use crate::world::{CLIENTS, ROOMS, World};
@@ -76,7 +76,11 @@ impl World {
     /// The server is stopped, or dies; and begins anew.
     fn stop_server(&mut self) {
         if self.random.one_in(2) {
-            self.hub.handle_drain(Duration::from_secs(1), self.now);
+            let drain = Drain {
+                within: Duration::from_secs(1),
+                elsewhere: None,
+            };
+            self.hub.handle_drain(drain, self.now);
             self.take_events();
         }
         self.restart();

@@ -275,7 +275,7 @@ impl World {
         if wire.swallows_down {
             return sent.is_some();
         }
-        let commands = match (sent, wire.closed) {
+        let commands = match (sent, wire.closed.clone()) {
             (Some((offset, message)), _) => {
                 if let Message::Welcome(welcome) = &*message
                     && welcome.resumed == Resumed::Restored

@@ -106,6 +106,8 @@ enum Frame<'a> {
     Goaway {
         reason: &'static str,
         reconnect_in_ms: u64,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        url: Option<&'a str>,
     },
     Error(ErrorFields<'a>),
 }
@@ -191,9 +193,13 @@ fn frame(seq: Option<u64>, message: &Message) -> Frame<'_> {
             token: token.expose(),
         },
         Message::Pong => Frame::Pong,
-        Message::Goaway { reconnect_in } => Frame::Goaway {
+        Message::Goaway {
+            reconnect_in,
+            elsewhere,
+        } => Frame::Goaway {
             reason: "shutdown",
             reconnect_in_ms: milliseconds(*reconnect_in),
+            url: elsewhere.as_deref(),
         },
         Message::Error(rejection) => Frame::Error(error_fields(seq, rejection)),
     }

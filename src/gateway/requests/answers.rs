@@ -145,7 +145,7 @@ pub(super) fn retry_after(response: &mut Response, seconds: u64) {
 }
 
 /// An object with what was said, up to where, and how it ended; `first` are fields before these.
-pub(super) fn batch(first: &str, said: &[Said], cursor: u64, closed: Option<Ending>) -> Vec<u8> {
+pub(super) fn batch(first: &str, said: &[Said], cursor: u64, closed: Option<&Ending>) -> Vec<u8> {
     let size: usize = said.iter().map(|said| said.message.size()).sum();
     let mut out = Vec::with_capacity(size + 200);
     out.extend_from_slice(format!("{{{first}\"cursor\":{cursor},\"messages\":[").as_bytes());
@@ -165,7 +165,7 @@ pub(super) fn batch(first: &str, said: &[Said], cursor: u64, closed: Option<Endi
 }
 
 /// The answer to a first request that ended like this.
-pub(super) fn ended(ending: Ending, said: &[Said], cursor: u64) -> Response {
+pub(super) fn ended(ending: &Ending, said: &[Said], cursor: u64) -> Response {
     let status = status_of(ending.close);
     let mut response = json_response(status, batch("", said, cursor, Some(ending)));
     if status == StatusCode::SERVICE_UNAVAILABLE {
@@ -178,7 +178,7 @@ pub(super) fn ended(ending: Ending, said: &[Said], cursor: u64) -> Response {
 
 fn status_of(close: Close) -> StatusCode {
     match close.advice() {
-        Advice::Retry => StatusCode::SERVICE_UNAVAILABLE,
+        Advice::Retry | Advice::Elsewhere => StatusCode::SERVICE_UNAVAILABLE,
         Advice::Authorize => StatusCode::UNAUTHORIZED,
         Advice::Never if close == Close::Revoked => StatusCode::UNAUTHORIZED,
         Advice::Never => StatusCode::BAD_REQUEST,
@@ -200,7 +200,12 @@ mod tests {
             message: Arc::new(Message::Pong),
         };
         let said = [said(6, None), said(7, Some(Offset(3)))];
-        let bytes = batch("\"connection\":\"key\",", &said, 7, Some(Close::Bye.into()));
+        let bytes = batch(
+            "\"connection\":\"key\",",
+            &said,
+            7,
+            Some(&Close::Bye.into()),
+        );
         let value: serde_json::Value = serde_json::from_slice(&bytes).expect("JSON");
         assert_eq!(value["connection"], "key");
         assert_eq!(value["cursor"], 7);

@@ -137,8 +137,9 @@ impl Carried {
             "over"
         );
         drop(outbox);
+        let is_last = ending.close == Close::GoingAway;
         self.state().line.close(ending);
-        if ending.close == Close::GoingAway {
+        if is_last {
             // Nobody else is let in, and a server that stops waits for all places.
             self.state().places = None;
         }

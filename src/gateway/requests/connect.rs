@@ -100,8 +100,8 @@ fn no_hub(shared: &Shared) -> Refusal {
     shared.gate.turn_back(Refused::Stopping).into()
 }
 
-/// What the hub says to `hello`, and whether that was all. An error is followed by the end of the
-/// connection, but not in the same breath.
+/// What the hub says to `hello`, and whether that was all. Whatever is no welcome is followed by
+/// the end of the connection, but not in the same breath.
 async fn first_words(reader: &Reader) -> Option<(Vec<Said>, Option<Ending>)> {
     let deadline = Instant::now() + PATIENCE;
     let mut number = 0;
@@ -111,8 +111,8 @@ async fn first_words(reader: &Reader) -> Option<(Vec<Said>, Option<Ending>)> {
             News::Asked => continue,
             News::Nothing | News::Superseded => return None,
         };
-        let is_refused = |said: &Said| matches!(*said.message, Message::Error(_));
-        if closed.is_none() && number == 0 && !news.iter().any(is_refused) {
+        let is_welcome = |said: &Said| matches!(*said.message, Message::Welcome(_));
+        if closed.is_none() && number == 0 && news.iter().any(is_welcome) {
             return Some((news, None));
         }
         if closed.is_some() {
@@ -132,7 +132,7 @@ async fn welcome(shared: &Shared, key: Key, reader: &Reader) -> Result<Response,
     let (said, closed) = first_words.ok_or_else(|| no_hub(shared))?;
     let cursor = said.last().map_or(0, |said| said.number);
     if let Some(ending) = closed {
-        return Ok(ended(ending, &said, cursor));
+        return Ok(ended(&ending, &said, cursor));
     }
     let first = first_fields(shared, key);
     let body = batch(&first, &said, cursor, None);

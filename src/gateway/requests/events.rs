@@ -146,14 +146,14 @@ async fn write(reader: Reader, mut cursor: u64, pieces: mpsc::Sender<Bytes>, pac
             News::Said(said, closed) => {
                 cursor = said.last().map_or(cursor, |said| said.number);
                 is_over = closed.is_some();
-                text(&said, closed)
+                text(&said, closed.as_ref())
             }
         };
     }
 }
 
 /// Events as they are written.
-fn text(said: &[Said], closed: Option<Ending>) -> Bytes {
+fn text(said: &[Said], closed: Option<&Ending>) -> Bytes {
     let mut out = Vec::new();
     for said in said {
         out.extend_from_slice(format!("id: {}\ndata: ", said.number).as_bytes());

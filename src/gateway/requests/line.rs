@@ -64,7 +64,7 @@ impl Line {
 
     /// Why nothing more will be said, if so.
     pub(super) fn closed(&self) -> Option<Ending> {
-        self.closed
+        self.closed.clone()
     }
 
     /// The client has got everything up to and including `number`. Gives the position up to which

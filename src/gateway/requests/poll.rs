@@ -75,7 +75,7 @@ impl Poll {
             News::Superseded => return Err(Refusal::Superseded),
         };
         let cursor = said.last().map_or(self.cursor, |said| said.number);
-        let body = batch("", &said, cursor, closed);
+        let body = batch("", &said, cursor, closed.as_ref());
         let mut response = json_response(StatusCode::OK, body);
         let mut pause = 0;
         if self.wait.is_zero() && closed.is_none() {

@@ -31,14 +31,14 @@ pub(super) async fn messages(
         carried.alive();
         let body = whole(body).await?;
         match carried.closed() {
-            Some(ending) => Ok(gone(ending)),
+            Some(ending) => Ok(gone(&ending)),
             None => take_all(&carried, &body),
         }
     };
     answer.await.unwrap_or_else(Refusal::into_response)
 }
 
-fn gone(ending: Ending) -> Response {
+fn gone(ending: &Ending) -> Response {
     let body = format!("{{\"closed\":{}}}", native::encode_closed(ending));
     json_response(StatusCode::GONE, body.into_bytes())
 }

@@ -42,6 +42,8 @@ pub struct Http {
     pub public_url: Option<PublicUrl>,
     /// Origins that may open signaling connections beside the server's own.
     pub allowed_origins: Vec<AllowedOrigin>,
+    /// Servers besides this one that the page may connect to.
+    pub other_servers: Vec<PublicUrl>,
     /// A folder that is served instead of the page within the binary.
     pub web_root: Option<PathBuf>,
     /// HTTP connections at a time; those that became WebSockets count no more.
@@ -89,6 +91,10 @@ pub struct Signal {
     pub empty_room_life: Duration,
     /// For how long a lost connection is kept from the other members.
     pub presence_grace: Duration,
+    /// Over how long a stop spreads the return of its clients, or their going elsewhere.
+    pub drain: Duration,
+    /// Where a stop sends all clients.
+    pub elsewhere: Option<PublicUrl>,
 }
 
 /// The relay.

@@ -11,12 +11,13 @@ use super::addresses::Alternate;
 use super::error::ConfigError;
 use super::explain::explain;
 use super::model::{
-    AuditTarget, CertificateSource, Config, Http, LogLevel, Metrics, Peers, RelayPorts, Signal,
-    Turn,
+    AuditTarget, CertificateSource, Config, Http, LogLevel, Metrics, Peers, PublicUrl, RelayPorts,
+    Signal, Turn,
 };
 use super::reader::{Entry, Reader};
 use super::secrets::{Secrets, Users};
 use super::sources::Sources;
+use super::value::Value;
 use super::values::Bandwidth;
 use crate::auth::{Secret, TokenKeys, prepare};
 use crate::relay::{Listener, RelayAddress};
@@ -92,6 +93,7 @@ fn http(reader: &mut Reader<'_>) -> Result<Http, ConfigError> {
         )?,
         public_url: reader.optional("http.public_url")?,
         allowed_origins: reader.get("http.allowed_origins", Vec::new())?,
+        other_servers: reader.get("http.other_servers", Vec::new())?,
         web_root: web_root(reader)?,
         connections: count(reader, "http.connections", 8192, 1_000_000)?,
         connections_per_address: reader.get("http.connections_per_address", 512_u32)? as usize,
@@ -163,8 +165,34 @@ fn signal(reader: &mut Reader<'_>) -> Result<Signal, ConfigError> {
         sessions: count(reader, "signal.sessions", 100_000, 10_000_000)?,
         duplicates: reader.get("signal.duplicates", Duplicates::Allow)?,
         room_members: count(reader, "signal.room_members", 64, 1024)?,
+        drain: drain(reader, resume_window)?,
+        elsewhere: elsewhere(reader)?,
         resume_window,
     })
+}
+
+/// Whoever comes later finds nothing of its session any more.
+fn drain(reader: &mut Reader<'_>, resume_window: Duration) -> Result<Duration, ConfigError> {
+    const DRAIN: Duration = Duration::from_millis(2500);
+    let drain = reader.get("signal.drain", resume_window.min(DRAIN))?;
+    let allowed = format!(
+        r#"from "0s" to signal.resume_window ({})"#,
+        resume_window.show()
+    );
+    reader.ensure("signal.drain", drain <= resume_window, &allowed)?;
+    Ok(drain)
+}
+
+/// It must fit a close frame (RFC 6455, section 5.5), beside what else stands there.
+fn elsewhere(reader: &mut Reader<'_>) -> Result<Option<PublicUrl>, ConfigError> {
+    const LONGEST: usize = 50;
+    let key = "signal.elsewhere";
+    let elsewhere: Option<PublicUrl> = reader.optional(key)?;
+    if let Some(url) = &elsewhere {
+        let allowed = format!("at most {LONGEST} characters long");
+        reader.ensure(key, url.as_str().len() <= LONGEST, &allowed)?;
+    }
+    Ok(elsewhere)
 }
 
 /// So many a second; 0 is no limit.

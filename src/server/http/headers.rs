@@ -1,5 +1,7 @@
 //! The headers that every answer carries.
 
+use std::sync::{Arc, PoisonError, RwLock};
+
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::header::{
@@ -33,12 +35,56 @@ const FIXED: [(HeaderName, &str); 6] = [
 /// Two years, as browsers' preload lists ask for.
 const TWO_YEARS: &str = "max-age=63072000; includeSubDomains";
 
+/// The other servers that the page may connect to, as the operator wants it at present: origins.
+#[derive(Clone, Debug, Default)]
+pub(in crate::server) struct OtherServers(Arc<RwLock<Box<str>>>);
+
+impl OtherServers {
+    /// From now on it is these, for pages that are loaded from now on.
+    pub(in crate::server) fn set<'a>(&self, origins: impl Iterator<Item = &'a str>) {
+        let sources: String = origins.map(sources).collect();
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = sources.into();
+    }
+
+    fn sources(&self) -> Box<str> {
+        self.0
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+}
+
+/// What a policy calls an origin and the WebSockets there, with a space before each. Policies have
+/// no form for IPv6 addresses.
+fn sources(origin: &str) -> String {
+    let Some((scheme, host)) = origin.split_once("://") else {
+        return String::new();
+    };
+    let sockets = if scheme == "https" { "wss" } else { "ws" };
+    if can_be_a_source(host) {
+        format!(" {scheme}://{host} {sockets}://{host}")
+    } else {
+        format!(" {scheme}: {sockets}:")
+    }
+}
+
 /// How answers of one listener are dressed.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Dress {
+#[derive(Clone, Debug, Default)]
+pub(in crate::server) struct Dress {
     /// Whether browsers are told to come back by HTTPS only. Never with a certificate of the
     /// local CA: the name may be `localhost`, which other programs use without TLS.
-    pub(super) hsts: bool,
+    hsts: bool,
+    other_servers: OtherServers,
+}
+
+impl Dress {
+    /// With `hsts`, for TLS with a certificate that the world trusts.
+    pub(in crate::server) fn new(hsts: bool, other_servers: OtherServers) -> Self {
+        Self {
+            hsts,
+            other_servers,
+        }
+    }
 }
 
 /// Puts the security headers on an answer.
@@ -47,7 +93,7 @@ pub(super) async fn dress(
     request: Request<Body>,
     next: Next,
 ) -> Response {
-    let policy = content_security_policy(request.headers());
+    let policy = content_security_policy(request.headers(), &how.other_servers);
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
     for (name, value) in FIXED {
@@ -61,9 +107,10 @@ pub(super) async fn dress(
     response
 }
 
-/// The policy of the page: its own files and its own signaling, nothing from elsewhere, no inline
-/// code.
-fn content_security_policy(request: &HeaderMap) -> HeaderValue {
+/// The policy of the page: its own files and its own signaling, that of servers to which it may be
+/// sent, nothing from elsewhere, no inline code.
+fn content_security_policy(request: &HeaderMap, others: &OtherServers) -> HeaderValue {
+    let others = others.sources();
     let host = request.get(HOST).and_then(|host| host.to_str().ok());
     let sockets = host.filter(|host| can_be_a_source(host)).map_or_else(
         || "ws: wss:".to_owned(),
@@ -71,7 +118,7 @@ fn content_security_policy(request: &HeaderMap) -> HeaderValue {
     );
     let policy = format!(
         "default-src 'none'; script-src 'self'; worker-src 'self'; style-src 'self'; img-src 'self' data: blob:; \
-         media-src 'self' blob:; font-src 'self'; connect-src 'self' {sockets}; \
+         media-src 'self' blob:; font-src 'self'; connect-src 'self' {sockets}{others}; \
          manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
          require-trusted-types-for 'script'; trusted-types peerage"
     );
@@ -95,9 +142,15 @@ mod tests {
     use super::*;
 
     fn policy(host: &str) -> String {
+        policy_with(host, &[])
+    }
+
+    fn policy_with(host: &str, others: &[&str]) -> String {
+        let other_servers = OtherServers::default();
+        other_servers.set(others.iter().copied());
         let mut headers = HeaderMap::new();
         headers.insert(HOST, HeaderValue::from_str(host).expect("a header"));
-        let policy = content_security_policy(&headers);
+        let policy = content_security_policy(&headers, &other_servers);
         policy.to_str().expect("ASCII").to_owned()
     }
 
@@ -106,6 +159,21 @@ mod tests {
         let policy = policy("call.example:8443");
         let expected = "connect-src 'self' ws://call.example:8443 wss://call.example:8443;";
         assert!(policy.contains(expected), "{policy}");
+    }
+
+    #[test]
+    fn the_servers_to_which_it_may_be_sent_are_allowed_too() {
+        let others = ["https://green.example", "http://192.0.2.1:8080"];
+        let policy = policy_with("call.example", &others);
+        let expected = "connect-src 'self' ws://call.example wss://call.example \
+            https://green.example wss://green.example \
+            http://192.0.2.1:8080 ws://192.0.2.1:8080;";
+        assert!(policy.contains(expected), "{policy}");
+        let policy = policy_with("call.example", &["https://[2001:db8::1]"]);
+        assert!(
+            policy.contains("wss://call.example https: wss:;"),
+            "{policy}"
+        );
     }
 
     #[test]

@@ -16,6 +16,7 @@ mod router;
 
 pub(super) use admission::Admission;
 pub(super) use assets::Assets;
+pub(super) use headers::{Dress, OtherServers};
 pub(super) use health::{Readiness, State};
 pub(super) use listener::Listener;
 pub(super) use metrics::MetricsPage;

@@ -18,13 +18,12 @@ use super::health::{Readiness, alive};
 use super::metrics::MetricsPage;
 use super::operations::{self, Route, metrics_document};
 
-/// What the public sees: signaling, health and the page. `hsts` is for TLS with a certificate
-/// that the world trusts.
+/// What the public sees: signaling, health and the page.
 pub(in crate::server) fn public_router(
     signaling: &Signaling,
     assets: Assets,
     readiness: &Arc<Readiness>,
-    hsts: bool,
+    how: Dress,
 ) -> Router {
     let page = move |request: Request<Body>| {
         let assets = assets.clone();
@@ -36,7 +35,7 @@ pub(in crate::server) fn public_router(
     serve(health)
         .merge(signaling)
         .fallback(page)
-        .layer(from_fn_with_state(Dress { hsts }, dress))
+        .layer(from_fn_with_state(how, dress))
 }
 
 /// What the operator's network sees: metrics, health, what takes something back, and the document
@@ -68,7 +67,7 @@ pub(in crate::server) fn metrics_router(
         (operations::revoke(), post(revoke)),
     ]);
     describe(&mut routes);
-    serve(routes).layer(from_fn_with_state(Dress { hsts: false }, dress))
+    serve(routes).layer(from_fn_with_state(Dress::default(), dress))
 }
 
 fn health(readiness: &Arc<Readiness>) -> Vec<Route> {

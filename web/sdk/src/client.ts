@@ -80,6 +80,11 @@ export interface JoinOptions extends Self {
 export interface ClientEvents {
   /** The connection to the server has changed. Calls go on without it. */
   state: ConnectionState;
+  /**
+   * The server has sent the client to another one, such as `https://green.example.org`, because it
+   * stops. The session and the calls go on there by themselves.
+   */
+  moved: { readonly server: string };
   /** A session has begun; after the first one, because the server had lost the one before. */
   session: { readonly session: string };
   /** A `join` waits until somebody lets this session in, for so many milliseconds. */
@@ -195,9 +200,9 @@ export class Client extends Emitter<ClientEvents> {
    * Never rejects because something does not pass, but with the reason of `options.signal`.
    */
   diagnose(options: DiagnoseOptions = {}): Promise<Diagnosis> {
-    const { url, webSocket, name, accessToken, iceTransportPolicy } = this.#options;
+    const { webSocket, name, accessToken, iceTransportPolicy } = this.#options;
     const subject = {
-      url,
+      url: this.#connection.url,
       hello: { type: "hello", version: 1, client: name ?? VERSION },
       accessToken,
       transports: transports(webSocket),
@@ -215,6 +220,7 @@ export class Client extends Emitter<ClientEvents> {
   #listen(): void {
     this.#connection.on("state", (state) => this.emit("state", state));
     this.#connection.on("welcome", ({ welcome, lost }) => this.#greet(welcome, lost));
+    this.#connection.on("moved", (server) => this.emit("moved", { server }));
     this.#connection.on("message", (message) => this.#receive(message));
     this.#connection.on("refused", ({ error, message }) => {
       if (message && "to" in message) {

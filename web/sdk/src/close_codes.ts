@@ -7,6 +7,7 @@ export interface Closed {
   readonly reason: string;
   readonly advice?: string;
   readonly after_ms?: number;
+  readonly url?: string;
 }
 
 /** What to do where nobody has given advice: what is on the way closes WebSockets, too. */
@@ -20,8 +21,8 @@ const MEANINGS: ReadonlyMap<string, string> = new Map([
 ]);
 
 /** @internal What the server says of an end. */
-export function endOf({ code, reason, advice, after_ms }: Closed): TransportEnd {
-  return { code, reason, advice, afterMs: after_ms };
+export function endOf({ code, reason, advice, after_ms, url }: Closed): TransportEnd {
+  return { code, reason, advice, afterMs: after_ms, url };
 }
 
 /** @internal The end of a WebSocket. Its reason is JSON where the server gives it. */

@@ -1,5 +1,6 @@
 import { Backoff, type BackoffOptions } from "./backoff.js";
 import { adviceOf, finalError } from "./close_codes.js";
+import { Destination } from "./destination.js";
 import { Emitter } from "./emitter.js";
 import { asError, ConnectionError, type PeerageError, ServerError } from "./errors.js";
 import { Inbox } from "./inbox.js";
@@ -43,6 +44,8 @@ export interface ConnectionEvents {
   /** A connection carries the session again, or a new session has begun with `lost` left over. */
   welcome: { readonly welcome: Welcome; readonly lost: readonly Entry[] };
   message: ServerMessage;
+  /** The server has sent the client to another one: its base URL. */
+  moved: string;
   /** The server refused a message whose sender waits for no answer. */
   refused: { readonly error: ServerError; readonly message: ClientMessage | undefined };
   closed: PeerageError;
@@ -59,6 +62,14 @@ const REFUSALS = 3;
 /** The share of the allowed rate that is used, since pings and acknowledgements count as well. */
 const RATE_SHARE = 0.8;
 
+interface Farewell {
+  readonly text: string;
+  readonly wait?: number;
+  readonly url?: string | undefined;
+}
+
+const NO_FAREWELL: Farewell = { text: "" };
+
 interface Credentials {
   readonly session: string;
   readonly token: string;
@@ -71,6 +82,7 @@ interface Credentials {
  */
 export class Connection extends Emitter<ConnectionEvents> {
   readonly #options: ConnectionOptions;
+  readonly #destination: Destination;
   readonly #backoff: Backoff;
   readonly #outbox = new Outbox(OUTBOX_CAPACITY);
   readonly #pacer = new Pacer();
@@ -81,8 +93,8 @@ export class Connection extends Emitter<ConnectionEvents> {
   #credentials: Credentials | undefined;
   #timer: Timer | undefined;
   #flushTimer: Timer | undefined;
-  /** What the server said before it closed, and the wait that it asked for. */
-  #farewell = { text: "", wait: undefined as number | undefined };
+  /** What the server said before it closed, the wait that it asked for, and where to go. */
+  #farewell: Farewell = NO_FAREWELL;
   /** Until when the server wants this client to stay away. */
   #awayUntil = -Infinity;
   /** How often in a row the access token was refused. */
@@ -95,6 +107,7 @@ export class Connection extends Emitter<ConnectionEvents> {
   constructor(options: ConnectionOptions) {
     super();
     this.#options = options;
+    this.#destination = new Destination(options.url);
     this.#backoff = new Backoff(options.backoff, options.random);
     this.#liveness = new Liveness(
       options.liveness,
@@ -107,13 +120,18 @@ export class Connection extends Emitter<ConnectionEvents> {
     return this.#state;
   }
 
+  /** Where the server is. */
+  get url(): string {
+    return this.#destination.url;
+  }
+
   open(): void {
     stopTimer(this.#timer);
     this.#timer = startTimer(
       () => this.#lose({ code: 1006, reason: "no welcome came" }),
       WELCOME_WITHIN,
     );
-    this.#transport = this.#options.transport(this.#options.url, {
+    this.#transport = this.#options.transport(this.url, {
       onOpen: () => this.#hello(),
       onMessage: (text) => this.#receive(text),
       onEnd: (end) => this.#lose(end),
@@ -241,7 +259,11 @@ export class Connection extends Emitter<ConnectionEvents> {
         this.#refuse(message);
         return;
       case "goaway":
-        this.#farewell.wait = message.reconnect_in_ms;
+        this.#farewell = {
+          ...this.#farewell,
+          wait: message.reconnect_in_ms,
+          url: message.url,
+        };
         return;
       case "snapshot":
         this.#settle(message);
@@ -277,7 +299,8 @@ export class Connection extends Emitter<ConnectionEvents> {
     const { session, token, limits } = welcome;
     const first = this.#credentials === undefined;
     this.#credentials = { session, token };
-    this.#farewell = { text: "", wait: undefined };
+    this.#farewell = NO_FAREWELL;
+    this.#destination.answered();
     this.#backoff.reset();
     this.#refusals = 0;
     const goesOn = welcome.resumed === "full" || welcome.resumed === "snapshot";
@@ -328,7 +351,7 @@ export class Connection extends Emitter<ConnectionEvents> {
   #refuse(refusal: ServerRefusal): void {
     const error = new ServerError(refusal.code, refusal.message);
     if (this.#state !== "connected") {
-      this.#farewell.text = refusal.message;
+      this.#farewell = { ...this.#farewell, text: refusal.message };
       return;
     }
     if (refusal.code === "rate_limited" && refusal.re !== undefined) {
@@ -374,6 +397,7 @@ export class Connection extends Emitter<ConnectionEvents> {
 
   #lose(end: TransportEnd): void {
     const said = this.#farewell.text === "" ? end.reason : this.#farewell.text;
+    const wasConnected = this.#state === "connected";
     this.#drop();
     const advice = adviceOf(end);
     const final =
@@ -382,11 +406,32 @@ export class Connection extends Emitter<ConnectionEvents> {
       this.#finish(final);
       return;
     }
-    const wait = this.#farewell.wait ?? this.#backoff.next(end.afterMs);
-    this.#awayUntil = this.#options.now() + (this.#farewell.wait ?? end.afterMs ?? 0);
-    this.#farewell = { text: "", wait: undefined };
+    const farewell = this.#farewell;
+    this.#farewell = NO_FAREWELL;
+    this.#chooseServer(end, farewell.url, wasConnected);
+    const away = farewell.wait ?? end.afterMs ?? 0;
+    // Who was not even let in waits longer each time, also between two servers.
+    const isTold = wasConnected && farewell.wait !== undefined;
+    const wait = isTold ? away : this.#backoff.next(away);
+    this.#awayUntil = this.#options.now() + away;
     this.#timer = startTimer(() => this.open(), wait);
     this.#enter(this.#credentials ? "reconnecting" : "connecting");
+  }
+
+  /**
+   * Decides where the next connection is made. What was said before the end counts where the end
+   * itself says nothing.
+   */
+  #chooseServer(end: TransportEnd, said: string | undefined, wasConnected: boolean): void {
+    const named = end.advice === "elsewhere" ? end.url : undefined;
+    const base = named ?? (end.advice === undefined ? said : undefined);
+    if (base !== undefined) {
+      if (this.#destination.follow(base)) this.emit("moved", base);
+    } else if (end.code !== 1006 || end.afterMs !== undefined) {
+      this.#destination.answered();
+    } else if (!wasConnected) {
+      this.#destination.failed();
+    }
   }
 
   /** The error of a client that has no better token than those that were refused. */

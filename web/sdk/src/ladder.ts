@@ -16,6 +16,8 @@ const LOST = 1006;
 
 /** Which transport is used; it outlives the transports. */
 interface Ladder {
+  /** For which server that holds. */
+  url: string;
   readonly rungs: readonly TransportFactory[];
   rung: number;
   /** How many in a row have lived for a short time only. */
@@ -120,8 +122,10 @@ class Climber implements Transport {
  * @internal
  */
 export function ladder(rungs: readonly TransportFactory[]): TransportFactory {
-  const state: Ladder = { rungs, rung: 0, shortLives: 0, climb: FIRST_CLIMB };
+  let state: Ladder | undefined;
   return (url, listener) => {
+    // Another server is another network, which may pass what the way to the first did not.
+    if (state?.url !== url) state = { url, rungs, rung: 0, shortLives: 0, climb: FIRST_CLIMB };
     const open = rungs[state.rung] ?? webSocketTransport;
     return new Climber(state, open, url, listener);
   };

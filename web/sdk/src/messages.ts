@@ -121,7 +121,12 @@ export type ServerMessage =
   | { readonly type: "authorized"; readonly re: number }
   | { readonly type: "token_expiring"; readonly expires_in_ms: number }
   | { readonly type: "pong" }
-  | { readonly type: "goaway"; readonly reason: string; readonly reconnect_in_ms: number }
+  | {
+      readonly type: "goaway";
+      readonly reason: string;
+      readonly reconnect_in_ms: number;
+      readonly url?: string;
+    }
   | ServerRefusal;
 
 /** @internal A message with its sequence number, where it has one. */

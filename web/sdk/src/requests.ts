@@ -15,6 +15,8 @@ const RETRIES = 2;
 const RETRY_AFTER = 500;
 /** Where the server does not say when to ask again, in milliseconds. */
 const PAUSE = 2_000;
+/** So long what the server has said last may take to be read: longer than the pause between polls. */
+const LAST_WORDS = 3_000;
 /** The server takes 65,536 bytes a request; this many characters are at most so many bytes. */
 const MOST_CHARACTERS = 20_000;
 
@@ -124,6 +126,8 @@ class RequestTransport implements Transport {
     });
     if (answer.status === 410) {
       const { closed } = (await answer.json()) as Batch;
+      // What the server has said last is still to be read, and with it this end.
+      await pause(LAST_WORDS);
       throw new Ended(closed ? endOf(closed) : LOST);
     }
     if (!answer.ok) throw new Ended(LOST);

@@ -4,10 +4,12 @@ export interface TransportEnd {
   readonly code: number;
   /** What the other side gave as its reason, or an empty text. */
   readonly reason: string;
-  /** What the server advises: `retry`, `authorize` or `never`. Not there where nobody has. */
+  /** What the server advises: `retry`, `elsewhere`, `authorize` or `never`, if anything. */
   readonly advice?: string | undefined;
   /** For how long the server asks this client to stay away, in milliseconds. */
   readonly afterMs?: number | undefined;
+  /** The base URL of the server to which it sends this client, with the advice `elsewhere`. */
+  readonly url?: string | undefined;
 }
 
 /** What a transport tells. Nothing comes after `onEnd`. */

@@ -51,10 +51,10 @@ class WebSocketTransport implements Transport {
   }
 }
 
-/** What stands in where there are no WebSockets. */
+/** What stands in where no WebSocket can be had. */
 class NoTransport implements Transport {
-  constructor(listener: TransportListener) {
-    queueMicrotask(() => listener.onEnd({ code: 1006, reason: "there is no WebSocket here" }));
+  constructor(reason: string, listener: TransportListener) {
+    queueMicrotask(() => listener.onEnd({ code: 1006, reason }));
   }
 
   send(): void {
@@ -71,9 +71,13 @@ export function webSocketTransportOf(given: WebSocketConstructor | undefined): T
   return (url, listener) => {
     const own = (globalThis as { readonly WebSocket?: WebSocketConstructor }).WebSocket;
     const constructor = given ?? own;
-    return constructor
-      ? new WebSocketTransport(constructor, url, listener)
-      : new NoTransport(listener);
+    if (!constructor) return new NoTransport("there is no WebSocket here", listener);
+    try {
+      return new WebSocketTransport(constructor, url, listener);
+    } catch (error) {
+      // Some browsers say so at once where the page's policy does not allow it.
+      return new NoTransport(String(error), listener);
+    }
   };
 }
 

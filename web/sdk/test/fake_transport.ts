@@ -9,10 +9,12 @@ interface Sent {
 /** One transport whose other end is the test. */
 export class FakeTransport implements Transport {
   readonly sent: Sent[] = [];
+  readonly url: string;
   readonly listener: TransportListener;
   closed = false;
 
-  constructor(listener: TransportListener) {
+  constructor(url: string, listener: TransportListener) {
+    this.url = url;
     this.listener = listener;
   }
 
@@ -54,6 +56,12 @@ export class FakeTransport implements Transport {
     this.listener.onEnd({ code, reason, advice, afterMs });
   }
 
+  /** The server stops, and sends the client to another one. */
+  sendAway(url: string, afterMs = 0): void {
+    this.say({ type: "goaway", reason: "shutdown", reconnect_in_ms: afterMs, url });
+    this.listener.onEnd({ code: 1001, reason: "going_away", advice: "elsewhere", afterMs, url });
+  }
+
   of(type: string): Sent[] {
     return this.sent.filter((message) => message.type === type);
   }
@@ -63,8 +71,8 @@ export class FakeTransport implements Transport {
 export class FakeServer {
   readonly transports: FakeTransport[] = [];
 
-  readonly open = (_url: string, listener: TransportListener): FakeTransport => {
-    const transport = new FakeTransport(listener);
+  readonly open = (url: string, listener: TransportListener): FakeTransport => {
+    const transport = new FakeTransport(url, listener);
     this.transports.push(transport);
     return transport;
   };

@@ -17,9 +17,9 @@ function climbing() {
     rungs,
     ends,
     /** Opens one, and says which it is. */
-    open: () => {
+    open: (url = "wss://example/v1/ws") => {
       const before = rungs.map((rung) => rung.transports.length);
-      const transport = open("wss://example/v1/ws", {
+      const transport = open(url, {
         onOpen: () => undefined,
         onMessage: () => undefined,
         onEnd: (end) => ends.push(end),
@@ -114,4 +114,12 @@ it("tries nothing any more once it is closed", () => {
   transport.close();
   vi.advanceTimersByTime(3_600_000);
   expect(rungs[0]?.transports).toHaveLength(1);
+});
+
+it("begins with the best one at another server", () => {
+  const { rungs, open } = climbing();
+  open();
+  rungs[0]?.last.listener.onEnd(LOST);
+  expect(open().rung).toBe(1);
+  expect(open("wss://other/v1/ws").rung).toBe(0);
 });
