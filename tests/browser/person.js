@@ -216,7 +216,7 @@ export class Person {
     const url = new URL(address);
     if (["data:", "blob:"].includes(url.protocol)) return;
     const origin = url.origin.replace(/^ws/, "http");
-    if (url.host !== new URL(this.#origin).host) this.faults.push(`request to ${origin}`);
+    if (url.host !== new URL(this.#origin).host) this.#fault(`request to ${origin}`);
   }
 
   #fault(text) {

@@ -1,10 +1,12 @@
+import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { networkInterfaces, tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { eventually } from "./eventually.js";
 
 const ROOT = join(import.meta.dirname, "../..");
 export const BINARY = process.env.SUITE_SERVER ?? join(ROOT, "target/debug/peerage");
@@ -31,18 +33,31 @@ export class Server {
 
   /**
    * Starts one on ports that are free. `turn` are the transports of STUN and TURN; none starts it
-   * without. In the network namespace `space` the caller says where it listens.
+   * without. In the network namespace `space` the caller says where it listens. `configuration` is
+   * the text of its file, and `before` the server that it is to take the place of.
    */
-  static async start({ turn = ["udp"], flags = [], space, listeners } = {}) {
+  static async start({
+    turn = ["udp"],
+    flags = [],
+    space,
+    listeners,
+    configuration = "",
+    before,
+  } = {}) {
     const onFreePorts = () => ({
       http: "127.0.0.1:0",
       turnListeners: turn.map((transport) => `${transport}://${machineAddress()}:0`).join(),
     });
     const server = new Server();
     server.#stateDirectory = await mkdtemp(join(tmpdir(), "peerage-suite-"));
-    server.#flags = flags;
+    server.#flags = [`--config=${server.#configurationFile}`, ...flags];
     server.#command = space ? ["ip", "netns", "exec", space, BINARY] : [BINARY];
     try {
+      await writeFile(server.#configurationFile, configuration);
+      if (before) {
+        const keys = await readFile(before.stateFile("ticket-keys"));
+        await writeFile(server.stateFile("ticket-keys"), keys, { mode: 0o600 });
+      }
       await server.#run(listeners ?? onFreePorts());
     } catch (error) {
       await server.close();
@@ -67,6 +82,24 @@ export class Server {
   /** What the server has said, for a test that has failed. */
   get log() {
     return this.#log.join("\n");
+  }
+
+  get #configurationFile() {
+    return this.stateFile("peerage.toml");
+  }
+
+  /** Changes the configuration as an operator does, and waits until the server has taken it over. */
+  async configure(configuration) {
+    const before = this.#log.length;
+    await writeFile(this.#configurationFile, configuration);
+    this.#process.kill("SIGHUP");
+    await eventually("the server has read its configuration again", () => {
+      const news = this.#log.slice(before);
+      assert.ok(
+        news.some((line) => line.includes("configuration reloaded, changed")),
+        this.log,
+      );
+    });
   }
 
   /** The value of one metric. */
