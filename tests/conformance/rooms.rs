@@ -4,8 +4,10 @@
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
+use peerage::stun::{Attribute, Method};
 use serde_json::{Value, json};
 
+use crate::answer::Answer;
 use crate::http::{get, post};
 use crate::peers::receive_from;
 use crate::prober::Prober;
@@ -31,6 +33,8 @@ struct Session {
     server: SocketAddr,
     authorization: String,
     id: String,
+    /// Its name and password for the relay.
+    credentials: [String; 2],
     relay: Prober,
     sent: u64,
 }
@@ -50,14 +54,13 @@ impl Session {
         let servers = welcome["ice_servers"].as_array().expect("servers");
         let turn = servers.iter().find(|it| it["username"].is_string());
         let turn = turn.expect("a relay");
-        let mut relay = Prober::at(ip, server.turn);
-        relay.learn_nonce();
-        relay.sign_in_as(&text(&turn["username"]), &text(&turn["credential"]));
+        let credentials = ["username", "credential"].map(|field| text(&turn[field]));
         Self {
             server: server.http_at(),
             authorization: format!("authorization: Bearer {}\r\n", text(&answer["connection"])),
             id: text(&welcome["session"]),
-            relay,
+            relay: signed_in(ip.into(), server, &credentials),
+            credentials,
             sent: 0,
         }
     }
@@ -99,11 +102,33 @@ impl Session {
     }
 }
 
+fn signed_in(ip: IpAddr, server: &Process, [username, password]: &[String; 2]) -> Prober {
+    let mut relay = Prober::at(ip, server.turn);
+    relay.learn_nonce();
+    relay.sign_in_as(username, password);
+    relay
+}
+
 /// Whether what `from` says to `peer` arrives at `to`.
 fn arrives(from: &Session, peer: SocketAddr, to: &Session) -> bool {
     from.relay.indicate(peer, b"hello");
     from.relay.settle();
     !to.relay.settle().is_empty()
+}
+
+/// What `from` sends on its channel arrives at `peer` no more: the workers are told that somebody has
+/// left, and look at once.
+fn cannot_be_reached_soon(from: &Session, peer: &UdpSocket) {
+    let began = Instant::now();
+    let soon = Duration::from_millis(300);
+    let is_reached = || {
+        from.relay.channel(CHANNEL, b"still there?");
+        from.relay.settle();
+        receive_from(peer, soon).is_some()
+    };
+    while is_reached() {
+        assert!(began.elapsed() < PATIENCE, "it goes on");
+    }
 }
 
 #[test]
@@ -161,17 +186,7 @@ fn what_a_member_has_announced_can_be_reached_until_it_leaves() {
     ada.relay.channel(CHANNEL, b"hello");
     assert!(receive_from(&peer, PATIENCE).is_some());
     grace.say(json!({"type": "leave", "room": "blue"}));
-    // The workers are told so, and look at once.
-    let began = Instant::now();
-    let soon = Duration::from_millis(300);
-    let is_reached = || {
-        ada.relay.channel(CHANNEL, b"still there?");
-        ada.relay.settle();
-        receive_from(&peer, soon).is_some()
-    };
-    while is_reached() {
-        assert!(began.elapsed() < PATIENCE, "it goes on");
-    }
+    cannot_be_reached_soon(&ada, &peer);
     assert_eq!(ada.relay.bind_channel(CHANNEL, place), Err(403));
     ada.say(json!({"type": "leave", "room": "blue"}));
 }
@@ -189,6 +204,50 @@ fn members_can_be_reached_where_their_relay_clients_are_without_an_announcement(
     let place = "127.0.0.3:4000".parse().expect("an address");
     assert_eq!(ada.relay.permit(&[place]), Ok(()));
     assert_eq!(mallory.relay.permit(&[place]), Err(403));
+}
+
+#[test]
+fn an_allocation_that_moves_reaches_and_is_reached_by_the_same_people_as_before() {
+    let server = server("mobility = true");
+    let [mut ada, mut grace] = [(); 2].map(|()| Session::new(&server).join("blue"));
+    let mallory = Session::new(&server).join("green");
+    let [of_grace, of_mallory] =
+        [&grace, &mallory].map(|session| session.relay.allocate().expect("allocated"));
+    let answer = ada
+        .relay
+        .allocate_with(&[(Attribute::MOBILITY_TICKET, &[])]);
+    let of_ada = answer.addresses(Attribute::XOR_RELAYED_ADDRESS)[0];
+    let mut ticket = answer.find(Attribute::MOBILITY_TICKET).expect("a ticket");
+    let peer = UdpSocket::bind("127.0.0.2:0").expect("a free port");
+    let place = peer.local_addr().expect("bound");
+    grace.announce(&ada, place);
+    assert_eq!(ada.relay.bind_channel(CHANNEL, place), Ok(()));
+    assert_eq!(ada.relay.permit(&[of_grace]), Ok(()));
+    assert_eq!(grace.relay.permit(&[of_ada]), Ok(()));
+    // So many moves that it surely comes from where another worker hears it.
+    for place_of_ada in 10..20 {
+        let ip = IpAddr::from([127, 0, 0, place_of_ada]);
+        let moved = signed_in(ip, &server, &ada.credentials);
+        let answer = Answer(moved.request(Method::REFRESH, |writer| {
+            writer.attribute(Attribute::MOBILITY_TICKET, &ticket);
+        }));
+        assert_eq!(answer.code(), 0);
+        ticket = answer.find(Attribute::MOBILITY_TICKET).expect("a ticket");
+        ada.relay = moved;
+        assert!(arrives(&ada, of_grace, &grace), "after a move to {ip}");
+        assert!(arrives(&grace, of_ada, &ada), "after a move to {ip}");
+        assert_eq!(ada.relay.permit(&[of_mallory]), Err(403));
+        assert_eq!(mallory.relay.permit(&[of_ada]), Err(403));
+        let there = SocketAddr::new(ip, 4000);
+        assert_eq!(grace.relay.permit(&[there]), Ok(()));
+        assert_eq!(mallory.relay.permit(&[there]), Err(403));
+        ada.relay.channel(CHANNEL, b"hello");
+        assert!(receive_from(&peer, PATIENCE).is_some());
+    }
+    grace.say(json!({"type": "leave", "room": "blue"}));
+    assert!(!arrives(&grace, of_ada, &ada));
+    cannot_be_reached_soon(&ada, &peer);
+    assert_eq!(ada.relay.bind_channel(CHANNEL, place), Err(403));
 }
 
 #[test]
