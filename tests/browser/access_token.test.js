@@ -1,24 +1,17 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { mkdtempSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { test } from "node:test";
 import { promisify } from "node:util";
 import { BINARY } from "./server.js";
 import { Stage } from "./stage.js";
 
-const config = join(mkdtempSync(join(tmpdir(), "peerage-suite-")), "peerage.toml");
-writeFileSync(
-  config,
-  '[auth]\nmode = "token"\nsecret = "a secret of thirty-two bytes, at least"\n',
-);
-
-const stage = await Stage.forThisFile({ server: { flags: [`--config=${config}`] } });
+const configuration = '[auth]\nmode = "token"\nsecret = "a secret of thirty-two bytes, at least"\n';
+const stage = await Stage.forThisFile({ server: { configuration } });
 const timeout = 90_000;
 
 /** A token, as `peerage token` makes it. */
 async function tokenFor(subject, room) {
+  const config = stage.server.configurationFile;
   const flags = ["token", "--config", config, "--subject", subject, "--room", room];
   const { stdout } = await promisify(execFile)(BINARY, flags);
   return stdout.trim();

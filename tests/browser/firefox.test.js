@@ -1,7 +1,4 @@
 import assert from "node:assert/strict";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { after, test } from "node:test";
 import { startBrowser } from "./browser.js";
 import { CuttableProxy } from "./cuttable_proxy.js";
@@ -138,11 +135,7 @@ test("Firefox meets Chromium on a relay over TCP", { timeout }, async () => {
 });
 
 test("Firefox meets Chromium on a relay over TLS", { timeout }, async () => {
-  const folder = await mkdtemp(join(tmpdir(), "peerage-suite-"));
-  const file = join(folder, "peerage.toml");
-  await writeFile(
-    file,
-    `
+  const configuration = `
     [http]
     public_url = "https://localhost"
     [http.tls]
@@ -150,10 +143,9 @@ test("Firefox meets Chromium on a relay over TLS", { timeout }, async () => {
     key = "${first.stateFile("certificate-key.pem")}"
     [turn]
     relay_addresses = ["${machineAddress()}"]
-    `,
-  );
+    `;
   const listeners = { http: "127.0.0.1:0", turnListeners: "tls://127.0.0.1:0" };
-  const server = await Server.start({ listeners, flags: [`--config=${file}`] });
+  const server = await Server.start({ listeners, configuration });
   try {
     await call(server, async ({ relayProtocol }) => {
       assert.equal(relayProtocol, "tls");
@@ -161,6 +153,5 @@ test("Firefox meets Chromium on a relay over TLS", { timeout }, async () => {
     });
   } finally {
     await server.close();
-    await rm(folder, { recursive: true });
   }
 });

@@ -1,19 +1,11 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { after, test } from "node:test";
+import { test } from "node:test";
 import { Stage } from "./stage.js";
 
 // Where the relay is for the members of a room, and for nothing else.
-const folder = await mkdtemp(join(tmpdir(), "peerage-peer-policy-"));
-after(() => rm(folder, { recursive: true, force: true }));
-const config = join(folder, "peerage.toml");
-await writeFile(config, '[turn]\npeer_policy = "room"\n');
-const stage = await Stage.forThisFile({
-  server: { turn: ["udp", "tcp"], flags: [`--config=${config}`] },
-});
+const configuration = '[turn]\npeer_policy = "room"\n';
+const stage = await Stage.forThisFile({ server: { turn: ["udp", "tcp"], configuration } });
 const timeout = 90_000;
 
 async function assertRelayed(person, other) {

@@ -50,10 +50,10 @@ export class Server {
     });
     const server = new Server();
     server.#stateDirectory = await mkdtemp(join(tmpdir(), "peerage-suite-"));
-    server.#flags = [`--config=${server.#configurationFile}`, ...flags];
+    server.#flags = [`--config=${server.configurationFile}`, ...flags];
     server.#command = space ? ["ip", "netns", "exec", space, BINARY] : [BINARY];
     try {
-      await writeFile(server.#configurationFile, configuration);
+      await writeFile(server.configurationFile, configuration);
       if (before) {
         const keys = await readFile(before.stateFile("ticket-keys"));
         await writeFile(server.stateFile("ticket-keys"), keys, { mode: 0o600 });
@@ -84,14 +84,15 @@ export class Server {
     return this.#log.join("\n");
   }
 
-  get #configurationFile() {
+  /** Where its configuration is. */
+  get configurationFile() {
     return this.stateFile("peerage.toml");
   }
 
   /** Changes the configuration as an operator does, and waits until the server has taken it over. */
   async configure(configuration) {
     const before = this.#log.length;
-    await writeFile(this.#configurationFile, configuration);
+    await writeFile(this.configurationFile, configuration);
     this.#process.kill("SIGHUP");
     await eventually("the server has read its configuration again", () => {
       const news = this.#log.slice(before);

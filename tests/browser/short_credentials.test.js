@@ -1,7 +1,4 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { test } from "node:test";
 import { grows } from "./eventually.js";
 import { Stage } from "./stage.js";
@@ -9,10 +6,8 @@ import { Stage } from "./stage.js";
 const CALL = 60_000;
 const ROUND = 5_000;
 
-const config = join(mkdtempSync(join(tmpdir(), "peerage-suite-")), "peerage.toml");
-writeFileSync(config, '[turn]\ncredential_lifetime = "10s"\nstrict_expiry = true\n');
-
-const stage = await Stage.forThisFile({ server: { flags: [`--config=${config}`] } });
+const configuration = '[turn]\ncredential_lifetime = "10s"\nstrict_expiry = true\n';
+const stage = await Stage.forThisFile({ server: { configuration } });
 
 /** Runs in the page: the names that the relay knows it by, each with its end in Unix seconds. */
 function relayNames() {

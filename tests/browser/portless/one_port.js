@@ -1,18 +1,13 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { createSocket } from "node:dgram";
-import { mkdtempSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { test } from "node:test";
 import { eventually, grows } from "../eventually.js";
 import { machineAddress } from "../server.js";
 import { Stage } from "../stage.js";
 
-const config = join(mkdtempSync(join(tmpdir(), "peerage-suite-")), "peerage.toml");
-writeFileSync(config, '[turn]\nrelay_ports = "none"\n');
-
-const stage = await Stage.forThisFile({ server: { flags: [`--config=${config}`] } });
+const configuration = '[turn]\nrelay_ports = "none"\n';
+const stage = await Stage.forThisFile({ server: { configuration } });
 
 function nft(text) {
   const { status, stdout, stderr, error } = spawnSync("nft", ["-f", "-"], {
