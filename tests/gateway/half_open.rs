@@ -216,8 +216,11 @@ async fn while_somebody_waits_polls_are_to_come_sooner() {
     let (mut ada, mut grace, epoch) = pair(&server, Way::Polls).await;
     grace.read().await.expect("it is open");
     assert_eq!(grace.pause, Duration::from_secs(2));
-    let mut id = 2;
-    while grace.pause > Duration::from_secs(1) {
+    // On a busy machine it may come too late for one offer, and not for all of them.
+    for id in 2..12 {
+        if grace.pause == Duration::from_secs(1) {
+            return;
+        }
         say_offer(&mut ada, id, &grace.session, &epoch).await;
         ada.ping().await;
         grace.expect("offer").await;
@@ -226,8 +229,8 @@ async fn while_somebody_waits_polls_are_to_come_sooner() {
         let before = grace.asked;
         grace.read().await.expect("it is open");
         assert_eq!(grace.asked, before + 1, "it is told nothing");
-        id += 1;
     }
+    panic!("it is never told to come sooner");
 }
 
 /// Two members of a room, of whom the second comes over a way that may swallow everything.
